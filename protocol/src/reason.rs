@@ -112,6 +112,8 @@ reasons! {
     Reject CONVERSION_FAILED = 0x0009;
     /// REJECT: the engine returned no score.
     Reject ENGINE_FAILED = 0x000A;
+    /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
+    Review BUNDLE_UNLIKE_TRAINING = 0x000B;
 
     /// REJECT: the appliance did not conclude before the part's deadline.
     Reject TIMEOUT = 0x0101;

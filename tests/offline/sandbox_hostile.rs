@@ -11,7 +11,7 @@ use cellgate_edge::pipeline::Pipeline;
 use cellgate_edge::sandbox::{Sandbox, SandboxOptions};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::engine::{Engine, EngineError};
-use cellgate_models::policy::{Policy, Reason, Verdict};
+use cellgate_models::policy::{Reason, Verdict};
 use cellgate_models::radiograph::RadiographLimits;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -71,8 +71,8 @@ impl Line {
             Sandbox::start(SandboxOptions { program, deadline, ..SandboxOptions::new(limits) }).expect("a worker");
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
-        let policy = Policy::new(0.3, 0.7).expect("sound thresholds");
-        let pipeline = Pipeline::new(&spec, policy, Box::new(MeanEngine), sandbox).expect("matching sizes");
+        let rule = cellgate_test_support::policy([-0.85, 0.85]).rule();
+        let pipeline = Pipeline::new(&spec, rule, Box::new(MeanEngine), sandbox).expect("matching sizes");
         let folder = tempfile::tempdir().expect("a folder");
         Self { pipeline, path: folder.path().join("part.tif"), _folder: folder, seen: Seen::default() }
     }

@@ -1,14 +1,16 @@
 //! Defines the results of a cross-validation, `results.json` and `predictions.csv`, and computes the figures in them.
 
 mod files;
+mod reference;
 mod table;
 
 pub use crate::stats::Confusion;
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
+pub use reference::{BundleReference, Difference, ReferenceResults, SameParts, ScoredDraws};
 pub use table::summary_table;
 
 use crate::dataset::Label;
-use crate::stats::{BundleBootstrap, Scored, auroc};
+use crate::stats::{BundleBootstrap, BundleRanks, Scored};
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,9 @@ pub struct MethodResults {
     pub overall: Overall,
     /// One entry per test bundle, in the data set's order.
     pub bundles: Vec<BundleResults>,
+    /// The figures with reference parts, one entry for each number of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<ReferenceResults>,
 }
 
 /// The figures over all bundles together.
@@ -61,6 +66,9 @@ pub struct Overall {
     pub interval95: Option<[f64; 2]>,
     /// Area under the ROC curve of the pooled scores, 0..=1.
     pub auroc: Option<f64>,
+    /// 95 % interval of the AUROC, by a bootstrap over bundles.
+    #[serde(default)]
+    pub auroc_interval95: Option<[f64; 2]>,
 }
 
 /// The figures of one test bundle.
@@ -90,6 +98,19 @@ pub struct Prediction {
     pub method: String,
     /// The score, 0..=1.
     pub score: f64,
+    /// The reference parts of the bundle: `none`, or `good:K` for K normal parts.
+    pub reference: String,
+    /// Number of the draw of reference parts, from 1; 0 for `none`.
+    pub draw: u32,
+    /// The network's output.
+    pub raw_logit: f64,
+    /// The offset of the bundle, which is subtracted from `raw_logit`; 0 for `none`.
+    pub offset: f64,
+}
+
+impl Prediction {
+    /// The value of [`Self::reference`] for a bundle without reference parts.
+    pub const NO_REFERENCE: &'static str = "none";
 }
 
 /// The names of the bundles of all methods. Each name occurs once, in the order of first occurrence.
@@ -111,23 +132,33 @@ impl MethodResults {
         self.bundles.iter().find(|bundle| bundle.bundle == name)
     }
 
-    /// Summarises `method`: sums the counts of `bundles`, and adds the bootstrap interval and the AUROC of the pooled scores.
+    /// Summarises `method` without reference parts.
     #[must_use]
     pub fn summarise(
         method: &str,
         bundles: Vec<BundleResults>,
-        pooled: &[Scored],
+        ranks: &BundleRanks,
         bootstrap: &BundleBootstrap,
     ) -> Self {
+        let overall = Overall::of(&bundles, ranks, bootstrap);
+        Self { method: method.into(), overall, bundles, references: Vec::new() }
+    }
+}
+
+impl Overall {
+    /// Sums the counts of `bundles`, and adds the AUROC and the bootstrap intervals. `ranks` counts the same bundles in the same
+    /// order.
+    #[must_use]
+    pub fn of(bundles: &[BundleResults], ranks: &BundleRanks, bootstrap: &BundleBootstrap) -> Self {
         let counts: Vec<Confusion> = bundles.iter().map(|bundle| bundle.confusion).collect();
         let confusion: Confusion = counts.iter().sum();
-        let overall = Overall {
+        Self {
             confusion,
             balanced_accuracy: confusion.balanced_accuracy(),
             interval95: bootstrap.balanced_accuracy(&counts).map(|found| found.interval95),
-            auroc: auroc(pooled),
-        };
-        Self { method: method.into(), overall, bundles }
+            auroc: ranks.auroc(&(0..ranks.bundles()).collect::<Vec<_>>()),
+            auroc_interval95: bootstrap.auroc(ranks).map(|found| found.interval95),
+        }
     }
 }
 
@@ -148,12 +179,13 @@ mod tests {
     fn a_method_is_summarised_from_its_bundles() {
         let parts = [(0.1, Label::Normal), (0.8, Label::Abnormal), (0.6, Label::Normal), (0.3, Label::Abnormal)]
             .map(|(score, label)| Scored { score, label });
+        let ranks = BundleRanks::of(&[parts[..2].to_vec(), parts[2..3].to_vec(), parts[3..].to_vec()]);
         let bundles = vec![
             BundleResults::at_threshold("b", &parts[..2], 0.5),
             BundleResults::at_threshold("a", &parts[2..3], 0.7),
             BundleResults::at_threshold("c", &parts[3..], 0.2),
         ];
-        let found = MethodResults::summarise("local", bundles, &parts, &BundleBootstrap::default());
+        let found = MethodResults::summarise("local", bundles, &ranks, &BundleBootstrap::default());
         assert_eq!(found.overall.confusion, Confusion { tp: 2, fp: 0, tn: 2, fn_: 0 });
         assert_eq!(found.overall.balanced_accuracy, Some(1.0));
         assert_eq!(found.overall.interval95, Some([1.0, 1.0]));

@@ -1,13 +1,15 @@
 //! `cellgate-edge inspect`: judges the given images.
 
-use anyhow::Context as _;
+mod reference;
+
+use anyhow::{Context as _, bail};
 use cellgate_edge::config::most_threads;
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement, Pipeline, TensorRtOptions};
 use cellgate_edge::sandbox;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::model::{self, Model, Precision};
-use cellgate_models::policy::Verdict;
+use cellgate_models::policy::{ReferenceError, Verdict};
 use cellgate_models::radiograph;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -20,12 +22,17 @@ use std::process::ExitCode;
 /// First the engine must reproduce the expected scores of the model's golden images. If it does not, no image is judged.
 /// An image that can't be judged gets the verdict REJECT with its reason, and the next image follows.
 ///
+/// With --reference, the images are parts of one bundle. Their logits are shifted by the offset that the bundle's reference
+/// parts give, and the thresholds for bundles with reference parts apply. Reference parts themselves are not judged.
+///
 /// Exit status: 0 all images are PASS, 1 some are not or the output was closed, 2 misuse, or a fault of the model, a library
 /// or a golden image.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge inspect --model model part-001.tif
   cellgate-edge inspect --model model --table radiographs/*.tif
+  # parts of a bundle whose first five parts are known to be good
+  cellgate-edge inspect --model model --reference bundle-7/good bundle-7/*.tif
   # images that do not pass
   cellgate-edge inspect --model model radiographs/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
@@ -38,6 +45,9 @@ pub(crate) struct Args {
     /// Radiographs: TIFF files with one grey channel of 9 to 16 bits
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
+    /// Reference parts of the images' bundle: a folder, or image files with commas between them
+    #[arg(long, value_name = "FOLDER|IMAGE,IMAGE")]
+    reference: Option<PathBuf>,
     /// Print a table after the last image instead of JSON lines
     #[arg(long)]
     table: bool,
@@ -73,6 +83,10 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 /// Runs `inspect`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let model = Model::open(&args.model, &model::ModelLimits::default()).context("the model was refused")?;
+    if args.reference.is_some() && model.policy().with().is_none() {
+        return Err(ReferenceError::NotTrained).context("--reference");
+    }
+    let references = args.reference.as_deref().map(reference::images).transpose()?;
     let activation = Activation {
         precision: args.precision,
         engine: EngineOptions {
@@ -88,15 +102,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sandbox: sandbox::SandboxOptions::new(radiograph::RadiographLimits::default()),
     };
     let (mut pipeline, _) = Pipeline::activate(&model, &activation).context("nothing was judged")?;
+    let rule = match &references {
+        Some(images) => reference::rule(&mut pipeline, model.policy(), images).context("nothing was judged")?,
+        None => model.policy().rule(),
+    };
+    if let Some(unlike) = rule.unlike_training() {
+        note(format_args!("warning: no part passes: {unlike}"));
+    }
+    pipeline.set_rule(rule);
+    let is_reference = |image: &Path| references.as_ref().is_some_and(|references| reference::is_reference(image, references));
+    let images: Vec<&PathBuf> = args.images.iter().filter(|image| !is_reference(image)).collect();
+    if images.is_empty() {
+        bail!("nothing was judged: all images are reference parts");
+    }
+    let offset = references.is_some().then(|| rule.offset());
     let mut output = io::stdout().lock();
     let mut judgements = Vec::new();
     let mut all_pass = true;
-    for path in &args.images {
+    for path in images {
         let judgement = pipeline.judge(path);
         all_pass &= judgement.decision.verdict == Verdict::Pass;
         if args.table {
             judgements.push((path, judgement));
-        } else if !print_line(&mut output, &Line::new(path, &judgement, args.precision, model.digest()))? {
+        } else if !print_line(&mut output, &Line::new(path, &judgement, args.precision, model.digest(), offset))? {
             // The reader has gone, so it can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
         }
@@ -113,8 +141,13 @@ struct Line<'j> {
     path: String,
     verdict: &'static str,
     reason: &'static str,
-    /// `None` if there is no score, or if it is infinite or not a number, which JSON can't represent.
+    /// `None` if there is no logit, or if it is infinite or not a number, which JSON can't represent.
     score: Option<f32>,
+    /// `None` like the score.
+    logit: Option<f32>,
+    /// The bundle's offset, with reference parts only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'j str>,
     precision: &'static str,
@@ -134,14 +167,22 @@ struct Milliseconds {
 }
 
 impl<'j> Line<'j> {
-    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest) -> Self {
+    fn new(
+        path: &Path,
+        judgement: &'j Judgement,
+        precision: Precision,
+        model: Digest,
+        offset: Option<f64>,
+    ) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let times = &judgement.times;
         Self {
             path: path.to_string_lossy().into_owned(),
             verdict: judgement.decision.verdict.name(),
             reason: judgement.decision.reason.name(),
-            score: judgement.score.filter(|score| score.is_finite()),
+            score: judgement.score,
+            logit: judgement.logit.filter(|logit| logit.is_finite()),
+            offset,
             detail: judgement.detail.as_deref(),
             precision: precision.name(),
             model,

@@ -38,10 +38,10 @@ impl Pipeline {
         alive: &Alive,
     ) -> Result<Self, ActivationError> {
         let sandbox = Sandbox::start(activation.sandbox.clone())?;
-        Self::with_scorer(scorer, *model.policy(), sandbox)?.proven(model, activation.precision, alive)
+        Self::with_scorer(scorer, model.policy().rule(), sandbox)?.proven(model, activation.precision, alive)
     }
 
-    /// Returns the pipeline if its engine gives every golden image its expected score. Calls `alive` before each image; `alive`
+    /// Returns the pipeline if its engine gives every golden image its expected logit. Calls `alive` before each image; `alive`
     /// can stop the proof.
     ///
     /// # Errors

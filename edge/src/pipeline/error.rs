@@ -10,32 +10,32 @@ use cellgate_models::model::{Expectation, Precision};
 /// An engine failed its proof, so it must not judge with this model.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
-    /// The score of a golden image is outside its tolerance.
+    /// The logit of a golden image is outside its tolerance.
     #[error(
-        "golden image {image} ({precision}): found score {found}, expected {} within {}; this engine does not compute what the \
+        "golden image {image} ({precision}): found logit {found}, expected {} within {}; this engine does not compute what the \
          trainer computed",
-        expected.score, expected.tolerance
+        expected.logit, expected.tolerance
     )]
-    Score {
+    Logit {
         /// The image's name in the model.
         image: String,
         /// The network's precision.
         precision: Precision,
-        /// The engine's score.
+        /// The engine's logit.
         found: f32,
-        /// The score in the model, with its tolerance.
+        /// The logit in the model, with its tolerance.
         expected: Expectation,
     },
-    /// A golden image got no score.
+    /// A golden image got no logit.
     #[error("golden image {image}: {source}")]
     NoScore {
         /// The image's name in the model.
         image: String,
-        /// Why the image got no score.
+        /// Why the image got no logit.
         source: NoScore,
     },
-    /// The model has no expected score for this precision.
-    #[error("golden image {image}: the model has no expected score for precision {precision}")]
+    /// The model has no expected logit for this precision.
+    #[error("golden image {image}: the model has no expected logit for precision {precision}")]
     NoExpectation {
         /// The image's name in the model.
         image: String,
@@ -116,10 +116,10 @@ mod tests {
     #[test]
     fn errors() {
         let (image, precision) = (|| "golden/1.tif".to_owned(), Precision::F16);
-        let expected = Expectation { score: 0.5, tolerance: 0.01 };
+        let expected = Expectation { logit: 0.5, tolerance: 0.01 };
         let changed = NoScore::Changed { path: "/scans/7.tif".into(), change: Change::Written };
         let proofs = [
-            ProofError::Score { image: image(), precision, found: 0.75, expected },
+            ProofError::Logit { image: image(), precision, found: 0.75, expected },
             ProofError::NoExpectation { image: image(), precision },
             ProofError::NoScore { image: image(), source: changed },
             ProofError::Stopped,

@@ -1,4 +1,4 @@
-//! Judges one image: reads and decodes it, converts it, runs the network, and decides by the policy.
+//! Judges one image: reads and decodes it, converts it, runs the network, and decides by the rule of the bundle.
 
 mod activate;
 mod alive;
@@ -26,7 +26,7 @@ use crate::sandbox::Sandbox;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::Engine;
-use cellgate_models::policy::{Decision, Policy};
+use cellgate_models::policy::{Decision, Rule};
 use cellgate_models::radiograph::BUFFER_START;
 use scorer::CpuScorer;
 use std::path::Path;
@@ -36,7 +36,8 @@ use std::time::{Duration, Instant};
 pub struct Pipeline {
     source: Source,
     scorer: Box<dyn Scorer>,
-    policy: Policy,
+    /// How the parts of the current bundle are judged.
+    rule: Rule,
     /// The network's longest time since the last proof began.
     slowest: Duration,
 }
@@ -53,8 +54,10 @@ struct Source {
 pub struct Judgement {
     /// The verdict and its reason.
     pub decision: Decision,
-    /// The network's score, unrounded. `None` if there is no score.
+    /// The score, 0..=1. `None` if there is no logit or if it is not finite.
     pub score: Option<f32>,
+    /// The network's raw logit, unchecked. `None` if there is none.
+    pub logit: Option<f32>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
     /// The error as text, if there was one.
@@ -66,21 +69,27 @@ pub struct Judgement {
 }
 
 impl Pipeline {
-    /// Creates a pipeline from a model's conversion and policy, an engine with its network, and the sandbox that decodes.
+    /// Creates a pipeline from a model's conversion, the rule of a bundle, an engine with its network, and the sandbox that
+    /// decodes.
     ///
     /// # Errors
     /// [`SetupError`]: the conversion does not fit the network, or memory is missing.
     pub fn new(
         conversion: &ConversionSpec,
-        policy: Policy,
+        rule: Rule,
         engine: Box<dyn Engine>,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
-        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), policy, sandbox)
+        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), rule, sandbox)
     }
 
-    fn with_scorer(scorer: Box<dyn Scorer>, policy: Policy, sandbox: Sandbox) -> Result<Self, SetupError> {
-        Ok(Self { source: Source::new(sandbox)?, scorer, policy, slowest: Duration::ZERO })
+    fn with_scorer(scorer: Box<dyn Scorer>, rule: Rule, sandbox: Sandbox) -> Result<Self, SetupError> {
+        Ok(Self { source: Source::new(sandbox)?, scorer, rule, slowest: Duration::ZERO })
+    }
+
+    /// Judges by `rule` from now on: another bundle has begun.
+    pub fn set_rule(&mut self, rule: Rule) {
+        self.rule = rule;
     }
 
     /// The sandbox that decodes.
@@ -115,20 +124,20 @@ impl Pipeline {
         begins: &mut dyn FnMut(Stage),
     ) -> Judgement {
         let mut times = Times::default();
-        let (score, image) = self.score(path, expected, &mut times, begins);
+        let (logit, image) = self.logit(path, expected, &mut times, begins);
         let start = Instant::now();
-        let (decision, error) = match &score {
-            Ok(score) => (self.policy.decide(*score), None),
-            Err(error) => (error.reason().into(), Some(error)),
+        let (decision, score, error) = match &logit {
+            Ok(logit) => (self.rule.decide(*logit), self.rule.score(*logit), None),
+            Err(error) => (error.reason().into(), None, Some(error)),
         };
         let (detail, detail_without_path) = (error.map(ToString::to_string), error.map(NoScore::without_path));
         times.decide = start.elapsed();
-        Judgement { decision, score: score.ok(), image, detail, detail_without_path, times }
+        Judgement { decision, score, logit: logit.ok(), image, detail, detail_without_path, times }
     }
 
-    /// Returns the score and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
+    /// Returns the raw logit and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
     /// The digest takes about as long as the conversion, so both run in parallel.
-    fn score(
+    fn logit(
         &mut self,
         path: &Path,
         expected: Option<&ImageFile>,
@@ -150,8 +159,8 @@ impl Pipeline {
         std::thread::scope(|scope| {
             let digest =
                 std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
-            let score =
-                radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.score(radiograph, times, begins));
+            let logit =
+                radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.logit(radiograph, times, begins));
             *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
@@ -161,7 +170,7 @@ impl Pipeline {
             if must_be.is_some_and(|must_be| must_be != digest) {
                 return (Err(NoScore::Changed { path: path.to_owned(), change: Change::Written }), None);
             }
-            (score, Some(digest))
+            (logit, Some(digest))
         })
     }
 }

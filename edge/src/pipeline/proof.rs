@@ -1,18 +1,18 @@
-//! Proves an engine: it must give every golden image of the model its expected score.
+//! Proves an engine: it must give every golden image of the model its expected logit.
 
 use super::{Alive, NoScore, Pipeline, ProofError, Times};
 use cellgate_models::model::{GoldenImage, Model, Precision};
 use std::time::Duration;
 
 impl Pipeline {
-    /// Scores every golden image of `model` and compares the scores. Calls `alive` before each image; `alive` can stop the
+    /// Computes the logit of every golden image of `model` and compares it with the expected one. Calls `alive` before each image; `alive` can stop the
     /// proof.
     ///
-    /// A model is refused if a threshold lies within the tolerance of a golden image's score. So every score within the
-    /// tolerance gives the same verdict.
+    /// A model is refused if a threshold for bundles without reference parts lies within the tolerance of a golden image's
+    /// logit. So every logit within the tolerance gives the same verdict there.
     ///
     /// # Errors
-    /// [`ProofError`] at the first image whose score is missing or outside its tolerance.
+    /// [`ProofError`] at the first image whose logit is missing or outside its tolerance.
     pub(super) fn prove(&mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
         model.golden().try_for_each(|golden| {
@@ -28,14 +28,14 @@ impl Pipeline {
         let expected =
             golden.expected(precision).ok_or_else(|| ProofError::NoExpectation { image: image(), precision })?;
         let mut times = Times::default();
-        let score = golden
+        let logit = golden
             .radiograph(self.source.sandbox.limits())
             .map_err(NoScore::from)
-            .and_then(|radiograph| self.scorer.score(radiograph.view(), &mut times, &mut |_| {}));
+            .and_then(|radiograph| self.scorer.logit(radiograph.view(), &mut times, &mut |_| {}));
         self.slowest = self.slowest.max(times.infer);
-        match score {
+        match logit {
             Ok(found) if expected.agrees(found) => Ok(()),
-            Ok(found) => Err(ProofError::Score { image: image(), precision, found, expected }),
+            Ok(found) => Err(ProofError::Logit { image: image(), precision, found, expected }),
             Err(source) => Err(ProofError::NoScore { image: image(), source }),
         }
     }

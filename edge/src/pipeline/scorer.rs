@@ -1,4 +1,4 @@
-//! Gives a radiograph its score: converts it and runs the network on it.
+//! Converts a radiograph and runs the network on it, which gives its raw logit.
 
 use super::{NoScore, SetupError, Stage, Times};
 use cellgate_models::conversion::{ConversionSpec, Converter};
@@ -6,11 +6,11 @@ use cellgate_models::engine::Engine;
 use cellgate_models::radiograph::RadiographView;
 use std::time::{Duration, Instant};
 
-/// Scores radiographs, on the CPU or on the GPU.
+/// Computes the raw logits of radiographs, on the CPU or on the GPU.
 pub(crate) trait Scorer {
     /// Converts the radiograph and runs the network on it. Writes the time of each stage into `times` and calls `begins`
     /// before each stage.
-    fn score(
+    fn logit(
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
@@ -44,7 +44,7 @@ impl CpuScorer {
 }
 
 impl Scorer for CpuScorer {
-    fn score(
+    fn logit(
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
@@ -53,7 +53,7 @@ impl Scorer for CpuScorer {
         begins(Stage::Convert);
         timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;
         begins(Stage::Infer);
-        Ok(timed(&mut times.infer, || self.engine.score(&self.tensor))?)
+        Ok(timed(&mut times.infer, || self.engine.logit(&self.tensor))?)
     }
 }
 

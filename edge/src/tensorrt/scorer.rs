@@ -132,7 +132,7 @@ impl<N: Network> GpuScorer<N> {
 }
 
 impl<N: Network> Scorer for GpuScorer<N> {
-    fn score(
+    fn logit(
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,

@@ -10,7 +10,7 @@ use std::fs;
 #[test]
 fn an_engine_that_fails_costs_one_part_and_is_loaded_again() {
     let plant = Plant::with_model("native", "part-id", |folder| {
-        model(folder, &contents("fails_when_bright.onnx", mean_sigmoid(DARK)))
+        model(folder, &contents("fails_when_bright.onnx", mean_logit(DARK)))
     });
     let plc = Plc::new(&plant, "native");
     plc.pass(&plant, 1);

@@ -243,7 +243,7 @@ fn free_running_images_that_arrived_while_it_was_down_are_judged_after_the_start
 #[test]
 fn free_running_images_wait_for_a_proven_engine() {
     let mut plant = Plant::with_model("native", "free-running", |folder| {
-        model(folder, &contents("mean_sigmoid.onnx", 1.0 - mean_sigmoid(DARK)))
+        model(folder, &contents("mean.onnx", -mean_logit(DARK)))
     });
     plant.wait_for_events("engine_refused", 1);
     plant.images.iter().enumerate().for_each(|(index, image)| plant.scan(index as u64, image));

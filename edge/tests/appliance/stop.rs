@@ -60,7 +60,7 @@ fn a_part_without_an_image_is_rejected_durably_even_if_the_plc_does_not_read() {
 fn a_stop_does_not_wait_for_a_proof() {
     // 100 golden images, each of which takes a large part of a second.
     let mut plant = Plant::with_model("native", "part-id", |folder| {
-        let mut contents = contents("slow_mean_sigmoid.onnx", mean_sigmoid(DARK));
+        let mut contents = contents("slow_mean.onnx", mean_logit(DARK));
         let golden = contents.golden.remove(0);
         contents.golden = (0..100)
             .map(|number| GoldenSource {

@@ -6,7 +6,6 @@ use crate::support::*;
 use cellgate_models::conversion::Size;
 use cellgate_models::digest::Digest;
 use cellgate_models::model::{Expectation, Precision};
-use cellgate_models::policy::Policy;
 use cellgate_test_support::transcript;
 use std::fs;
 use std::path::Path;
@@ -50,7 +49,9 @@ fn each_image_gets_a_line_with_its_verdict_score_digests_and_times() {
     for ((line, path), (level, verdict, reason)) in lines.iter().zip(&images).zip(expected) {
         assert_eq!((line["verdict"].as_str(), line["reason"].as_str()), (Some(verdict), Some(reason)), "{line}");
         let score = line["score"].as_f64().unwrap() as f32;
-        assert!((score - mean_sigmoid(level)).abs() < 1e-6, "{line}");
+        assert!((score - sigmoid(mean_logit(level))).abs() < 1e-6, "{line}");
+        let logit = line["logit"].as_f64().unwrap() as f32;
+        assert!((logit - mean_logit(level)).abs() < 1e-6, "{line}");
         assert_eq!(line["path"], path.to_str().unwrap());
         assert_eq!(line["image"], Digest::of_file(path).unwrap().to_string());
         assert_eq!(line["model"], Digest::of_file(&model.join("manifest.json")).unwrap().to_string());
@@ -99,10 +100,10 @@ fn an_image_that_cannot_be_judged_is_rejected_and_the_next_one_is_judged() {
 }
 
 #[test]
-fn a_score_that_is_not_a_number_is_a_reject() {
+fn a_logit_that_is_not_a_number_is_a_reject() {
     let folder = tempfile::tempdir().unwrap();
-    let mut contents = contents("nan_when_bright.onnx", (0.5 - mean_sigmoid(DARK)).sqrt());
-    contents.policy = Policy::new(0.9, 0.95).unwrap();
+    let mut contents = contents("nan_when_bright.onnx", (-mean_logit(DARK)).ln());
+    contents.policy = policy([2.0, 3.0]);
     let model = model(folder.path(), &contents);
     let images = [("bright", BRIGHT), ("dark", DARK)].map(|(name, level)| image(folder.path(), name, level));
     let lines = lines(&run(inspect(&model).args(images), 1));
@@ -114,13 +115,13 @@ fn a_score_that_is_not_a_number_is_a_reject() {
 }
 
 #[test]
-fn nothing_is_judged_if_a_golden_image_gets_another_score() {
-    for (network, score) in [("mean_sigmoid", mean_sigmoid(DARK) + 0.001), ("nan", 0.1), ("above_one", 0.9)] {
+fn nothing_is_judged_if_a_golden_image_gets_another_logit() {
+    for (network, logit) in [("mean", mean_logit(DARK) + 0.01), ("nan", 0.1), ("infinite", 2.0)] {
         let folder = tempfile::tempdir().unwrap();
-        let model = model(folder.path(), &contents(&format!("{network}.onnx"), score));
+        let model = model(folder.path(), &contents(&format!("{network}.onnx"), logit));
         let output = run(inspect(&model).arg(image(folder.path(), "dark", DARK)), 2);
         assert!(output.stdout.is_empty());
-        assert_text(&format!("another_score_{network}"), &output, folder.path());
+        assert_text(&format!("another_logit_{network}"), &output, folder.path());
     }
 }
 
@@ -161,24 +162,24 @@ fn the_precision_chooses_the_network() {
     assert!(output.stdout.is_empty());
     assert_text("without_f16", &output, folder.path());
 
-    let mut contents = contents("mean_sigmoid.onnx", mean_sigmoid(DARK));
-    contents.networks.insert(Precision::F16, fixture("mean_sigmoid_f16.onnx"));
-    let expectation = Expectation { score: mean_sigmoid(DARK), tolerance: 5e-3 };
+    let mut contents = contents("mean.onnx", mean_logit(DARK));
+    contents.networks.insert(Precision::F16, fixture("mean_f16.onnx"));
+    let expectation = Expectation { logit: mean_logit(DARK), tolerance: 2e-2 };
     contents.golden[0].expected.insert(Precision::F16, expectation);
     let both_folder = tempfile::tempdir().unwrap();
     let both = model(both_folder.path(), &contents);
-    let scores = ["f16", "f32"].map(|precision| {
+    let logits = ["f16", "f32"].map(|precision| {
         let line = lines(&run(inspect(&both).args(["--precision", precision]).arg(&image), 0)).remove(0);
         assert_eq!(line["precision"], precision);
-        line["score"].as_f64().unwrap()
+        line["logit"].as_f64().unwrap()
     });
-    assert!(scores[0] != scores[1] && (scores[0] - scores[1]).abs() < 5e-3, "{scores:?}");
+    assert!(logits[0] != logits[1] && (logits[0] - logits[1]).abs() < 2e-2, "{logits:?}");
 }
 
 #[test]
 fn a_conversion_of_another_size_than_the_networks_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut contents = contents("mean_sigmoid.onnx", mean_sigmoid(DARK));
+    let mut contents = contents("mean.onnx", mean_logit(DARK));
     contents.conversion.size = Some(Size { height: 6, width: 4 });
     let output = run(inspect(&model(folder.path(), &contents)).arg(image(folder.path(), "dark", DARK)), 2);
     assert_text("another_size", &output, folder.path());

@@ -1,7 +1,7 @@
-//! An inference engine runs a network: it takes the input tensor and returns the score.
+//! An inference engine runs a network: it takes the input tensor and returns the raw logit.
 //!
 //! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and one
-//! output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the score. A network that computes in another precision than f32
+//! output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the raw logit. A network that computes in another precision than f32
 //! converts its input and output itself.
 
 mod onnxruntime;
@@ -16,7 +16,7 @@ pub const LIBRARY_ENV: &str = "CELLGATE_ONNXRUNTIME";
 /// The name of a network's only input.
 pub const INPUT_NAME: &str = "image";
 /// The name of a network's only output.
-pub const OUTPUT_NAME: &str = "score";
+pub const OUTPUT_NAME: &str = "logit";
 /// Largest input in pixels, height x width. It equals the default limit of pixels in
 /// [`RadiographLimits`](crate::radiograph::RadiographLimits).
 pub(crate) const MAX_PIXELS: u64 = 64 << 20;
@@ -26,16 +26,17 @@ pub trait Engine {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;
 
-    /// The network's score for one input of 3 x height x width values, channel by channel.
+    /// The network's raw logit for one input of 3 x height x width values, channel by channel: above 0 if the part is more likely
+    /// abnormal than normal, before calibration.
     ///
-    /// The score is not checked: [`Policy`](crate::policy::Policy) checks that it is finite and in 0..=1.
+    /// The logit is not checked: [`Rule`](crate::policy::Rule) rejects a part whose logit is not finite.
     ///
     /// # Errors
     /// [`EngineError`] if the tensor has another length or the library fails.
-    fn score(&mut self, input: &[f32]) -> Result<f32, EngineError>;
+    fn logit(&mut self, input: &[f32]) -> Result<f32, EngineError>;
 }
 
-/// Why there is no engine or no score. The fields are plain text, so that constructing an error never calls into a library.
+/// Why there is no engine or no logit. The fields are plain text, so that constructing an error never calls into a library.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The input tensor has another length than the network's input.

@@ -61,7 +61,7 @@ impl Engine for OnnxRuntime {
         self.size
     }
 
-    fn score(&mut self, input: &[f32]) -> Result<f32, EngineError> {
+    fn logit(&mut self, input: &[f32]) -> Result<f32, EngineError> {
         let (height, width) = (self.size.height as usize, self.size.width as usize);
         let expected = 3 * height * width;
         if input.len() != expected {
@@ -74,7 +74,7 @@ impl Engine for OnnxRuntime {
             .get(OUTPUT_NAME)
             .ok_or_else(|| EngineError::Run { message: format!("it returned no output `{OUTPUT_NAME}`") })?;
         match output.try_extract_tensor::<f32>().map_err(failed)? {
-            (_, &[score]) => Ok(score),
+            (_, &[logit]) => Ok(logit),
             (_, values) => {
                 Err(EngineError::Run { message: format!("it returned {} values, expected 1", values.len()) })
             }

@@ -104,7 +104,7 @@ pub enum ModelError {
     },
     /// A golden image whose verdict could flip within its tolerance.
     #[error(
-        "golden image {member} ({precision}): its score {score} lies within its tolerance {tolerance} of a threshold; \
+        "golden image {member} ({precision}): its logit {logit} lies within its tolerance {tolerance} of a threshold; \
          choose another image"
     )]
     GoldenAtThreshold {
@@ -112,10 +112,26 @@ pub enum ModelError {
         member: String,
         /// The network's precision.
         precision: Precision,
-        /// The expected score.
-        score: f32,
+        /// The expected logit.
+        logit: f32,
         /// The tolerance.
         tolerance: f32,
+    },
+    /// A golden image whose tolerance is too large to prove anything.
+    #[error(
+        "golden image {member} ({precision}): its tolerance {tolerance} allows a difference of the score of {of_score:.3}, expected at \
+         most {}",
+        super::MAX_SCORE_TOLERANCE
+    )]
+    Tolerance {
+        /// The image's name in the model.
+        member: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The tolerance in logits.
+        tolerance: f32,
+        /// The largest difference of scores within the tolerance.
+        of_score: f64,
     },
     /// The path to which the model should be written already exists.
     #[error("{}: exists already{hint}", path.display())]

@@ -1,4 +1,4 @@
-//! `manifest.json`: the members of a model, its origin, and the scores of its golden images.
+//! `manifest.json`: the members of a model, its origin, and the logits of its golden images.
 
 use super::{
     CONVERSION, GOLDEN_FOLDER, MANIFEST, MODEL_CARD, ManifestError, MemberName, ModelLimits, POLICY, Precision,
@@ -10,11 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The version of the format that is read and written.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// The product that a model is for.
 pub const PRODUCT: &str = "cellgate";
-/// The largest tolerance that a golden image may have: a larger tolerance would prove nothing.
-pub const MAX_TOLERANCE: f32 = 0.02;
 
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +33,7 @@ pub struct Manifest {
     pub training: TrainingRecord,
     /// The trainer's figures on the networks, for people and reports. No program decides by them.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// Images with their expected scores, at least one.
+    /// Images with their expected logits, at least one.
     pub golden: Vec<GoldenEntry>,
 }
 
@@ -109,32 +107,33 @@ pub struct RecipeRecord {
     pub config: serde_json::Value,
 }
 
-/// A golden image with its expected scores.
+/// A golden image with its expected logits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenEntry {
     /// Its TIFF file, in the folder `golden`.
     pub member: MemberName,
-    /// The expected score for each network of the model.
+    /// The expected logit for each network of the model.
     #[serde(deserialize_with = "map_without_duplicates")]
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
-/// An expected score and its tolerance.
+/// An expected logit and its tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// The score, 0..=1.
-    pub score: f32,
-    /// The largest absolute difference between an engine's score and `score`, above 0 and at most [`MAX_TOLERANCE`].
+    /// The raw logit.
+    pub logit: f32,
+    /// The largest absolute difference between an engine's logit and `logit`, above 0. The reader bounds it, see
+    /// [`MAX_SCORE_TOLERANCE`](super::MAX_SCORE_TOLERANCE).
     pub tolerance: f32,
 }
 
 impl Expectation {
-    /// Whether an engine's score is within the tolerance. NaN never is.
+    /// Whether an engine's logit is within the tolerance. NaN never is.
     #[must_use]
-    pub fn agrees(&self, score: f32) -> bool {
-        (score - self.score).abs() <= self.tolerance
+    pub fn agrees(&self, logit: f32) -> bool {
+        (logit - self.logit).abs() <= self.tolerance
     }
 }
 
@@ -250,14 +249,14 @@ impl Manifest {
             self.check_listed("golden", golden.member.as_str())?;
             if !golden.expected.keys().eq(&precisions) {
                 let found: Vec<_> = golden.expected.keys().map(|precision| precision.name()).collect();
-                return Err(field(path, format_args!("scores for {found:?}"), "one for each network"));
+                return Err(field(path, format_args!("logits for {found:?}"), "one for each network"));
             }
-            for (precision, &Expectation { score, tolerance }) in &golden.expected {
-                if !(0.0..=1.0).contains(&score) {
-                    return Err(field(format_args!("{path}.{precision}.score"), score, "0..=1"));
+            for (precision, &Expectation { logit, tolerance }) in &golden.expected {
+                if !logit.is_finite() {
+                    return Err(field(format_args!("{path}.{precision}.logit"), logit, "a finite number"));
                 }
-                if !(tolerance > 0.0 && tolerance <= MAX_TOLERANCE) {
-                    let expected = format_args!("above 0, at most {MAX_TOLERANCE}");
+                if !(tolerance > 0.0 && tolerance.is_finite()) {
+                    let expected = "a finite number above 0";
                     return Err(field(format_args!("{path}.{precision}.tolerance"), tolerance, expected));
                 }
             }

@@ -21,12 +21,12 @@ mod writer;
 pub use error::{ManifestError, ModelError};
 pub use limits::ModelLimits;
 pub use manifest::{
-    DatasetCounts, DatasetRecord, Expectation, FORMAT, GoldenEntry, MAX_TOLERANCE, Manifest, Member, NetworkEntry,
-    PRODUCT, RecipeRecord, TrainingRecord,
+    DatasetCounts, DatasetRecord, Expectation, FORMAT, GoldenEntry, Manifest, Member, NetworkEntry, PRODUCT,
+    RecipeRecord, TrainingRecord,
 };
 pub use name::{MemberName, NameError};
 pub use precision::{ParsePrecisionError, Precision};
-pub use reader::{GoldenImage, Model};
+pub use reader::{GoldenImage, MAX_SCORE_TOLERANCE, Model};
 pub use writer::{Contents, Existing, GoldenSource, write};
 
 /// The file that lists all other files.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::conversion::{ConversionSpec, Converter};
 use crate::digest::Digest;
-use crate::policy::{Policy, Verdict};
+use crate::policy::Policy;
 use crate::radiograph::{self, Radiograph, ReadError};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ pub struct Model {
     model_card: String,
     members: BTreeMap<MemberName, Vec<u8>>,
 }
+
+/// The largest difference of scores that a golden image's tolerance may allow: a larger tolerance would prove nothing.
+pub const MAX_SCORE_TOLERANCE: f64 = 0.02;
 
 /// A file that every training run has and that no model has.
 const RUN: &str = "run.json";
@@ -86,7 +89,7 @@ impl Model {
         &self.conversion
     }
 
-    /// How a score becomes a verdict.
+    /// How a logit becomes a verdict.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -115,7 +118,7 @@ impl Model {
     }
 }
 
-/// A golden image with its expected scores.
+/// A golden image with its expected logits.
 #[derive(Debug)]
 pub struct GoldenImage<'b> {
     golden: &'b GoldenEntry,
@@ -130,7 +133,7 @@ impl GoldenImage<'_> {
         self.golden.member.as_str()
     }
 
-    /// The expected score of the network of this precision; `None` if the model has no such network.
+    /// The expected logit of the network of this precision; `None` if the model has no such network.
     #[must_use]
     pub fn expected(&self, precision: Precision) -> Option<Expectation> {
         self.golden.expected.get(&precision).copied()
@@ -213,14 +216,21 @@ fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<Co
     }
 }
 
-/// Checks that every score within a tolerance gives the same verdict as the expected score.
+/// Checks that every logit within a tolerance gives the same verdict as the expected logit, for a bundle without reference parts.
+/// An offset may bring any logit near a threshold, so the proof does not depend on it.
 fn check_golden(manifest: &Manifest, policy: &Policy) -> Result<(), ModelError> {
+    let point = policy.without();
     for golden in &manifest.golden {
-        for (&precision, &Expectation { score, tolerance }) in &golden.expected {
-            let verdict = |score: f32| -> Verdict { policy.decide(score.clamp(0.0, 1.0)).verdict };
-            if verdict(score - tolerance) != verdict(score + tolerance) {
-                let member = golden.member.to_string();
-                return Err(ModelError::GoldenAtThreshold { member, precision, score, tolerance });
+        for (&precision, &Expectation { logit, tolerance }) in &golden.expected {
+            let member = || golden.member.to_string();
+            // The steepest slope of the sigmoid is 1/4.
+            let of_score = f64::from(tolerance) * point.calibration().slope / 4.0;
+            if of_score > MAX_SCORE_TOLERANCE {
+                return Err(ModelError::Tolerance { member: member(), precision, tolerance, of_score });
+            }
+            let reason = |difference: f32| point.reason(f64::from(logit) + f64::from(difference));
+            if reason(-tolerance) != reason(tolerance) {
+                return Err(ModelError::GoldenAtThreshold { member: member(), precision, logit, tolerance });
             }
         }
     }

@@ -5,16 +5,16 @@ use super::{
 };
 use crate::conversion::{Bounds, ConversionSpec, Method, Size};
 use crate::digest::Digest;
-use crate::policy::Policy;
+use crate::policy::{Calibration, OperatingPoint, Policy};
 use crate::radiograph::{self, Radiograph};
 use std::collections::BTreeMap;
 
 /// A model with two networks of arbitrary bytes: reading a model does not parse networks.
 pub(super) fn contents() -> Contents {
-    let expected = |score: f32| {
+    let expected = |logit: f32| {
         BTreeMap::from([
-            (Precision::F32, Expectation { score, tolerance: 1e-4 }),
-            (Precision::F16, Expectation { score: score + 0.001, tolerance: 5e-3 }),
+            (Precision::F32, Expectation { logit, tolerance: 1e-3 }),
+            (Precision::F16, Expectation { logit: logit + 0.001, tolerance: 0.02 }),
         ])
     };
     Contents {
@@ -23,7 +23,7 @@ pub(super) fn contents() -> Contents {
         conversion: ConversionSpec::new(Method::Global)
             .with_bounds(Bounds::new(1700, 2800).unwrap())
             .with_size(Size { height: 4, width: 6 }),
-        policy: Policy::new(0.25, 0.75).unwrap(),
+        policy: Policy::without_reference(OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap()),
         model_card: "# A model\n".to_owned(),
         training: TrainingRecord {
             trainer: "0.1.0".to_owned(),
@@ -36,11 +36,11 @@ pub(super) fn contents() -> Contents {
             backbone: Digest::of(b"backbone"),
         },
         metrics: serde_json::json!({"balanced_accuracy": 0.8518}).as_object().unwrap().clone(),
-        golden: [("01.tif", 0.1, 1700), ("02.tif", 0.9, 2800)]
-            .map(|(name, score, level)| GoldenSource {
+        golden: [("01.tif", -2.0, 1700), ("02.tif", 2.0, 2800)]
+            .map(|(name, logit, level)| GoldenSource {
                 name: name.to_owned(),
                 tiff: tiff(level),
-                expected: expected(score),
+                expected: expected(logit),
             })
             .to_vec(),
     }

@@ -3,7 +3,7 @@
 use super::samples::contents;
 use super::*;
 use crate::digest::Digest;
-use crate::policy::Policy;
+use crate::policy::{Calibration, OperatingPoint, Policy};
 use crate::radiograph;
 use proptest::prelude::*;
 use std::fs;
@@ -183,10 +183,10 @@ fn each_limit_holds() {
 #[test]
 fn another_version_is_distinguished_from_malformed() {
     let error = parse_changed(|json| {
-        json["format"] = 2.into();
-        json["new in version 2"] = true.into();
+        json["format"] = 3.into();
+        json["new in version 3"] = true.into();
     });
-    assert_eq!(error.unwrap_err(), ManifestError::Format { found: 2, expected: 1 });
+    assert_eq!(error.unwrap_err(), ManifestError::Format { found: 3, expected: 2 });
 }
 
 #[test]
@@ -207,9 +207,8 @@ fn each_invalid_field_is_named() {
         ("golden", |json| json["golden"] = serde_json::json!([])),
         ("golden", |json| json["golden"][0]["member"] = "golden/absent.tif".into()),
         ("golden.goldenest.tif", |json| json["golden"][0]["member"] = "goldenest.tif".into()),
-        ("golden.golden/01.tif.f32.score", |json| json["golden"][0]["expected"]["f32"]["score"] = (-0.1).into()),
         ("golden.golden/01.tif.f32.tolerance", |json| json["golden"][0]["expected"]["f32"]["tolerance"] = 0.into()),
-        ("golden.golden/01.tif.f16.tolerance", |json| json["golden"][0]["expected"]["f16"]["tolerance"] = 1.into()),
+        ("golden.golden/01.tif.f16.tolerance", |json| json["golden"][0]["expected"]["f16"]["tolerance"] = (-1).into()),
         ("golden.golden/01.tif", |json| {
             json["golden"][0]["expected"].as_object_mut().unwrap().remove("f16");
         }),
@@ -234,7 +233,7 @@ fn names_that_leave_the_model_unknown_fields_and_duplicates_are_malformed() {
         malformed(text.replace("\"network.onnx\"", &format!("\"{name}\"")).as_bytes(), name);
     }
     malformed(text.replacen("\"seed\"", "\"speed\"", 1).as_bytes(), "unknown field");
-    malformed(text.replacen("\"format\": 1,", "\"format\": 1, \"format\": 1,", 1).as_bytes(), "duplicate field");
+    malformed(text.replacen("\"format\": 2,", "\"format\": 2, \"format\": 2,", 1).as_bytes(), "duplicate field");
     malformed(text.replace("\"conversion.json\"", "\"policy.json\"").as_bytes(), "duplicate member");
     malformed(text.replacen("\"f16\": {", "\"f32\": {", 1).as_bytes(), "duplicate precision");
     malformed("[".repeat(100_000).as_bytes(), "deep nesting");
@@ -255,8 +254,10 @@ fn verified_members_with_invalid_content_are_named() {
     let error = at(&|contents| contents.conversion.size = None);
     assert!(matches!(&error, ModelError::Content { path, .. } if path.ends_with(CONVERSION)), "{error}");
     insta::assert_snapshot!("conversion_without_size", error.to_string().rsplit('/').next().unwrap());
-    let error = at(&|contents| contents.policy = Policy::new(0.1, 0.75).unwrap());
+    let error = at(&|contents| contents.policy = policy([-2.0, 1.0], 1.0));
     assert!(matches!(error, ModelError::GoldenAtThreshold { precision: Precision::F32, .. }), "{error}");
+    let error = at(&|contents| contents.policy = policy([-1.0, 1.0], 100.0));
+    assert!(matches!(error, ModelError::Tolerance { precision: Precision::F32, .. }), "{error}");
     let error = at(&|contents| contents.created.clear());
     assert!(matches!(error, ModelError::Manifest { .. }), "{error}");
     let error = at(&|contents| contents.golden[1].name = "../01.tif".to_owned());
@@ -267,6 +268,10 @@ fn verified_members_with_invalid_content_are_named() {
             if field == "members.golden/01.tif"),
         "{error}"
     );
+}
+
+fn policy(thresholds: [f64; 2], slope: f64) -> Policy {
+    Policy::without_reference(OperatingPoint::new(thresholds, Calibration { slope, intercept: 0.0 }).unwrap())
 }
 
 #[test]
@@ -315,9 +320,9 @@ fn times_by_rfc_3339_and_no_others() {
 
 #[test]
 fn an_expectation_agrees_within_its_tolerance_and_never_with_a_nan() {
-    let expectation = Expectation { score: 0.5, tolerance: 0.125 };
-    assert!([0.375, 0.5, 0.625].into_iter().all(|score| expectation.agrees(score)));
-    assert!([0.374, 0.626, f32::NAN, f32::INFINITY].into_iter().all(|score| !expectation.agrees(score)));
+    let expectation = Expectation { logit: 0.5, tolerance: 0.125 };
+    assert!([0.375, 0.5, 0.625].into_iter().all(|logit| expectation.agrees(logit)));
+    assert!([0.374, 0.626, f32::NAN, f32::INFINITY].into_iter().all(|logit| !expectation.agrees(logit)));
 }
 
 proptest! {
@@ -358,7 +363,7 @@ fn error_texts() {
         ModelError::Limit { path: path(), what: "files and folders", found: 257, expected: 256 },
         ModelError::Manifest { path: path(), source: ManifestError::TooLong { found: 1 << 21, expected: 1 << 20 } },
         ModelError::Manifest { path: path(), source: ManifestError::Malformed { message: "PARSER'S ERROR".into() } },
-        ModelError::Manifest { path: path(), source: ManifestError::Format { found: 2, expected: FORMAT } },
+        ModelError::Manifest { path: path(), source: ManifestError::Format { found: 1, expected: FORMAT } },
         ModelError::Manifest {
             path: path(),
             source: parse_changed(|json| json["networks"] = [0; 0].into()).unwrap_err(),
@@ -371,8 +376,14 @@ fn error_texts() {
         ModelError::GoldenAtThreshold {
             member: "golden/01.tif".into(),
             precision: Precision::F32,
-            score: 0.3,
+            logit: 0.3,
             tolerance: 0.001,
+        },
+        ModelError::Tolerance {
+            member: "golden/01.tif".into(),
+            precision: Precision::F16,
+            tolerance: 0.5,
+            of_score: 0.125,
         },
         ModelError::Exists { path: path(), hint: "" },
     ];

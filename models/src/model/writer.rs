@@ -25,7 +25,7 @@ pub struct Contents {
     pub networks: BTreeMap<Precision, Vec<u8>>,
     /// How a radiograph becomes the network's input; its size must be given.
     pub conversion: ConversionSpec,
-    /// How a score becomes a verdict.
+    /// How a logit becomes a verdict.
     pub policy: Policy,
     /// A description of the model for people, Markdown.
     pub model_card: String,
@@ -33,7 +33,7 @@ pub struct Contents {
     pub training: TrainingRecord,
     /// The trainer's figures on the networks.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// Images with their expected scores, at least one.
+    /// Images with their expected logits, at least one.
     pub golden: Vec<GoldenSource>,
 }
 
@@ -44,7 +44,7 @@ pub struct GoldenSource {
     pub name: String,
     /// The bytes of its TIFF file.
     pub tiff: Vec<u8>,
-    /// The expected score for each of [`Contents::networks`]. No threshold may lie within a tolerance.
+    /// The expected logit for each of [`Contents::networks`]. No threshold may lie within a tolerance.
     pub expected: BTreeMap<Precision, Expectation>,
 }
 

@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_fixture_passes_and_a_truncated_one_and_one_with_external_weights_are_refused() {
-        let bytes = include_bytes!("../../tests/fixtures/mean_sigmoid.onnx");
+        let bytes = include_bytes!("../../tests/fixtures/mean.onnx");
         check(bytes).unwrap();
         assert_eq!(fault(&bytes[..bytes.len() - 1]), Some(Fault::Cut));
         let external = include_bytes!("../../tests/fixtures/external_weights.onnx");

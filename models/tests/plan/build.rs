@@ -33,7 +33,7 @@ fn refused(network: &[u8]) -> PlanError {
 #[test]
 fn a_plan_is_built_for_every_architecture_and_precision() {
     for &capability in CAPABILITIES {
-        for (name, precision) in [("mean_sigmoid.onnx", Precision::F32), ("mean_sigmoid_f16.onnx", Precision::F16)] {
+        for (name, precision) in [("mean.onnx", Precision::F32), ("mean_f16.onnx", Precision::F16)] {
             let built = built(&fixture(name), precision, Target::Named(capability)).unwrap();
             let [input] = &built.network.inputs[..] else { panic!("{:?}", built.network) };
             assert_eq!((input.name.as_str(), input.element), ("image", ElementType::F32));
@@ -51,7 +51,7 @@ fn a_plan_is_built_for_every_architecture_and_precision() {
 /// TensorRT for RTX confuses the targets of concurrent builds, so `build` lets them wait for each other.
 #[test]
 fn concurrent_builds_for_different_architectures_keep_their_targets() {
-    let network = fixture("mean_sigmoid.onnx");
+    let network = fixture("mean.onnx");
     std::thread::scope(|scope| {
         for &capability in CAPABILITIES {
             let network = &network;
@@ -62,7 +62,7 @@ fn concurrent_builds_for_different_architectures_keep_their_targets() {
 
 #[test]
 fn faults_in_a_header_are_found() {
-    let plan = built(&fixture("mean_sigmoid.onnx"), Precision::F32, SM86).unwrap().plan;
+    let plan = built(&fixture("mean.onnx"), Precision::F32, SM86).unwrap().plan;
     let mut other = plan.clone();
     other[0] ^= 1;
     let faults = [("another first byte", &other[..]), ("20 bytes", &plan[..20]), ("empty", &[])]
@@ -74,7 +74,7 @@ fn faults_in_a_header_are_found() {
 fn unknown_architectures_are_refused_with_a_list_of_the_known_ones() {
     for (major, minor) in [(8, 7), (9, 0), (10, 0)] {
         let capability = ComputeCapability::new(major, minor);
-        let network = fixture("mean_sigmoid.onnx");
+        let network = fixture("mean.onnx");
         match built(&network, Precision::F32, Target::Named(capability)).unwrap_err() {
             PlanError::Target { asked, flavour, expected } => {
                 assert_eq!((asked, flavour), (capability, Flavour::Rtx));
@@ -91,7 +91,7 @@ fn networks_that_break_the_contract_are_refused_before_building() {
         "two_outputs.onnx",
         "dynamic_size.onnx",
         "external_weights.onnx",
-        "mean_sigmoid_f16.onnx",
+        "mean_f16.onnx",
         "grey_input.onnx",
         "input_name.onnx",
         "two_classes.onnx",
@@ -102,7 +102,7 @@ fn networks_that_break_the_contract_are_refused_before_building() {
 
 #[test]
 fn truncated_networks_are_errors() {
-    let network = fixture("mean_sigmoid_f16.onnx");
+    let network = fixture("mean_f16.onnx");
     for truncated in [&[][..], &network[..network.len() - 3]] {
         let error = refused(truncated);
         assert!(matches!(error, PlanError::Network { .. }), "{error}");
@@ -115,7 +115,7 @@ fn truncated_networks_are_errors() {
 
 #[test]
 fn progress_is_reported_and_a_build_can_be_stopped_at_any_step() {
-    let network = fixture("mean_sigmoid.onnx");
+    let network = fixture("mean.onnx");
     let steps = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&steps);
     let progress = move |step: BuildStep<'_>| {
@@ -146,7 +146,7 @@ fn without_a_gpu_a_build_for_this_machines_gpu_is_an_error() {
         skipped("this machine has a GPU");
         return;
     }
-    match built(&fixture("mean_sigmoid.onnx"), Precision::F32, Target::Device).unwrap_err() {
+    match built(&fixture("mean.onnx"), Precision::F32, Target::Device).unwrap_err() {
         PlanError::Build { flavour: Flavour::Rtx, target: Target::Device, message } => {
             // TensorRT's reason. Its text varies with the version of TensorRT.
             assert!(message.contains("CUDA"), "{message}");
@@ -157,12 +157,12 @@ fn without_a_gpu_a_build_for_this_machines_gpu_is_an_error() {
 
 #[test]
 fn another_library_than_the_loaded_one_is_refused() {
-    built(&fixture("mean_sigmoid.onnx"), Precision::F32, SM86).unwrap();
+    built(&fixture("mean.onnx"), Precision::F32, SM86).unwrap();
     let found = probe(Library::Builder, None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     // A copy, because a link would resolve to the same file.
     std::fs::copy(&found.path, folder.path().join("libtensorrt_rtx.so")).unwrap();
-    let network = fixture("mean_sigmoid.onnx");
+    let network = fixture("mean.onnx");
     let other = BuildRequest { library: Some(folder.path().to_owned()), ..request(&network, Precision::F32, SM86) };
     let error = build(&other, Arc::new(|_| ControlFlow::Continue(()))).unwrap_err();
     assert!(matches!(error, PlanError::LibraryOther { .. }), "{error}");

@@ -20,8 +20,11 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(serde_json::from_slice::<ConversionSpec>(&text).is_ok_and(|again| again == spec));
     }
     if let Ok(policy) = serde_json::from_slice::<Policy>(bytes) {
-        for score in [f32::NAN, f32::INFINITY, -0.1, 1.1] {
-            assert_eq!(policy.decide(score).verdict, cellgate_models::policy::Verdict::Reject);
+        let with_reference = policy.rule_with_reference(&[0.0, 1.0, -1.0]).ok();
+        for rule in [Some(policy.rule()), with_reference].into_iter().flatten() {
+            for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                assert_eq!(rule.decide(logit).verdict, cellgate_models::policy::Verdict::Reject);
+            }
         }
     }
 });

@@ -6,7 +6,7 @@ use cellgate_models::model::{
     Contents, DatasetCounts, DatasetRecord, Existing, Expectation, GoldenSource, Precision, RecipeRecord,
     TrainingRecord, write,
 };
-use cellgate_models::policy::Policy;
+use cellgate_models::policy::{Calibration, OperatingPoint, Policy};
 use cellgate_models::radiograph::{self, Radiograph};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,23 +23,27 @@ pub const BRIGHT: u16 = 65_535;
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const STD: [f64; 3] = [0.229, 0.224, 0.225];
 
-/// The score of mean_sigmoid.onnx for a radiograph of one level, derived by hand: the naive conversion divides by 256, resizing
-/// does not change an image of one level, and each channel is normalised.
-pub fn mean_sigmoid(level: u16) -> f32 {
+/// The logit that mean.onnx gives a radiograph of one level, derived by hand: the naive conversion divides by 256, resizing does
+/// not change an image of one level, and each channel is normalised.
+pub fn mean_logit(level: u16) -> f32 {
     let grey = f64::from(level / 256) / 255.0;
-    let mean: f64 = (0..3).map(|c| (grey - MEAN[c]) / STD[c]).sum::<f64>() / 3.0;
-    (1.0 / (1.0 + (-mean).exp())) as f32
+    ((0..3).map(|c| (grey - MEAN[c]) / STD[c]).sum::<f64>() / 3.0) as f32
 }
 
-/// The contents of a model with the network `network` of models/tests/fixtures, thresholds 0.3 and 0.7, and one dark golden image
-/// whose expected score is `golden_score`.
-pub fn contents(network: &str, golden_score: f32) -> Contents {
+/// The score of the logit `logit` by the policy of [`contents`].
+pub fn sigmoid(logit: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
+}
+
+/// The contents of a model with the network `network` of models/tests/fixtures, the thresholds -0.85 and 0.85 (scores of 0.3 and
+/// 0.7), and one dark golden image whose expected logit is `golden_logit`.
+pub fn contents(network: &str, golden_logit: f32) -> Contents {
     let digest = Digest::of(b"not a real one");
     Contents {
         created: "2026-11-23T09:30:00Z".to_owned(),
         networks: BTreeMap::from([(Precision::F32, fixture(network))]),
         conversion: ConversionSpec::new(Method::Naive).with_size(Size { height: 4, width: 6 }),
-        policy: Policy::new(0.3, 0.7).unwrap(),
+        policy: policy([-0.85, 0.85]),
         model_card: "# Tiny\n".to_owned(),
         training: TrainingRecord {
             trainer: "0.1.0".to_owned(),
@@ -52,9 +56,14 @@ pub fn contents(network: &str, golden_score: f32) -> Contents {
         golden: vec![GoldenSource {
             name: "dark.tif".to_owned(),
             tiff: std::fs::read(image(tempfile::tempdir().unwrap().path(), "dark", DARK)).unwrap(),
-            expected: BTreeMap::from([(Precision::F32, Expectation { score: golden_score, tolerance: 1e-4 })]),
+            expected: BTreeMap::from([(Precision::F32, Expectation { logit: golden_logit, tolerance: 1e-3 })]),
         }],
     }
+}
+
+/// A policy for bundles without reference parts, with thresholds in logits. The score is the sigmoid of the logit.
+pub fn policy(thresholds: [f64; 2]) -> Policy {
+    Policy::without_reference(OperatingPoint::new(thresholds, Calibration::IDENTITY).unwrap())
 }
 
 /// Writes the model and returns its folder.
@@ -64,9 +73,9 @@ pub fn model(folder: &Path, contents: &Contents) -> PathBuf {
     path
 }
 
-/// A model with mean_sigmoid.onnx.
+/// A model with mean.onnx.
 pub fn sound_model(folder: &Path) -> PathBuf {
-    model(folder, &contents("mean_sigmoid.onnx", mean_sigmoid(DARK)))
+    model(folder, &contents("mean.onnx", mean_logit(DARK)))
 }
 
 /// The bytes of a network of models/tests/fixtures. make_tiny_onnx.py in that folder documents each network.

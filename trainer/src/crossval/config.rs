@@ -1,5 +1,6 @@
 //! The configuration of a cross-validation, written to `config.json`.
 
+use super::ReferenceSetting;
 use crate::fit::Recipe;
 use cellgate_models::conversion::{Method, Size};
 use cellgate_models::digest::Digest;
@@ -27,6 +28,9 @@ pub struct CrossvalConfig {
     pub bounds: BoundsScope,
     /// The recipe with all its settings.
     pub recipe: Recipe,
+    /// The reference parts of the test bundles, apart from none, which is always computed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<ReferenceSetting>,
     /// Seed of all random numbers.
     pub seed: u64,
     /// The device that the network runs on, such as `cpu` or `cuda:0`.

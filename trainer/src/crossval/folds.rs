@@ -1,9 +1,9 @@
 //! Makes the folds that leave out one bundle each, and reads the files of finished folds.
 
 use super::CrossvalError;
-use crate::dataset::Dataset;
-use crate::results::Prediction;
+use crate::dataset::{Dataset, Label};
 use cellgate_models::conversion::{ConversionSpec, Method};
+use cellgate_models::policy::{OperatingPoint, Reference};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -43,10 +43,34 @@ pub struct FinishedFold {
     pub bundle: String,
     /// The conversion, with the bounds of this fold.
     pub conversion: ConversionSpec,
-    /// Parts with this score and above are called abnormal. The threshold was chosen without the test bundle.
-    pub threshold: f64,
+    /// Parts from the reject threshold on are called abnormal. Calibration and threshold were chosen without the test bundle.
+    pub operating_point: OperatingPoint,
+    /// What an offset of the test bundle needs, for each number of reference parts in the configuration.
+    pub with_reference: Vec<FoldReference>,
     /// One entry for each part of the test bundle.
-    pub predictions: Vec<Prediction>,
+    pub parts: Vec<FoldPart>,
+}
+
+/// The thresholds of a fold for a bundle with reference parts. They were chosen without the test bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldReference {
+    /// The operating point for logits less the bundle's offset.
+    pub operating_point: OperatingPoint,
+    /// The numbers that the offset is computed from.
+    pub reference: Reference,
+}
+
+/// The raw logit of a part by a head that was trained without the part's bundle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldPart {
+    /// The image's path relative to the data set.
+    pub image: String,
+    /// The part's label.
+    pub label: Label,
+    /// The raw logit.
+    pub logit: f32,
 }
 
 impl FinishedFold {
@@ -86,15 +110,13 @@ impl FinishedFold {
         let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
         ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;
         ensure(self.conversion == *conversion, "found a conversion that is not this fold's".into())?;
-        ensure(self.threshold.is_finite(), format!("found a threshold of {}, expected a number", self.threshold))?;
-        let (found, expected) = (self.predictions.len(), fold.test.len());
-        ensure(found == expected, format!("found {found} predictions, expected {expected}"))?;
-        for (prediction, part) in self.predictions.iter().zip(fold.test.iter().map(|&part| &dataset.parts[part])) {
-            let (found, expected) = (&prediction.image, &part.image);
-            let is_the_part = found == expected && prediction.label == part.label;
-            ensure(is_the_part, format!("found a prediction of {found}, expected one of {expected}"))?;
-            let score = prediction.score;
-            ensure((0.0..=1.0).contains(&score), format!("{expected}: found a score of {score}, expected 0 to 1"))?;
+        let (found, expected) = (self.parts.len(), fold.test.len());
+        ensure(found == expected, format!("found {found} parts, expected {expected}"))?;
+        for (found, part) in self.parts.iter().zip(fold.test.iter().map(|&part| &dataset.parts[part])) {
+            let is_the_part = found.image == part.image && found.label == part.label;
+            ensure(is_the_part, format!("found the part {}, expected {}", found.image, part.image))?;
+            let logit = found.logit;
+            ensure(logit.is_finite(), format!("{}: found the logit {logit}, expected a finite number", part.image))?;
         }
         Ok(())
     }
@@ -103,9 +125,10 @@ impl FinishedFold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Label, Part};
+    use crate::dataset::Part;
     use cellgate_models::conversion::Size;
     use cellgate_models::digest::Digest;
+    use cellgate_models::policy::Calibration;
 
     fn dataset(parts: &[(&str, Label)]) -> Dataset {
         let part = |(index, &(bundle, label)): (usize, &(&str, Label))| Part {
@@ -140,18 +163,17 @@ mod tests {
         let dataset = dataset(&[("a", Label::Normal), ("a", Label::Abnormal), ("b", Label::Normal)]);
         let fold = &leave_one_bundle_out(&dataset)[0];
         let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 8, width: 8 });
-        let prediction = |part: usize| Prediction {
+        let part = |part: usize| FoldPart {
             image: dataset.parts[part].image.clone(),
-            bundle: "a".into(),
             label: dataset.parts[part].label,
-            method: "local".into(),
-            score: 0.25,
+            logit: -0.25,
         };
         let finished = FinishedFold {
             bundle: "a".into(),
             conversion: conversion.clone(),
-            threshold: 0.5,
-            predictions: vec![prediction(0), prediction(1)],
+            operating_point: OperatingPoint::new([0.5, 0.5], Calibration::IDENTITY).unwrap(),
+            with_reference: Vec::new(),
+            parts: vec![part(0), part(1)],
         };
         let folder = tempfile::tempdir().unwrap();
         let path = FinishedFold::path(folder.path(), Method::Local, fold);
@@ -164,9 +186,9 @@ mod tests {
         };
         assert_eq!(load(&|_| ()).unwrap(), Some(finished.clone()));
         let changes: [fn(&mut FinishedFold); 5] = [
-            |fold| fold.predictions.truncate(1),
-            |fold| fold.predictions[1].score = 7.5,
-            |fold| fold.predictions.swap(0, 1),
+            |fold| fold.parts.truncate(1),
+            |fold| fold.parts[1].label = Label::Normal,
+            |fold| fold.parts.swap(0, 1),
             |fold| fold.bundle = "b".into(),
             |fold| fold.conversion.method = Method::Naive,
         ];

@@ -7,12 +7,15 @@ mod error;
 mod feasibility;
 mod folds;
 mod inputs;
+mod reference;
 mod run;
+mod summary;
 
 pub use config::{BoundsScope, CrossvalConfig, Folds};
 pub use conversions::LevelStatistics;
 pub use error::{CrossvalError, FeasibilityError};
 pub use feasibility::training as check_training;
-pub use folds::{FinishedFold, Fold, leave_one_bundle_out};
+pub use folds::{FinishedFold, Fold, FoldPart, FoldReference, leave_one_bundle_out};
 pub use inputs::CrossvalInputs;
+pub use reference::ReferenceSetting;
 pub use run::run;

@@ -1,20 +1,21 @@
 //! Cross-validates fold by fold and writes the results. Each finished fold is saved to its own file, so a
 //! cross-validation that was killed can be continued.
 
-use super::feasibility;
+use super::{feasibility, summary};
 use super::{
-    BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, LevelStatistics,
-    leave_one_bundle_out,
+    BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
+    LevelStatistics, leave_one_bundle_out,
 };
 use crate::features::FeatureTable;
 use crate::files::{self, FileError};
-use crate::fit::TrainingSet;
+use crate::fit::{Calibrated, CalibratedWithReference, FitError, OutOfFold, TrainingSet};
+use crate::network::Head;
 use crate::progress;
 use crate::report::{self, ReportOptions};
-use crate::results::{BundleResults, MethodResults, Prediction, Results};
-use crate::stats::{BundleBootstrap, Scored};
+use crate::results::{Prediction, Results};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
+use cellgate_models::policy::OperatingPoint;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -95,30 +96,38 @@ impl MethodRun<'_> {
         }
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        let model = config.recipe.fit(&training, self.inputs.classifier, config.seed);
-        let model = model.map_err(|source| CrossvalError::Fit {
+        let (head, operating_point, with_reference) = self.fit(&training).map_err(|source| CrossvalError::Fit {
             method: self.method.to_string(),
             bundle: fold.bundle.clone(),
             source,
         })?;
-        let predictions = fold.test.iter().map(|&part| {
-            let entry = &dataset.parts[part];
-            Prediction {
-                image: entry.image.clone(),
-                bundle: entry.bundle.clone(),
-                label: entry.label,
-                method: self.method.to_string(),
-                score: f64::from(model.head.score(&table.select_row(part, 0, &model.head.blocks))),
-            }
+        let parts = fold.test.iter().map(|&part| FoldPart {
+            image: dataset.parts[part].image.clone(),
+            label: dataset.parts[part].label,
+            logit: head.logit(&table.select_row(part, 0, &head.blocks)),
         });
-        let finished = FinishedFold {
-            bundle: fold.bundle.clone(),
-            conversion,
-            threshold: model.threshold,
-            predictions: predictions.collect(),
-        };
+        let bundle = fold.bundle.clone();
+        let finished = FinishedFold { bundle, conversion, operating_point, with_reference, parts: parts.collect() };
         files::write_json(&path, &finished)?;
         Ok(finished)
+    }
+
+    /// Trains the head of a fold, and chooses the thresholds without and with reference parts.
+    fn fit(&self, training: &TrainingSet<'_>) -> Result<(Head, OperatingPoint, Vec<FoldReference>), FitError> {
+        let CrossvalInputs { config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
+        let references = &self.inputs.config.references;
+        let head = recipe.head(training, classifier, *seed)?;
+        let out_of_fold = match recipe.chooses_threshold() || !references.is_empty() {
+            true => recipe.out_of_fold(training, classifier, *seed)?,
+            false => OutOfFold::default(),
+        };
+        let operating_point = |calibrated: &Calibrated| Ok(calibrated.operating_point([calibrated.threshold; 2])?);
+        let with_reference = references.iter().filter_map(|reference| reference.parts()).map(|parts| {
+            let found = CalibratedWithReference::of(&out_of_fold, parts, *seed)?;
+            Ok(FoldReference { operating_point: operating_point(&found.calibrated)?, reference: found.reference })
+        });
+        let with_reference = with_reference.collect::<Result<_, FitError>>()?;
+        Ok((head, operating_point(&recipe.calibrated(&out_of_fold)?)?, with_reference))
     }
 
     fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>, CrossvalError> {
@@ -146,10 +155,10 @@ fn write_results(
     let found = Results {
         dataset: dataset.summary(),
         config: serde_json::to_value(config)?,
-        methods: methods.iter().map(|(method, folds)| summary(*method, folds, config.seed)).collect(),
+        methods: methods.iter().map(|(method, folds)| summary::of(*method, folds, config)).collect(),
     };
     let predictions: Vec<Prediction> =
-        methods.iter().flat_map(|(_, folds)| folds).flat_map(|fold| fold.predictions.clone()).collect();
+        methods.iter().flat_map(|(method, folds)| summary::predictions(*method, folds, config)).collect();
     Prediction::write_all(&predictions, out)?;
     found.write(out)?;
     let options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
@@ -157,15 +166,4 @@ fn write_results(
     let report = report::render(&found, &predictions, &options)?;
     files::write(&path, report.as_bytes()).map_err(FileError::writing(&path))?;
     Ok(found)
-}
-
-fn summary(method: Method, folds: &[FinishedFold], seed: u64) -> MethodResults {
-    let scored = |fold: &FinishedFold| -> Vec<Scored> {
-        fold.predictions.iter().map(|part| Scored { score: part.score, label: part.label }).collect()
-    };
-    let pooled: Vec<Scored> = folds.iter().flat_map(scored).collect();
-    let bundles =
-        folds.iter().map(|fold| BundleResults::at_threshold(&fold.bundle, &scored(fold), fold.threshold)).collect();
-    let bootstrap = BundleBootstrap { seed, ..BundleBootstrap::default() };
-    MethodResults::summarise(&method.to_string(), bundles, &pooled, &bootstrap)
 }

@@ -55,18 +55,18 @@ pub enum ExportError {
         /// The image's digest at training.
         expected: Digest,
     },
-    /// libtorch computes another score for a golden image than at training.
+    /// libtorch computes another logit for a golden image than at training.
     #[error(
-        "{}: found a score of {found}, expected {expected} as at training: the head, the trainer or libtorch has changed; \
+        "{}: found the logit {found}, expected {expected} as at training: the head, the trainer or libtorch has changed; \
          train again",
         path.display()
     )]
     Retrained {
         /// The image.
         path: PathBuf,
-        /// The score now.
+        /// The logit now.
         found: f32,
-        /// The score at training.
+        /// The logit at training.
         expected: f32,
     },
     /// A golden image can't be decoded.
@@ -86,7 +86,7 @@ pub enum ExportError {
     Engine(#[from] EngineError),
     /// libtorch and ONNX Runtime disagree on a golden image.
     #[error(
-        "{}: the {precision} network does not match libtorch: found a score of {onnx} ({onnx_verdict}) from ONNX Runtime, \
+        "{}: the {precision} network does not match libtorch: found the logit {onnx} ({onnx_verdict}) from ONNX Runtime, \
          expected {torch} ({torch_verdict}) as from libtorch, within {tolerance} and with the same verdict; no model was written",
         path.display()
     )]
@@ -95,13 +95,13 @@ pub enum ExportError {
         precision: Precision,
         /// The golden image.
         path: PathBuf,
-        /// ONNX Runtime's score.
+        /// ONNX Runtime's logit.
         onnx: f32,
-        /// The verdict for ONNX Runtime's score.
+        /// The verdict for ONNX Runtime's logit.
         onnx_verdict: Verdict,
-        /// libtorch's score.
+        /// libtorch's logit.
         torch: f32,
-        /// The verdict for libtorch's score.
+        /// The verdict for libtorch's logit.
         torch_verdict: Verdict,
         /// The largest difference allowed.
         tolerance: f32,

@@ -1,7 +1,8 @@
-//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same scores as
+//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same logits as
 //! libtorch on the golden images.
 
 use super::error::ExportError;
+use super::golden::of_logit;
 use super::training_run::TrainingRun;
 use crate::dataset::images::limits;
 use crate::network::{Backbone, Head};
@@ -9,17 +10,19 @@ use cellgate_models::conversion::{Converter, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
 use cellgate_models::model::{Expectation, Precision};
-use cellgate_models::policy::Policy;
+use cellgate_models::policy::OperatingPoint;
 use cellgate_models::radiograph;
 use std::path::{Path, PathBuf};
 
-/// The largest difference of scores that the parity check allows: 1e-4 for f32, 5e-3 for f16.
+/// The largest difference of logits that the parity check allows at this operating point. Such a difference changes the score by at
+/// most 1e-4 for f32 and 5e-3 for f16.
 #[must_use]
-pub fn tolerance(precision: Precision) -> f32 {
-    match precision {
+pub fn tolerance(precision: Precision, point: OperatingPoint) -> f32 {
+    let of_score = match precision {
         Precision::F32 => 1e-4,
         Precision::F16 => 5e-3,
-    }
+    };
+    of_logit(of_score, point) as f32
 }
 
 /// The outcome of the parity check for one network.
@@ -29,25 +32,25 @@ pub struct Parity {
     pub precision: Precision,
     /// Number of golden images.
     pub images: usize,
-    /// The largest absolute difference between the scores of ONNX Runtime and libtorch.
+    /// The largest absolute difference between the logits of ONNX Runtime and libtorch.
     pub largest_difference: f32,
 }
 
-/// A golden image with libtorch's score.
+/// A golden image with libtorch's logit.
 pub(super) struct Golden {
     path: PathBuf,
     pub(super) tiff: Vec<u8>,
     tensor: Vec<f32>,
-    score: f32,
+    logit: f32,
 }
 
 impl Golden {
-    pub(super) fn expectation(&self, precision: Precision) -> Expectation {
-        Expectation { score: self.score, tolerance: tolerance(precision) }
+    pub(super) fn expectation(&self, precision: Precision, point: OperatingPoint) -> Expectation {
+        Expectation { logit: self.logit, tolerance: tolerance(precision, point) }
     }
 }
 
-/// Reads the golden images of the training run in `folder` and scores them with libtorch.
+/// Reads the golden images of the training run in `folder` and computes their logits with libtorch.
 pub(super) fn read(
     folder: &Path,
     run: &TrainingRun,
@@ -71,36 +74,36 @@ pub(super) fn read(
         let radiograph = radiograph::decode(&tiff, &path, &limits())?;
         let mut tensor = vec![0.0; 3 * height as usize * width as usize];
         converter.to_tensor(&radiograph, &mut tensor)?;
-        let score = head.score(&backbone.features(&tensor, height, width, &head.blocks)?);
-        if (score - golden.score).abs() > tolerance(Precision::F32) || score.is_nan() {
-            return Err(ExportError::Retrained { path, found: score, expected: golden.score });
+        let logit = head.logit(&backbone.features(&tensor, height, width, &head.blocks)?);
+        if (logit - golden.logit).abs() > tolerance(Precision::F32, run.policy.without()) || logit.is_nan() {
+            return Err(ExportError::Retrained { path, found: logit, expected: golden.logit });
         }
-        read.push(Golden { path, tiff, tensor, score });
+        read.push(Golden { path, tiff, tensor, logit });
     }
     Ok(read)
 }
 
-/// Runs `network` in ONNX Runtime on all golden images, and compares the scores with libtorch's.
+/// Runs `network` in ONNX Runtime on all golden images, and compares the logits with libtorch's.
 pub(super) fn pass(
     network: &[u8],
     precision: Precision,
     golden: &[Golden],
-    policy: &Policy,
+    point: OperatingPoint,
 ) -> Result<Parity, ExportError> {
     let mut engine = OnnxRuntime::new(network, &OnnxRuntimeOptions::default())?;
     let mut largest_difference = 0.0_f32;
     for golden in golden {
-        let onnx = engine.score(&golden.tensor)?;
-        largest_difference = largest_difference.max(compare(golden, onnx, precision, policy)?);
+        let onnx = engine.logit(&golden.tensor)?;
+        largest_difference = largest_difference.max(compare(golden, onnx, precision, point)?);
     }
     Ok(Parity { precision, images: golden.len(), largest_difference })
 }
 
-/// The difference between ONNX Runtime's score `onnx` and libtorch's score of the golden image. An error if the
-/// difference is too large, if the verdicts differ, or if a score is NaN.
-fn compare(golden: &Golden, onnx: f32, precision: Precision, policy: &Policy) -> Result<f32, ExportError> {
-    let verdict = |score| policy.decide(score).verdict;
-    let (torch, tolerance) = (golden.score, tolerance(precision));
+/// The difference between ONNX Runtime's logit `onnx` and libtorch's logit of the golden image. An error if the
+/// difference is too large, if the verdicts differ, or if a logit is NaN.
+fn compare(golden: &Golden, onnx: f32, precision: Precision, point: OperatingPoint) -> Result<f32, ExportError> {
+    let verdict = |logit: f32| point.reason(logit.into()).verdict();
+    let (torch, tolerance) = (golden.logit, tolerance(precision, point));
     let (onnx_verdict, torch_verdict) = (verdict(onnx), verdict(torch));
     let difference = (onnx - torch).abs();
     if difference <= tolerance && onnx_verdict == torch_verdict {
@@ -113,13 +116,14 @@ fn compare(golden: &Golden, onnx: f32, precision: Precision, policy: &Policy) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cellgate_models::policy::Verdict;
+    use cellgate_models::policy::{Calibration, Verdict};
 
     #[test]
     fn a_large_difference_another_verdict_and_nan_are_refused() {
-        let policy = Policy::new(0.4, 0.6).unwrap();
-        let golden = |score| Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], score };
-        let compare = |torch, onnx, precision| compare(&golden(torch), onnx, precision, &policy);
+        // The tolerances are 1e-4 and 5e-3.
+        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let golden = |logit| Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], logit };
+        let compare = |torch, onnx, precision| compare(&golden(torch), onnx, precision, point);
         assert!(compare(0.5, 0.500_05, Precision::F32).unwrap() < 1e-4);
         assert!(compare(0.5, 0.5002, Precision::F32).is_err());
         assert!(compare(0.5, 0.5002, Precision::F16).is_ok());

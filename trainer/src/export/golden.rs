@@ -1,26 +1,28 @@
 //! Chooses golden images among the training images.
 
 use crate::dataset::Label;
-use cellgate_models::policy::Policy;
+use cellgate_models::policy::OperatingPoint;
 
-/// The score of a golden image has at least this distance from both thresholds. The distance is twice the tolerance
-/// of f16, so an engine whose score is within its tolerance gives the same verdict.
-pub const THRESHOLD_MARGIN: f32 = 0.01;
+/// The score of a golden image has at least this distance from both thresholds, in the linear approximation that
+/// [`tolerance`](super::tolerance) uses. The distance is twice the tolerance of f16, so an engine whose logit is within its
+/// tolerance gives the same verdict.
+pub const THRESHOLD_MARGIN: f64 = 0.01;
 
-/// Chooses up to `count` golden images. Returns their indices into `scores` (the scores of the trained head) and
+/// Chooses up to `count` golden images. Returns their indices into `logits` (the raw logits of the trained head) and
 /// `labels`.
 ///
-/// 1. For each threshold, the image with the nearest score below the threshold and the one with the nearest score
+/// 1. For each threshold, the image with the nearest logit below the threshold and the one with the nearest logit
 ///    above.
-/// 2. Then images of both classes in turn, spread over the scores of their class.
+/// 2. Then images of both classes in turn, spread over the logits of their class.
 ///
-/// All chosen images keep [`THRESHOLD_MARGIN`]. The same scores always give the same choice.
+/// All chosen images keep [`THRESHOLD_MARGIN`]. The same logits always give the same choice.
 #[must_use]
-pub fn choose(scores: &[f32], labels: &[Label], policy: &Policy, count: usize) -> Vec<usize> {
-    let thresholds = [policy.review_from(), policy.reject_from()];
-    let far = |score: f32| thresholds.iter().all(|threshold| (score - threshold).abs() > THRESHOLD_MARGIN);
-    let candidates = || (0..scores.len()).filter(|&index| far(scores[index]));
-    let by_score = |a: &usize, b: &usize| scores[*a].total_cmp(&scores[*b]).then(a.cmp(b));
+pub fn choose(logits: &[f32], labels: &[Label], point: OperatingPoint, count: usize) -> Vec<usize> {
+    let thresholds = [point.review_from(), point.reject_from()];
+    let margin = of_logit(THRESHOLD_MARGIN, point);
+    let far = |logit: f32| thresholds.iter().all(|threshold| (f64::from(logit) - threshold).abs() > margin);
+    let candidates = || (0..logits.len()).filter(|&index| far(logits[index]));
+    let by_logit = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(a.cmp(b));
     let mut chosen = Vec::new();
     let mut choose = |index: usize| {
         if chosen.len() < count && !chosen.contains(&index) {
@@ -28,12 +30,12 @@ pub fn choose(scores: &[f32], labels: &[Label], policy: &Policy, count: usize) -
         }
     };
     for threshold in thresholds {
-        candidates().filter(|&index| scores[index] < threshold).max_by(by_score).into_iter().for_each(&mut choose);
-        candidates().filter(|&index| scores[index] > threshold).min_by(by_score).into_iter().for_each(&mut choose);
+        candidates().filter(|&index| f64::from(logits[index]) < threshold).max_by(by_logit).into_iter().for_each(&mut choose);
+        candidates().filter(|&index| f64::from(logits[index]) > threshold).min_by(by_logit).into_iter().for_each(&mut choose);
     }
     let sorted = [Label::Normal, Label::Abnormal].map(|label| {
         let mut indices: Vec<usize> = candidates().filter(|&index| labels[index] == label).collect();
-        indices.sort_by(by_score);
+        indices.sort_by(by_logit);
         indices
     });
     for step in 0..count {
@@ -46,39 +48,49 @@ pub fn choose(scores: &[f32], labels: &[Label], policy: &Policy, count: usize) -
     chosen
 }
 
+/// The difference of logits that changes the score by at most `of_score`: the steepest slope of the sigmoid is 1/4.
+pub(super) fn of_logit(of_score: f64, point: OperatingPoint) -> f64 {
+    4.0 * of_score / point.calibration().slope
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cellgate_models::policy::Calibration;
     use proptest::prelude::*;
 
     #[test]
-    fn the_scores_nearest_to_the_thresholds_come_first() {
-        let policy = Policy::new(0.3, 0.7).unwrap();
-        let scores = [0.05, 0.28, 0.295, 0.32, 0.5, 0.68, 0.72, 0.9];
+    fn the_logits_nearest_to_the_thresholds_come_first() {
+        // The margin is 0.01.
+        let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let logits = [0.05, 0.28, 0.295, 0.32, 0.5, 0.68, 0.72, 0.9];
         let labels = [0, 0, 0, 0, 1, 1, 1, 1].map(|label| [Label::Normal, Label::Abnormal][label]);
-        assert_eq!(choose(&scores, &labels, &policy, 4), [1, 3, 5, 6]);
-        assert_eq!(choose(&scores, &labels, &policy, 6), [1, 3, 5, 6, 0, 4]);
-        assert_eq!(choose(&scores, &labels, &policy, 2), [1, 3]);
+        assert_eq!(choose(&logits, &labels, point, 4), [1, 3, 5, 6]);
+        assert_eq!(choose(&logits, &labels, point, 6), [1, 3, 5, 6, 0, 4]);
+        assert_eq!(choose(&logits, &labels, point, 2), [1, 3]);
     }
 
     proptest! {
         #[test]
         fn both_classes_are_chosen_and_the_margin_is_kept(
-            parts in proptest::collection::vec((0.0_f32..=1.0, any::<bool>()), 0..60),
-            (low, high) in (0.0_f32..=1.0, 0.0_f32..=1.0),
+            parts in proptest::collection::vec((-3.0_f32..=3.0, any::<bool>()), 0..60),
+            (low, high) in (-3.0..=3.0, -3.0..=3.0),
         ) {
-            let policy = Policy::new(low.min(high), low.max(high)).unwrap();
-            let scores: Vec<f32> = parts.iter().map(|part| part.0).collect();
+            let calibration = Calibration { slope: 0.5, intercept: 1.0 };
+            let point = OperatingPoint::new([f64::min(low, high), f64::max(low, high)], calibration).unwrap();
+            let margin = 4.0 * THRESHOLD_MARGIN / 0.5;
+            let logits: Vec<f32> = parts.iter().map(|part| part.0).collect();
             let labels: Vec<Label> =
                 parts.iter().map(|part| if part.1 { Label::Abnormal } else { Label::Normal }).collect();
-            let chosen = choose(&scores, &labels, &policy, 8);
+            let chosen = choose(&logits, &labels, point, 8);
             let distinct: std::collections::HashSet<_> = chosen.iter().collect();
             prop_assert!(chosen.len() <= 8 && distinct.len() == chosen.len());
-            let far = |index: &usize| (scores[*index] - low).abs() > THRESHOLD_MARGIN
-                && (scores[*index] - high).abs() > THRESHOLD_MARGIN;
+            let far = |index: &usize| {
+                [low, high].iter().all(|threshold| (f64::from(logits[*index]) - threshold).abs() > margin)
+            };
             prop_assert!(chosen.iter().all(far));
             for label in [Label::Normal, Label::Abnormal] {
-                let candidate = (0..scores.len()).any(|index| labels[index] == label && far(&index));
+                let candidate = (0..logits.len()).any(|index| labels[index] == label && far(&index));
                 prop_assert_eq!(candidate, chosen.iter().any(|&index| labels[index] == label));
             }
         }

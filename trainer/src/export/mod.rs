@@ -50,7 +50,7 @@ pub struct Exported {
 
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
-/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same scores as libtorch.
+/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same logits as libtorch.
 /// If a network fails, nothing is written.
 ///
 /// # Errors
@@ -70,16 +70,17 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
         ("cellgate.conversion", run.conversion.digest().to_string()),
         ("cellgate.recipe", run.recipe.name.clone()),
     ];
+    let point = run.policy.without();
     let golden = gate::read(folder, &run, &backbone, &head)?;
     let mut networks = BTreeMap::new();
     let mut parity = Vec::new();
     for &precision in &options.precisions {
         let network = onnx::write(backbone.network(), &head, size, precision, &metadata)?;
-        parity.push(gate::pass(&network, precision, &golden, &run.policy)?);
+        parity.push(gate::pass(&network, precision, &golden, point)?);
         networks.insert(precision, network);
     }
     let golden = golden.into_iter().enumerate().map(|(index, golden)| {
-        let expected = networks.keys().map(|&precision| (precision, golden.expectation(precision)));
+        let expected = networks.keys().map(|&precision| (precision, golden.expectation(precision, point)));
         GoldenSource { name: format!("{:02}.tif", index + 1), expected: expected.collect(), tiff: golden.tiff }
     });
     let contents = Contents {

@@ -62,8 +62,8 @@ pub struct GoldenFile {
     pub digest: Digest,
     /// The label of the part.
     pub label: Label,
-    /// The trained head's score, computed by `train`.
-    pub score: f32,
+    /// The trained head's raw logit, computed by `train`.
+    pub logit: f32,
 }
 
 /// Error of reading or writing a training run.
@@ -96,7 +96,7 @@ pub enum TrainingRunError {
 
 impl TrainingRun {
     /// The version of `run.json` that is read and written.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Writes the head and then `run.json` into `folder`, which must exist. `run.json` comes last, so its presence means
     /// that the training run is complete.

@@ -1,7 +1,7 @@
 //! Errors of training a head.
 
 use crate::dataset::Label;
-use crate::network::head::HeadError;
+use cellgate_models::policy::PolicyError;
 use std::num::TryFromIntError;
 use tch::TchError;
 
@@ -31,12 +31,15 @@ pub enum FitError {
          at least two of them"
     )]
     TooFewBundles,
-    /// The head does not end with a layer that a calibration can change.
-    #[error("the head can't be calibrated: it does not end with an affine layer")]
-    NotAffine,
-    /// The calibrated head has layers that don't fit together, or numbers that are not finite.
-    #[error("calibration: {0}")]
-    Head(#[from] HeadError),
+    /// Too few bundles to choose thresholds for bundles with reference parts.
+    #[error(
+        "too few bundles for reference parts: at least three bundles must have two or more normal parts each, and some of these \
+         bundles must have abnormal parts (four bundles for a cross-validation); add bundles, or train without --reference"
+    )]
+    NoReference,
+    /// The thresholds don't form a valid policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// libtorch failed, for example because memory ran out or a decomposition did not converge.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),

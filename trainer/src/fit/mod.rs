@@ -1,4 +1,4 @@
-//! The recipes: each makes a head and its threshold from features and labels.
+//! The recipes: each makes a head from features and labels, and chooses thresholds from out-of-fold logits.
 //!
 //! | file | concept |
 //! |---|---|
@@ -6,27 +6,31 @@
 //! | `paper` | the paper's recipe |
 //! | `recommended` | the recommended recipe |
 //! | `linear` | fits a linear scorer: principal components and logistic regression |
-//! | `calibration` | calibration of the scores |
-//! | `out_of_fold` | scores of training parts by heads that were trained without their bundle |
+//! | `calibration` | calibration of the logits |
+//! | `operating_point` | a calibration with its threshold |
+//! | `reference` | the same for bundles with reference parts |
+//! | `out_of_fold` | logits of training parts by heads that were trained without their bundle |
 //! | `error` | errors of training a head |
 
 mod calibration;
 mod error;
 mod linear;
+mod operating_point;
 mod out_of_fold;
 mod paper;
 mod recommended;
+mod reference;
 mod training;
 
 pub use error::FitError;
+pub use operating_point::Calibrated;
+pub use out_of_fold::{LabelledLogit, OutOfFold};
 pub use paper::{Classifier, PaperRecipe};
 pub use recommended::RecommendedRecipe;
+pub use reference::{CalibratedWithReference, Draw, REFERENCE_DRAWS, reference_draws};
 pub use training::TrainingSet;
 
 use crate::network::Head;
-use crate::stats::{self, ErrorWeights, Scored};
-use calibration::Calibration;
-use out_of_fold::out_of_fold;
 use serde::{Deserialize, Serialize};
 
 /// How a head is trained and how its threshold is chosen.
@@ -37,15 +41,6 @@ pub enum Recipe {
     Paper(PaperRecipe),
     /// The best recipe so far. Its threshold is chosen from out-of-fold scores of the training parts.
     Recommended(RecommendedRecipe),
-}
-
-/// A head and its threshold.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fitted {
-    /// The trained head.
-    pub head: Head,
-    /// The score, 0..=1, from which on a part is called abnormal.
-    pub threshold: f64,
 }
 
 impl Recipe {
@@ -74,54 +69,38 @@ impl Recipe {
         }
     }
 
-    /// Trains a head and chooses its threshold. Uses no part outside of `training`.
+    /// The out-of-fold logits of the training parts.
     ///
     /// # Errors
     /// As [`Self::head`].
-    pub fn fit(
+    pub fn out_of_fold(
         &self,
         training: &TrainingSet<'_>,
         classifier: Option<&Classifier>,
         seed: u64,
-    ) -> Result<Fitted, FitError> {
-        match self {
-            Self::Paper(_) => Ok(Fitted { head: self.head(training, classifier, seed)?, threshold: 0.5 }),
-            Self::Recommended(_) => Ok(self.fit_with_scores(training, classifier, seed)?.0),
-        }
+    ) -> Result<OutOfFold, FitError> {
+        OutOfFold::compute(training, |others| self.head(others, classifier, seed))
     }
 
-    /// As [`Self::fit`], and also returns the out-of-fold scores of the training parts, in the order of the parts.
-    /// Thresholds are chosen from these scores, and the scores show how good the head is on new bundles. The score of a
-    /// part is NaN if the bundles other than the part's own have one class only.
+    /// The calibration and the threshold for bundles without reference parts. Recipe `paper` has a fixed threshold and needs no
+    /// out-of-fold logits.
     ///
     /// # Errors
-    /// As [`Self::head`].
-    pub fn fit_with_scores(
-        &self,
-        training: &TrainingSet<'_>,
-        classifier: Option<&Classifier>,
-        seed: u64,
-    ) -> Result<(Fitted, Vec<Scored>), FitError> {
-        let head = self.head(training, classifier, seed)?;
-        let mut scored = out_of_fold(training, |others| self.head(others, classifier, seed))?;
+    /// The recipe chooses its threshold, and `out_of_fold` has one class only; libtorch fails.
+    pub fn calibrated(&self, out_of_fold: &OutOfFold) -> Result<Calibrated, FitError> {
+        let parts = out_of_fold.parts();
         match self {
-            Self::Paper(_) => Ok((Fitted { head, threshold: 0.5 }, scored)),
-            Self::Recommended(_) => {
-                let calibration = Calibration::of(&known(&scored)).map_err(|error| match error {
-                    FitError::OneClass { .. } => FitError::TooFewBundles,
-                    error => error,
-                })?;
-                scored.iter_mut().for_each(|part| part.score = calibration.score(part.score));
-                let threshold =
-                    stats::smoothed(&known(&scored), ErrorWeights::BALANCED).ok_or(FitError::TooFewBundles)?;
-                Ok((Fitted { head: calibration.apply(head)?, threshold }, scored))
-            }
+            Self::Paper(_) => Ok(Calibrated::fixed(&parts)),
+            Self::Recommended(_) => Calibrated::of(&parts),
         }
     }
-}
 
-/// The items of `scored` whose score is not NaN.
-#[must_use]
-pub fn known(scored: &[Scored]) -> Vec<Scored> {
-    scored.iter().filter(|part| !part.score.is_nan()).copied().collect()
+    /// Whether the threshold for bundles without reference parts is chosen from out-of-fold logits.
+    #[must_use]
+    pub fn chooses_threshold(&self) -> bool {
+        match self {
+            Self::Paper(_) => false,
+            Self::Recommended(_) => true,
+        }
+    }
 }

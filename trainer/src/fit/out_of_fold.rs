@@ -1,39 +1,67 @@
-//! Computes out-of-fold scores: each training part is scored by a head that was trained without the part's bundle.
+//! Computes out-of-fold logits: each training part is judged by a head that was trained without the part's bundle.
 
 use super::{FitError, TrainingSet};
+use crate::dataset::Label;
 use crate::network::Head;
-use crate::stats::Scored;
 use rayon::prelude::*;
 
-/// The out-of-fold score of each part of `training`, in order. `train` trains a head on the set that it is given. The
-/// score of a part is NaN if the bundles other than the part's own have one class only. The folds are spread over all
-/// cores.
-///
-/// # Errors
-/// The errors of `train`.
-pub(super) fn out_of_fold(
-    training: &TrainingSet<'_>,
-    train: impl Fn(&TrainingSet<'_>) -> Result<Head, FitError> + Sync,
-) -> Result<Vec<Scored>, FitError> {
-    // Training several heads at a time, with one libtorch thread each, keeps the cores busier than training one head at
-    // a time with several threads.
-    let threads = tch::get_num_threads();
-    let folds: Result<Vec<_>, FitError> = training
-        .leave_one_bundle_out()
-        .into_par_iter()
-        .filter(|(others, _)| others.has_both_classes())
-        .map(|(others, held_out)| {
-            tch::set_num_threads(1);
-            let head = train(&others)?;
-            let score = |&part: &usize| f64::from(head.score(&training.features(part, 0, &head.blocks)));
-            let scores: Vec<f64> = held_out.iter().map(score).collect();
-            Ok((held_out, scores))
-        })
-        .collect();
-    tch::set_num_threads(threads);
-    let mut scored: Vec<Scored> = training.labels().map(|label| Scored { score: f64::NAN, label }).collect();
-    for (held_out, scores) in folds? {
-        held_out.into_iter().zip(scores).for_each(|(part, score)| scored[part].score = score);
+/// The raw logit of a part, and its label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LabelledLogit {
+    /// The raw logit, or the logit less the offset of the part's bundle.
+    pub logit: f64,
+    /// The label that a person gave the part.
+    pub label: Label,
+}
+
+/// The out-of-fold logits of training parts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutOfFold {
+    /// The raw logit of each training part, in the order of the parts. NaN if the bundles other than the part's own have one
+    /// class only.
+    pub logits: Vec<f64>,
+    /// The logits that are not NaN, one list for each bundle.
+    pub bundles: Vec<Vec<LabelledLogit>>,
+}
+
+impl OutOfFold {
+    /// The logits of all bundles that are not NaN.
+    #[must_use]
+    pub fn parts(&self) -> Vec<LabelledLogit> {
+        self.bundles.concat()
     }
-    Ok(scored)
+
+    /// Computes the logits. `train` trains a head on the set that it is given. The folds are spread over all cores.
+    ///
+    /// # Errors
+    /// The errors of `train`.
+    pub(super) fn compute(
+        training: &TrainingSet<'_>,
+        train: impl Fn(&TrainingSet<'_>) -> Result<Head, FitError> + Sync,
+    ) -> Result<Self, FitError> {
+        // Training several heads at a time, with one libtorch thread each, keeps the cores busier than training one head at
+        // a time with several threads.
+        let threads = tch::get_num_threads();
+        let folds: Result<Vec<_>, FitError> = training
+            .leave_one_bundle_out()
+            .into_par_iter()
+            .filter(|(others, _)| others.has_both_classes())
+            .map(|(others, held_out)| {
+                tch::set_num_threads(1);
+                let head = train(&others)?;
+                let logit = |&part: &usize| f64::from(head.logit(&training.features(part, 0, &head.blocks)));
+                let logits: Vec<f64> = held_out.iter().map(logit).collect();
+                Ok((held_out, logits))
+            })
+            .collect();
+        tch::set_num_threads(threads);
+        let labels: Vec<Label> = training.labels().collect();
+        let mut found = Self { logits: vec![f64::NAN; labels.len()], bundles: Vec::new() };
+        for (held_out, logits) in folds? {
+            let labelled = held_out.iter().zip(&logits).map(|(&part, &logit)| LabelledLogit { logit, label: labels[part] });
+            found.bundles.push(labelled.collect());
+            held_out.into_iter().zip(logits).for_each(|(part, logit)| found.logits[part] = logit);
+        }
+        Ok(found)
+    }
 }

@@ -11,7 +11,8 @@ pub const RESULTS_FILE: &str = "results.json";
 /// Name of the predictions file.
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
 /// The columns of `predictions.csv`.
-const PREDICTION_COLUMNS: [&str; 5] = ["image", "bundle", "label", "method", "score"];
+const PREDICTION_COLUMNS: [&str; 9] =
+    ["image", "bundle", "label", "method", "score", "reference", "draw", "raw_logit", "offset"];
 
 /// Error of reading or writing a file of the results.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +100,7 @@ impl Prediction {
         };
         let malformed = |found: String, expected| ResultsError::Malformed { path: path.clone(), found, expected };
         let mut reader = csv::Reader::from_reader(bytes.as_slice());
-        let header = "the columns image,bundle,label,method,score";
+        let header = "the columns image,bundle,label,method,score,reference,draw,raw_logit,offset";
         let found = reader.headers().map_err(|error| malformed(error.to_string(), header))?;
         if *found != PREDICTION_COLUMNS[..] {
             return Err(malformed(format!("the columns {}", found.iter().collect::<Vec<_>>().join(",")), header));
@@ -107,7 +108,7 @@ impl Prediction {
         reader
             .deserialize()
             .collect::<Result<_, _>>()
-            .map_err(|error| malformed(error.to_string(), "an image, a bundle, normal or abnormal, a method, a score"))
+            .map_err(|error| malformed(error.to_string(), "an image, a bundle, normal or abnormal, a method, a score, reference parts, a draw, a logit, an offset"))
     }
 }
 
@@ -126,6 +127,10 @@ mod tests {
             label: Label::Abnormal,
             method: "global".into(),
             score,
+            reference: Prediction::NO_REFERENCE.into(),
+            draw: 0,
+            raw_logit: -1.5,
+            offset: 0.0,
         }
     }
 
@@ -141,6 +146,7 @@ mod tests {
                     balanced_accuracy: Some(figure),
                     interval95: Some([figure, 1.0]),
                     auroc: None,
+                    auroc_interval95: None,
                 },
                 bundles: vec![BundleResults {
                     bundle: "b1".into(),
@@ -148,6 +154,7 @@ mod tests {
                     balanced_accuracy: None,
                     threshold: figure,
                 }],
+                references: Vec::new(),
             }],
         }
     }
@@ -176,12 +183,13 @@ mod tests {
         let text = std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap();
         assert_eq!(
             text,
-            "image,bundle,label,method,score\n\"bundle 1/a,\"\"b\"\".tif\",bundle 1,abnormal,global,0.25\n"
+            "image,bundle,label,method,score,reference,draw,raw_logit,offset\n\
+             \"bundle 1/a,\"\"b\"\".tif\",bundle 1,abnormal,global,0.25,none,0,-1.5,0.0\n"
         );
         Prediction::write_all(&[], folder.path()).unwrap();
         assert_eq!(
             std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap(),
-            "image,bundle,label,method,score\n"
+            "image,bundle,label,method,score,reference,draw,raw_logit,offset\n"
         );
         assert_eq!(Prediction::read_all(folder.path()).unwrap(), []);
     }
@@ -194,7 +202,7 @@ mod tests {
         assert!(matches!(&errors[0], ResultsError::Io { path: found, .. } if *found == path("results.json")));
         std::fs::write(path("results.json"), "{}").unwrap();
         errors.push(Results::read(folder.path()).unwrap_err());
-        for text in ["image,label\n", "image,bundle,label,method,score\na,b,good,c,1\n"] {
+        for text in ["image,label\n", "image,bundle,label,method,score,reference,draw,raw_logit,offset\na,b,good,c,1,none,0,1,0\n"] {
             std::fs::write(path("predictions.csv"), text).unwrap();
             errors.push(Prediction::read_all(folder.path()).unwrap_err());
         }

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::dataset::Label;
     use crate::results::{BundleResults, DatasetSummary, MethodResults};
-    use crate::stats::{BundleBootstrap, Scored};
+    use crate::stats::{BundleBootstrap, BundleRanks, Scored};
     use cellgate_models::digest::Digest;
 
     #[test]
@@ -56,7 +56,8 @@ mod tests {
             BundleResults::at_threshold("second", &parts[2..], 0.5),
         ];
         let dataset = DatasetSummary { images: 3, bundles: 2, normal: 2, abnormal: 1, digest: Digest::of(b"") };
-        let method = MethodResults::summarise("mixed", bundles, &parts, &BundleBootstrap::default());
+        let ranks = BundleRanks::of(&[parts[..2].to_vec(), parts[2..].to_vec()]);
+        let method = MethodResults::summarise("mixed", bundles, &ranks, &BundleBootstrap::default());
         let results = Results { dataset, config: serde_json::Value::Null, methods: vec![method] };
         insta::assert_snapshot!("table", summary_table(&results).to_string());
     }

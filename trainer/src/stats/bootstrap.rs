@@ -4,7 +4,7 @@
 //! Parts of one bundle share a coating and its faults. The bundle is therefore the unit that is drawn with replacement
 //! (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). With few bundles the interval tends to be too narrow.
 
-use super::Confusion;
+use super::{BundleRanks, Confusion};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -58,6 +58,30 @@ impl BundleBootstrap {
                 (sums.0 + first[index], sums.1 + second[index])
             });
             Some(sum_first.balanced_accuracy()? - sum_second.balanced_accuracy()?)
+        })
+    }
+
+    /// The 95 % interval of the AUROC (0..=1). Each resample pools the parts of the bundles it drew.
+    ///
+    /// `None` with fewer than two bundles, or if no resample had both classes.
+    #[must_use]
+    pub fn auroc(&self, ranks: &BundleRanks) -> Option<BootstrapInterval> {
+        self.interval(ranks.bundles(), |draw| ranks.auroc(&draw.collect::<Vec<_>>()))
+    }
+
+    /// The 95 % interval of the first method's AUROC minus the second method's (-1..=1). Each resample draws the same bundles for
+    /// both methods.
+    ///
+    /// `first` and `second` count the same bundles in the same order. `None` if they differ in length, if there are fewer than
+    /// two bundles, or if no resample had both classes.
+    #[must_use]
+    pub fn auroc_difference(&self, first: &BundleRanks, second: &BundleRanks) -> Option<BootstrapInterval> {
+        if first.bundles() != second.bundles() {
+            return None;
+        }
+        self.interval(first.bundles(), |draw| {
+            let drawn: Vec<usize> = draw.collect();
+            Some(first.auroc(&drawn)? - second.auroc(&drawn)?)
         })
     }
 

@@ -12,6 +12,7 @@
 //! | `wilson` | confidence interval of a rate |
 //! | `bootstrap` | confidence intervals of balanced accuracies and of their differences, by resampling whole bundles |
 //! | `roc` | ROC curve and the area under it |
+//! | `ranks` | the area under the ROC curve of any selection of bundles |
 //! | `threshold` | the choice of a threshold from out-of-fold scores |
 //! | `mcnemar` | exact test of two methods on the same parts, and Holm's correction for several tests |
 //! | `binomial` | the binomial distribution |
@@ -21,6 +22,7 @@ mod binomial;
 mod bootstrap;
 mod confusion;
 mod mcnemar;
+mod ranks;
 mod roc;
 mod sample_size;
 mod scored;
@@ -31,6 +33,7 @@ pub use binomial::binomial_cdf;
 pub use bootstrap::{BootstrapInterval, BundleBootstrap};
 pub use confusion::Confusion;
 pub use mcnemar::{PairedCalls, holm};
+pub use ranks::BundleRanks;
 pub use roc::{Roc, RocPoint, auroc};
 pub use sample_size::{MAX_PARTS, shows_at_most, still_needed_at_same_rate, still_needed_without_error};
 pub use scored::{Scored, is_called_abnormal};

@@ -83,7 +83,7 @@ mod tests {
             TrainingError::Exists { path: "run/run.json".into() },
             TrainingError::OneClass,
             TrainingError::Fit(FitError::OneClass { found: Label::Normal, missing: Label::Abnormal }),
-            TrainingError::Fit(FitError::NotAffine),
+            TrainingError::Fit(FitError::NoReference),
         ];
         insta::assert_snapshot!("errors", errors.map(|error| format!("{error}\n")).concat());
     }

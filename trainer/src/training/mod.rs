@@ -7,19 +7,21 @@ mod thresholds;
 
 pub use error::TrainingError;
 pub use scores::SCORES;
-pub use table::summary_table;
+pub use table::summary_tables;
 pub use thresholds::Thresholds;
 
 use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features::FeatureStore;
-use crate::fit::{Classifier, Recipe, TrainingSet, known};
+use crate::fit::{CalibratedWithReference, Classifier, Recipe, TrainingSet};
 use crate::network::Backbone;
 use crate::progress;
 use crate::stats::{Scored, auroc};
 use cellgate_models::conversion::{Method, Size};
 use cellgate_models::model;
+use cellgate_models::policy::{OperatingPoint, Policy};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Number of golden images in a training run.
@@ -43,6 +45,8 @@ pub struct TrainingInputs<'a> {
     pub size: Size,
     /// How the head is trained.
     pub recipe: &'a Recipe,
+    /// The number of reference parts of a bundle. `None` if the model is for bundles without reference parts only.
+    pub reference: Option<NonZeroU32>,
     /// Seed of all random numbers.
     pub seed: u64,
     /// Where the backbone runs, as in `--device`: `cpu`, or a GPU such as `cuda:0`.
@@ -57,8 +61,10 @@ pub struct TrainingInputs<'a> {
 pub struct Trained {
     /// The content of `run.json`.
     pub run: TrainingRun,
-    /// Score and label of each part that has an out-of-fold score.
+    /// Score and label of each part that has an out-of-fold logit.
     pub scored: Vec<Scored>,
+    /// The same with simulated reference parts: a part occurs once for each draw in which it was no reference part.
+    pub scored_with_reference: Option<Vec<Scored>>,
 }
 
 /// Trains on all bundles and writes `scores.csv`, `head.safetensors` and `run.json` into the folder `out`.
@@ -80,20 +86,35 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
     bar.finish_and_clear();
     let training = TrainingSet::new(dataset, &table, &all);
-    let (fitted, scored) = inputs.recipe.fit_with_scores(&training, inputs.classifier, inputs.seed)?;
-    let known = known(&scored);
-    let policy = thresholds.policy(&known, fitted.threshold)?;
+    let head = inputs.recipe.head(&training, inputs.classifier, inputs.seed)?;
+    let out_of_fold = inputs.recipe.out_of_fold(&training, inputs.classifier, inputs.seed)?;
+    let without = inputs.recipe.calibrated(&out_of_fold)?;
+    let point = thresholds.operating_point(&without)?;
+    let with = inputs.reference.map(|parts| CalibratedWithReference::of(&out_of_fold, parts, inputs.seed)).transpose()?;
+    let with_point = with.as_ref().map(|with| thresholds.operating_point(&with.calibrated)).transpose()?;
+    let policy = match (with_point, &with) {
+        (Some(with_point), Some(with)) => Policy::with_reference(point, with_point, with.reference),
+        _ => Policy::without_reference(point),
+    };
 
-    let scores: Vec<f32> =
-        all.iter().map(|&part| fitted.head.score(&table.select_row(part, 0, &fitted.head.blocks))).collect();
+    let logits: Vec<f32> = all.iter().map(|&part| head.logit(&table.select_row(part, 0, &head.blocks))).collect();
     let labels = dataset.labels();
-    let golden = choose(&scores, &labels, &policy, GOLDEN_IMAGES).into_iter().map(|part| {
+    let golden = choose(&logits, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
         let path = absolute(&entry.path)?;
-        Ok(GoldenFile { path, digest: entry.digest, label: entry.label, score: scores[part] })
+        Ok(GoldenFile { path, digest: entry.digest, label: entry.label, logit: logits[part] })
     });
-    let mut config =
-        serde_json::json!({ "settings": inputs.recipe, "thresholds": thresholds, "device": inputs.device });
+    let mut config = serde_json::json!({
+        "settings": inputs.recipe,
+        "thresholds": thresholds,
+        "reference": inputs.reference,
+        "device": inputs.device,
+    });
+    let mut metrics = serde_json::Map::new();
+    metrics.insert("out_of_fold".into(), figures(&without.scored, point));
+    if let (Some(with), Some(point)) = (&with, with_point) {
+        metrics.insert("out_of_fold_with_reference".into(), figures(&with.calibrated.scored, point));
+    }
     if inputs.leaks > 0 {
         config["leaks"] = inputs.leaks.into();
     }
@@ -105,13 +126,14 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         dataset: dataset.summary(),
         recipe: model::RecipeRecord { name: inputs.recipe.name().into(), config },
         seed: inputs.seed,
-        metrics: metrics(&known, &policy),
+        metrics,
         golden: golden.collect::<Result<_, TrainingError>>()?,
     };
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
-    scores::write(out, dataset, &scores, &scored)?;
-    run.save(out, &fitted.head)?;
-    Ok(Trained { run, scored: known })
+    scores::write(out, dataset, &logits, &out_of_fold.logits, point)?;
+    run.save(out, &head)?;
+    let scored_with_reference = with.map(|with| with.calibrated.scored);
+    Ok(Trained { run, scored: without.scored, scored_with_reference })
 }
 
 /// Refuses the folder `out` if it holds a training run, so that no training run is overwritten.
@@ -126,27 +148,19 @@ fn absolute(path: &Path) -> Result<PathBuf, TrainingError> {
 
 /// The out-of-fold figures for `run.json`. A figure that a cross-validation writes too has the same name here as in
 /// `results.json`.
-fn metrics(scored: &[Scored], policy: &cellgate_models::policy::Policy) -> serde_json::Map<String, serde_json::Value> {
-    let confusion = crate::results::Confusion::at_threshold(scored, f64::from(policy.reject_from()));
+fn figures(scored: &[Scored], point: OperatingPoint) -> serde_json::Value {
+    let [review_from, reject_from] =
+        [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit));
+    let confusion = crate::results::Confusion::at_threshold(scored, reject_from);
     let passed = |label: Label| {
-        let of_label = scored.iter().filter(|part| part.label == label);
-        let (mut passed, mut total) = (0_u64, 0_u64);
-        of_label.for_each(|part| {
-            total += 1;
-            passed += u64::from(part.score < f64::from(policy.review_from()));
-        });
-        serde_json::json!({ "passed": passed, "of": total })
+        let of_label: Vec<_> = scored.iter().filter(|part| part.label == label).collect();
+        let passed = of_label.iter().filter(|part| part.score < review_from).count();
+        serde_json::json!({ "passed": passed, "of": of_label.len() })
     };
-    let value = serde_json::json!({
-        "out_of_fold": {
-            "auroc": auroc(scored),
-            "balanced_accuracy": confusion.balanced_accuracy(),
-            "abnormal": passed(Label::Abnormal),
-            "normal": passed(Label::Normal),
-        }
-    });
-    match value {
-        serde_json::Value::Object(map) => map,
-        _ => serde_json::Map::new(),
-    }
+    serde_json::json!({
+        "auroc": auroc(scored),
+        "balanced_accuracy": confusion.balanced_accuracy(),
+        "abnormal": passed(Label::Abnormal),
+        "normal": passed(Label::Normal),
+    })
 }

@@ -2,37 +2,52 @@
 
 use super::Trained;
 use crate::dataset::Label;
-use crate::stats::wilson95;
-use cellgate_models::policy::Verdict;
+use crate::stats::{Scored, wilson95};
+use cellgate_models::policy::OperatingPoint;
 use comfy_table::{Table, presets};
 
-/// One row per class: how many of the class's parts pass, are reviewed and are rejected, with Wilson's 95 % intervals.
+/// Tables of out-of-fold verdicts: one for bundles without reference parts and, if the model is for them, one for bundles with
+/// reference parts.
 #[must_use]
-pub fn summary_table(trained: &Trained) -> Table {
+pub fn summary_tables(trained: &Trained) -> Vec<Table> {
     let policy = &trained.run.policy;
+    let mut tables = vec![table("out of fold", policy.without(), &trained.scored, 1)];
+    if let (Some((point, reference)), Some(scored)) = (policy.with(), &trained.scored_with_reference) {
+        let title = format!("with {} reference parts", reference.parts());
+        tables.push(table(&title, point, scored, crate::fit::REFERENCE_DRAWS));
+    }
+    tables
+}
+
+/// One row per class: how many of the class's parts pass, are reviewed and are rejected, with Wilson's 95 % intervals. Each part
+/// occurs up to `draws` times in `scored`.
+fn table(title: &str, point: OperatingPoint, scored: &[Scored], draws: usize) -> Table {
+    let [review_from, reject_from] =
+        [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit));
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header([
-        "out of fold".to_owned(),
-        format!("PASS, score below {:.4}", policy.review_from()),
+        title.to_owned(),
+        format!("PASS, score below {review_from:.4}"),
         "REVIEW".to_owned(),
-        format!("REJECT, score from {:.4} on", policy.reject_from()),
+        format!("REJECT, score from {reject_from:.4} on"),
     ]);
     for (label, name) in [(Label::Normal, "normal"), (Label::Abnormal, "abnormal")] {
-        let verdicts: Vec<Verdict> = trained
-            .scored
-            .iter()
-            .filter(|part| part.label == label)
-            .map(|part| policy.decide(part.score as f32).verdict)
-            .collect();
-        let share = |verdict: Verdict| {
-            let count = verdicts.iter().filter(|&&found| found == verdict).count();
-            let interval = wilson95(count as u64, verdicts.len() as u64);
-            let interval = interval
+        let scores: Vec<f64> = scored.iter().filter(|part| part.label == label).map(|part| part.score).collect();
+        let share = |is_in: &dyn Fn(f64) -> bool| {
+            let count = scores.iter().filter(|&&score| is_in(score)).count();
+            // The draws repeat parts and add no information, so the interval counts each part once.
+            let [count, total] = [count, scores.len()].map(|number| (number as f64 / draws as f64).round() as u64);
+            let interval = wilson95(count, total)
                 .map_or_else(String::new, |[low, high]| format!(" ({:.1} to {:.1} %)", 100.0 * low, 100.0 * high));
-            format!("{count} of {}{interval}", verdicts.len())
+            format!("{count} of {total}{interval}")
         };
-        table.add_row([name.to_owned(), share(Verdict::Pass), share(Verdict::Review), share(Verdict::Reject)]);
+        table.add_row([
+            name.to_owned(),
+            share(&|score| score < review_from),
+            share(&|score| (review_from..reject_from).contains(&score)),
+            share(&|score| score >= reject_from),
+        ]);
     }
     table
 }

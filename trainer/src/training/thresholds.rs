@@ -1,9 +1,10 @@
-//! Chooses the policy's two thresholds from out-of-fold scores.
+//! Chooses the two thresholds of an operating point from out-of-fold scores.
 
 use super::TrainingError;
 use crate::dataset::Label;
-use crate::stats::{self, ErrorWeights, Scored};
-use cellgate_models::policy::Policy;
+use crate::fit::Calibrated;
+use crate::stats::{self, ErrorWeights};
+use cellgate_models::policy::OperatingPoint;
 use serde::Serialize;
 
 /// The user's demands on the thresholds.
@@ -20,16 +21,17 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The policy for the out-of-fold scores `scored`. `threshold` is the threshold that the recipe chose.
+    /// The operating point for calibrated out-of-fold scores.
     ///
     /// The review threshold is never above the reject threshold. If the reject threshold alone keeps the allowed escape
     /// rate, both thresholds are equal and nothing is reviewed.
     ///
     /// # Errors
-    /// `scored` has one class only.
-    pub fn policy(&self, scored: &[Scored], threshold: f64) -> Result<Policy, TrainingError> {
+    /// The scores have one class only.
+    pub fn operating_point(&self, calibrated: &Calibrated) -> Result<OperatingPoint, TrainingError> {
+        let Calibrated { scored, threshold, .. } = calibrated;
         let reject_from = match self.costs {
-            None => threshold,
+            None => *threshold,
             Some((escape, overkill)) => {
                 let abnormal = scored.iter().filter(|part| part.label == Label::Abnormal).count();
                 let share = self.abnormal_share.unwrap_or(abnormal as f64 / scored.len() as f64);
@@ -38,49 +40,55 @@ impl Thresholds {
             }
         };
         let review_from = stats::max_escape(scored, self.max_escape).ok_or(TrainingError::OneClass)?.min(reject_from);
-        Ok(Policy::new(review_from as f32, reject_from as f32)?)
+        Ok(calibrated.operating_point([review_from, reject_from])?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Scored;
+    use cellgate_models::policy::Calibration;
 
     /// Abnormal parts at 0.35, 0.45 .. 0.95 and normal parts at 0.05, 0.15 .. 0.65. The classes overlap in the middle.
-    fn scored() -> Vec<Scored> {
+    fn calibrated() -> Calibrated {
         let ladder =
             |start: usize, label| (0..7).map(move |step| Scored { score: (start + step) as f64 / 10.0 + 0.05, label });
-        ladder(0, Label::Normal).chain(ladder(3, Label::Abnormal)).collect()
+        let scored = ladder(0, Label::Normal).chain(ladder(3, Label::Abnormal)).collect();
+        Calibrated { calibration: Calibration { slope: 2.0, intercept: 1.0 }, threshold: 0.5, scored }
     }
 
-    fn thresholds(max_escape: f64, costs: Option<(f64, f64)>) -> Policy {
-        Thresholds { max_escape, costs, abnormal_share: None }.policy(&scored(), 0.5).unwrap()
+    /// The thresholds as scores.
+    fn thresholds(max_escape: f64, costs: Option<(f64, f64)>) -> [f64; 2] {
+        let point = Thresholds { max_escape, costs, abnormal_share: None }.operating_point(&calibrated()).unwrap();
+        [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit))
     }
 
     #[test]
     fn a_lower_allowed_escape_rate_lowers_the_review_threshold() {
         let (strict, loose) = (thresholds(0.0, None), thresholds(0.15, None));
-        assert!(strict.review_from() < 0.35 && strict.review_from() > 0.25);
-        assert!(loose.review_from() > 0.35 && loose.review_from() < 0.45);
-        assert_eq!((strict.reject_from(), loose.reject_from()), (0.5, 0.5));
+        assert!(strict[0] < 0.35 && strict[0] > 0.25);
+        assert!(loose[0] > 0.35 && loose[0] < 0.45);
+        assert_eq!((strict[1], loose[1]), (0.5, 0.5));
     }
 
     #[test]
     fn the_review_threshold_never_lies_above_the_reject_threshold() {
-        let policy = thresholds(0.9, None);
-        assert_eq!(policy.review_from(), policy.reject_from());
+        let [review_from, reject_from] = thresholds(0.9, None);
+        assert_eq!(review_from, reject_from);
     }
 
     #[test]
     fn costly_escapes_lower_the_reject_threshold() {
         let (costly, cheap) = (thresholds(0.0, Some((20.0, 1.0))), thresholds(0.0, Some((1.0, 20.0))));
-        assert!(costly.reject_from() < cheap.reject_from());
+        assert!(costly[1] < cheap[1]);
     }
 
     #[test]
     fn one_class_is_an_error() {
-        let normal: Vec<Scored> = scored().into_iter().take(7).collect();
-        let found = Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.policy(&normal, 0.5);
+        let mut normal = calibrated();
+        normal.scored.truncate(7);
+        let found = Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.operating_point(&normal);
         assert!(matches!(found, Err(TrainingError::OneClass)), "{found:?}");
     }
 }

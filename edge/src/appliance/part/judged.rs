@@ -25,7 +25,7 @@ pub(in crate::appliance) struct Judged {
     image: Option<Digest>,
     /// The image's file, if there was one.
     pub(in crate::appliance) file: Option<ImageFile>,
-    /// The conversion's bounds, if the model fixes them and the image has a score.
+    /// The conversion's bounds, if the model fixes them and the image was converted.
     bounds: Option<journal::RowBounds>,
     times: StageTimes,
     detail: String,
@@ -34,7 +34,7 @@ pub(in crate::appliance) struct Judged {
 impl Judged {
     /// The result for the image in `file`, which was converted according to `conversion`.
     pub(in crate::appliance) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
-        let bounds = conversion.bounds.filter(|_| judgement.score.is_some());
+        let bounds = conversion.bounds.filter(|_| judgement.logit.is_some());
         let Decision { verdict, reason } = judgement.decision;
         Self {
             verdict,
@@ -173,6 +173,7 @@ mod tests {
             let judgement = Judgement {
                 decision: reason.into(),
                 score,
+                logit: score,
                 image: None,
                 detail: None,
                 detail_without_path: None,

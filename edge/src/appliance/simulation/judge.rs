@@ -88,6 +88,7 @@ fn judged(file: ImageFile) -> Judged {
     let judgement = Judgement {
         decision: reason.into(),
         score,
+        logit: score,
         image: None,
         detail: None,
         detail_without_path: None,

@@ -26,9 +26,9 @@ pub(super) struct Wanted<'a> {
 
 /// The result of loading a kept plan.
 pub(super) enum Loaded {
-    /// All golden images have their expected scores.
+    /// All golden images have their expected logits.
     Proven(Box<Pipeline>),
-    /// A golden image has another score; the text says which.
+    /// A golden image has another logit; the text says which.
     Disproven(String),
     /// The plan can't run.
     Failed,
@@ -133,7 +133,7 @@ impl<'a> Wanted<'a> {
                 (loaded(state, " including the golden images", building), Loaded::Proven(Box::new(pipeline)))
             }
             // The error does not tell whether the plan was rebuilt.
-            Err(ActivationError::Proof(error @ ProofError::Score { .. })) => {
+            Err(ActivationError::Proof(error @ ProofError::Logit { .. })) => {
                 (loaded(FindingState::Ok, "", ""), Loaded::Disproven(one_line(&error)))
             }
             Err(error) => {
@@ -168,7 +168,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Scores each golden image again, through the sandbox like any image, and compares the scores with the trainer's.
+    /// Runs the network on each golden image again, through the sandbox like any image, and compares the logits with the
+    /// trainer's.
     pub(super) fn parity(&self, pipeline: &mut Pipeline) -> Row {
         let what = "parity";
         // The largest ratio of deviation to tolerance, with that deviation and tolerance.
@@ -177,17 +178,17 @@ impl<'a> Wanted<'a> {
         let images = golden.len();
         for golden in golden {
             let judgement = pipeline.judge(&self.model.path().join(golden.name()));
-            let (Some(found), Some(expected)) = (judgement.score, golden.expected(self.precision)) else {
-                let detail = judgement.detail.unwrap_or_else(|| "the model has no expected score".to_owned());
+            let (Some(found), Some(expected)) = (judgement.logit, golden.expected(self.precision)) else {
+                let detail = judgement.detail.unwrap_or_else(|| "the model has no expected logit".to_owned());
                 let row = Row::failure(what, format!("{}: {detail}", golden.name()));
                 return row.losing_gpu(pipeline.is_lost());
             };
-            let Expectation { score, tolerance } = expected;
+            let Expectation { logit, tolerance } = expected;
             if !expected.agrees(found) {
                 let name = golden.name();
-                return Row::failure(what, format!("{name}: found {found}, expected {score} within {tolerance}"));
+                return Row::failure(what, format!("{name}: found {found}, expected {logit} within {tolerance}"));
             }
-            let deviation = (found - score).abs();
+            let deviation = (found - logit).abs();
             if deviation / tolerance >= worst.0 {
                 worst = (deviation / tolerance, deviation, tolerance);
             }

@@ -59,7 +59,7 @@ fn scorer(scores: impl Into<Vec<Option<f32>>>) -> Result<GpuScorer<Scores>, GpuS
 
 fn score(scorer: &mut GpuScorer<Scores>, pixels: u32) -> Result<f32, NoScore> {
     let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
-    scorer.score(radiograph.view(), &mut Times::default(), &mut |_| {})
+    scorer.logit(radiograph.view(), &mut Times::default(), &mut |_| {})
 }
 
 /// Checks the state after an error: the part's reason is ENGINE_FAILED, the scorer never scores again, and nothing is freed.
@@ -123,7 +123,7 @@ fn scenario_scores() {
     for (pixels, expected) in [(10, 0.25), (10, 0.75), (3, 0.25)] {
         let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
         let (mut times, mut stages) = (Times::default(), Vec::new());
-        let found = scorer.score(radiograph.view(), &mut times, &mut |stage| stages.push(stage)).unwrap();
+        let found = scorer.logit(radiograph.view(), &mut times, &mut |stage| stages.push(stage)).unwrap();
         assert_eq!((found, stages), (expected, vec![Stage::Convert, Stage::Infer]));
         assert_eq!((times.convert.as_millis(), times.infer.as_millis()), (2, 2), "by the driver's clock");
     }

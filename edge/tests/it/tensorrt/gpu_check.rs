@@ -5,7 +5,7 @@
 mod pack;
 
 use super::device::Device;
-use crate::support::{DARK, contents, fixture, image, lines, mean_sigmoid, run};
+use crate::support::{DARK, contents, fixture, image, lines, mean_logit, run};
 use cellgate_models::model::{Contents, Expectation, Precision};
 use serde_json::Value;
 use std::fs;
@@ -42,9 +42,9 @@ const WHATS: [&str; 23] = [
 
 /// The contents of a model with networks of f32 and f16.
 fn both() -> Contents {
-    let mut contents = contents("mean_sigmoid.onnx", mean_sigmoid(DARK));
-    contents.networks.insert(Precision::F16, fixture("mean_sigmoid_f16.onnx"));
-    let expectation = Expectation { score: mean_sigmoid(DARK), tolerance: 1e-2 };
+    let mut contents = contents("mean.onnx", mean_logit(DARK));
+    contents.networks.insert(Precision::F16, fixture("mean_f16.onnx"));
+    let expectation = Expectation { logit: mean_logit(DARK), tolerance: 4e-2 };
     contents.golden[0].expected.insert(Precision::F16, expectation);
     contents
 }

@@ -72,7 +72,7 @@ fn file(line: &serde_json::Value) -> PathBuf {
     line["plan"].as_str().unwrap().into()
 }
 
-/// The positions of four bits in mean_sigmoid_f16.onnx. If one of them is flipped, TensorRT for RTX 1.7.1 crashes on the network.
+/// The positions of four bits in mean_f16.onnx. If one of them is flipped, TensorRT for RTX 1.7.1 crashes on the network.
 const BITS: [usize; 4] = [195, 443, 869, 907];
 
 #[test]
@@ -292,7 +292,7 @@ fn a_key_that_others_can_read_is_refused() {
 /// TensorRT's parser crashes on some damaged networks. Only the child crashes; the program reports an error.
 #[test]
 fn a_network_on_which_tensorrt_crashes_is_an_error() {
-    let sound = crate::support::fixture("mean_sigmoid_f16.onnx");
+    let sound = crate::support::fixture("mean_f16.onnx");
     let mut ended = Vec::new();
     let flipped = BITS.map(|bit| {
         let mut network = sound.clone();
@@ -302,7 +302,7 @@ fn a_network_on_which_tensorrt_crashes_is_an_error() {
     // A graph with one empty node.
     for network in flipped.into_iter().chain([b"\x3a\x04\x0a\x02\x22\x00".to_vec()]) {
         let mut contents =
-            crate::support::contents("mean_sigmoid.onnx", crate::support::mean_sigmoid(crate::support::DARK));
+            crate::support::contents("mean.onnx", crate::support::mean_logit(crate::support::DARK));
         contents.networks = [(Precision::F16, network)].into();
         let expectation = contents.golden[0].expected[&Precision::F32];
         contents.golden[0].expected = [(Precision::F16, expectation)].into();

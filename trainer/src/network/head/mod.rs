@@ -1,4 +1,4 @@
-//! The head: computes the score from a feature vector.
+//! The head: computes the raw logit from a feature vector.
 
 mod file;
 mod layer;
@@ -9,13 +9,13 @@ pub use layer::Layer;
 use super::pooling::{self, Block};
 use serde::{Deserialize, Serialize};
 
-/// The function from logits to the score.
+/// The function that the head was trained with, from the logits to the probability of each class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
-    /// Softmax of two logits, normal and abnormal. The score is the softmax's second output.
+    /// Softmax of two logits, normal and abnormal. The raw logit is the second less the first.
     Softmax,
-    /// Sigmoid of one logit.
+    /// Sigmoid of one logit, which is the raw logit.
     Sigmoid,
 }
 
@@ -31,14 +31,14 @@ impl Activation {
 }
 
 /// A trained head. It is an ensemble: each of its members (not to be confused with the members of a model) is a chain
-/// of layers from the features to logits. The activation is applied to the mean of the members' logits.
+/// of layers from the features to logits. The raw logit is computed from the mean of the members' logits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// The blocks of features that the head takes, one after the other.
     pub blocks: Vec<Block>,
     /// The members of the ensemble, at least one. Each is a list of layers.
     pub members: Vec<Vec<Layer>>,
-    /// The function from mean logits to the score.
+    /// The function from mean logits to probabilities.
     pub activation: Activation,
 }
 
@@ -112,18 +112,19 @@ impl Head {
         mean
     }
 
-    /// The score of one feature vector, 0..=1. NaN if a feature is NaN.
+    /// The raw logit of one feature vector: the log odds that the part is abnormal, before calibration. NaN if a feature is
+    /// NaN.
     ///
     /// # Panics
     /// As [`Self::logits`].
     #[must_use]
-    pub fn score(&self, features: &[f32]) -> f32 {
+    pub fn logit(&self, features: &[f32]) -> f32 {
         let logits = self.logits(features);
-        let difference = match self.activation {
+        let logit = match self.activation {
             Activation::Softmax => logits[1] - logits[0],
             Activation::Sigmoid => logits[0],
         };
-        (1.0 / (1.0 + (-difference).exp())) as f32
+        logit as f32
     }
 }
 
@@ -166,21 +167,21 @@ pub(crate) mod tests {
         features[..2].copy_from_slice(&[1.0, 3.5]);
         // The first member gives 1 - 3.5 + 0.5 = -2, the second relu(-2) = 0. Their mean is -1.
         assert_eq!(head.logits(&features), [-1.0]);
-        assert!((head.score(&features) - 0.268_941_42).abs() < 1e-7);
+        assert_eq!(head.logit(&features), -1.0);
         features[0] = f32::NAN;
         head.members.pop();
-        assert!(head.score(&features).is_nan());
+        assert!(head.logit(&features).is_nan());
     }
 
     #[test]
-    fn the_softmax_score_is_the_share_of_the_second_logit() {
+    fn the_raw_logit_of_a_softmax_is_the_second_logit_less_the_first() {
         let mut head = head(Activation::Softmax);
         head.check().unwrap();
         let features: Vec<f32> = (0..512).map(|index| index as f32 / 256.0).collect();
-        let (logits, score) = (head.logits(&features), f64::from(head.score(&features)));
-        assert!((score - logits[1].exp() / (logits[0].exp() + logits[1].exp())).abs() < 1e-7);
+        let (logits, logit) = (head.logits(&features), f64::from(head.logit(&features)));
+        assert!((logit - (logits[1] - logits[0])).abs() < 1e-6);
         head.members.reverse();
-        assert!((f64::from(head.score(&features)) - score).abs() < 1e-7);
+        assert!((f64::from(head.logit(&features)) - logit).abs() < 1e-6);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::graph::{Builder, Element, Value, With};
 use crate::network::head::{Activation, Head, Layer};
 
-/// Adds the nodes from the features of each block (1 x C) to the score. The score is a value called `output` of shape `[1]`.
+/// Adds the nodes from the features of each block (1 x C) to the raw logit, a value called `output` of shape
+/// `[1]`.
 pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], output: &str) {
     let features: Vec<&Value> = features.iter().collect();
     let features = builder.node("Concat", "features", &features, &[With::Int("axis", 1)]);
@@ -13,16 +14,18 @@ pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], outpu
         [only] => only.clone(),
         several => builder.node("Mean", "logits", &several.iter().collect::<Vec<_>>(), &[]),
     };
-    let probability = match head.activation {
-        Activation::Sigmoid => builder.node("Sigmoid", "probability", &[&logits], &[]),
+    let logit = match head.activation {
+        Activation::Sigmoid => logits,
         Activation::Softmax => {
-            let shares = builder.node("Softmax", "probabilities", &[&logits], &[With::Int("axis", 1)]);
-            let abnormal = builder.integers("abnormal_index", &[1]);
-            builder.node("Gather", "probability", &[&shares, &abnormal], &[With::Int("axis", 1)])
+            let [normal, abnormal] = [("normal", 0), ("abnormal", 1)].map(|(name, index)| {
+                let index = builder.integers(&format!("{name}_index"), &[index]);
+                builder.node("Gather", name, &[&logits, &index], &[With::Int("axis", 1)])
+            });
+            builder.node("Sub", "difference", &[&abnormal, &normal], &[])
         }
     };
-    let shape = builder.integers("score_shape", &[1]);
-    builder.node("Reshape", output, &[&probability, &shape], &[]);
+    let shape = builder.integers("logit_shape", &[1]);
+    builder.node("Reshape", output, &[&logit, &shape], &[]);
 }
 
 fn member(builder: &mut Builder, member: usize, layers: &[Layer], features: &Value) -> Value {

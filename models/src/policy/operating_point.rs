@@ -1,0 +1,207 @@
+//! Defines the thresholds in logits, and the map from logits to scores.
+
+use super::Reason;
+use serde::{Deserialize, Serialize};
+
+/// The numbers of an operating point are not finite, or they contradict each other.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "policy: found review_from {review_from}, reject_from {reject_from}, slope {slope}, intercept {intercept}; \
+     expected review_from <= reject_from and slope > 0, all finite"
+)]
+pub struct PolicyError {
+    /// The lower threshold that was given.
+    pub review_from: f64,
+    /// The upper threshold that was given.
+    pub reject_from: f64,
+    /// The slope that was given.
+    pub slope: f64,
+    /// The intercept that was given.
+    pub intercept: f64,
+}
+
+/// Two thresholds in logits, and the map from logits to scores.
+///
+/// A part passes below `review_from` and is rejected from `reject_from` on. Between the two, a person reviews it. With equal
+/// thresholds there is no REVIEW.
+///
+/// The score is sigmoid(slope * logit + intercept), 0..=1: an estimate of the probability that the part is abnormal (Platt
+/// 1999). It is for people and for the wire. No verdict depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Numbers")]
+pub struct OperatingPoint {
+    review_from: f64,
+    reject_from: f64,
+    slope: f64,
+    intercept: f64,
+}
+
+/// The numbers of an operating point as read from a file, not yet checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbers {
+    review_from: f64,
+    reject_from: f64,
+    slope: f64,
+    intercept: f64,
+}
+
+impl TryFrom<Numbers> for OperatingPoint {
+    type Error = PolicyError;
+
+    fn try_from(Numbers { review_from, reject_from, slope, intercept }: Numbers) -> Result<Self, PolicyError> {
+        Self::new([review_from, reject_from], Calibration { slope, intercept })
+    }
+}
+
+/// The map from logits to log odds: `logit -> slope * logit + intercept`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// The factor, above 0.
+    pub slope: f64,
+    /// The summand.
+    pub intercept: f64,
+}
+
+impl Calibration {
+    /// Leaves a logit as it is.
+    pub const IDENTITY: Self = Self { slope: 1.0, intercept: 0.0 };
+
+    /// The calibrated log odds of `logit`.
+    #[must_use]
+    pub fn log_odds(self, logit: f64) -> f64 {
+        self.slope * logit + self.intercept
+    }
+
+    /// The logit whose calibrated log odds are `log_odds`. The inverse of [`Self::log_odds`], up to rounding.
+    #[must_use]
+    pub fn logit(self, log_odds: f64) -> f64 {
+        (log_odds - self.intercept) / self.slope
+    }
+
+    /// The score of `logit`, 0..=1. NaN for NaN.
+    #[must_use]
+    pub fn score(self, logit: f64) -> f64 {
+        1.0 / (1.0 + (-self.log_odds(logit)).exp())
+    }
+}
+
+impl OperatingPoint {
+    /// An operating point with the thresholds `[review_from, reject_from]`.
+    ///
+    /// # Errors
+    /// [`PolicyError`] unless `review_from` <= `reject_from`, the slope is above 0, and all numbers are finite.
+    pub fn new([review_from, reject_from]: [f64; 2], calibration: Calibration) -> Result<Self, PolicyError> {
+        let Calibration { slope, intercept } = calibration;
+        let are_finite = [review_from, reject_from, slope, intercept].iter().all(|number| number.is_finite());
+        if are_finite && review_from <= reject_from && slope > 0.0 {
+            Ok(Self { review_from, reject_from, slope, intercept })
+        } else {
+            Err(PolicyError { review_from, reject_from, slope, intercept })
+        }
+    }
+
+    /// The smallest logit that is not a PASS.
+    #[must_use]
+    pub fn review_from(&self) -> f64 {
+        self.review_from
+    }
+
+    /// The smallest logit that is a REJECT, at least `review_from`.
+    #[must_use]
+    pub fn reject_from(&self) -> f64 {
+        self.reject_from
+    }
+
+    /// The map from logits to log odds.
+    #[must_use]
+    pub fn calibration(&self) -> Calibration {
+        Calibration { slope: self.slope, intercept: self.intercept }
+    }
+
+    /// The reason for the verdict on a part with this logit, less the offset of its bundle.
+    #[must_use]
+    pub fn reason(&self, logit: f64) -> Reason {
+        if !logit.is_finite() {
+            Reason::ScoreInvalid
+        } else if logit < self.review_from {
+            Reason::ScoreBelowReview
+        } else if logit < self.reject_from {
+            Reason::ScoreFromReview
+        } else {
+            Reason::ScoreFromReject
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn finite() -> impl Strategy<Value = f64> {
+        any::<f64>().prop_filter("finite", |number| number.is_finite())
+    }
+
+    fn operating_point() -> impl Strategy<Value = OperatingPoint> {
+        (finite(), finite(), f64::MIN_POSITIVE..=1e9, -1e9..=1e9).prop_map(|(a, b, slope, intercept)| {
+            OperatingPoint::new([a.min(b), a.max(b)], Calibration { slope, intercept }).unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn only_a_finite_logit_below_review_from_passes(point in operating_point(), bits: u64) {
+            // All bit patterns: NaN with any payload, infinities, negative and subnormal numbers.
+            let logit = f64::from_bits(bits);
+            let passes = point.reason(logit) == Reason::ScoreBelowReview;
+            prop_assert_eq!(passes, logit.is_finite() && logit < point.review_from());
+            prop_assert_eq!(point.reason(logit) == Reason::ScoreInvalid, !logit.is_finite());
+        }
+
+        #[test]
+        fn a_higher_logit_never_gets_a_milder_verdict(point in operating_point(), a in finite(), b in finite()) {
+            prop_assert!(point.reason(a.min(b)).verdict() <= point.reason(a.max(b)).verdict());
+        }
+
+        #[test]
+        fn only_ordered_finite_numbers_make_an_operating_point(bits: [u64; 4]) {
+            let [review_from, reject_from, slope, intercept] = bits.map(f64::from_bits);
+            let is_sound = [review_from, reject_from, slope, intercept].iter().all(|number| number.is_finite())
+                && review_from <= reject_from && slope > 0.0;
+            let made = OperatingPoint::new([review_from, reject_from], Calibration { slope, intercept });
+            prop_assert_eq!(made.is_ok(), is_sound);
+        }
+
+        #[test]
+        fn an_operating_point_survives_json_bit_by_bit(point in operating_point()) {
+            let text = serde_json::to_string(&point).unwrap();
+            prop_assert_eq!(serde_json::from_str::<OperatingPoint>(&text).unwrap(), point);
+        }
+    }
+
+    #[test]
+    fn a_threshold_belongs_to_the_stricter_verdict() {
+        let point = OperatingPoint::new([-1.0, 0.5], Calibration::IDENTITY).unwrap();
+        let below = |threshold: f64| threshold.next_down();
+        let found = [-9.0, below(-1.0), -1.0, below(0.5), 0.5, 9.0].map(|logit| point.reason(logit));
+        use Reason::{ScoreBelowReview, ScoreFromReject, ScoreFromReview};
+        assert_eq!(found[..3], [ScoreBelowReview, ScoreBelowReview, ScoreFromReview]);
+        assert_eq!(found[3..], [ScoreFromReview, ScoreFromReject, ScoreFromReject]);
+    }
+
+    #[test]
+    fn equal_thresholds_leave_no_review() {
+        let point = OperatingPoint::new([0.5, 0.5], Calibration::IDENTITY).unwrap();
+        assert_eq!([0.4, 0.5].map(|logit| point.reason(logit)), [Reason::ScoreBelowReview, Reason::ScoreFromReject]);
+    }
+
+    #[test]
+    fn the_score_is_the_sigmoid_of_the_calibrated_logit() {
+        let calibration = Calibration { slope: 2.0, intercept: -1.0 };
+        assert_eq!(calibration.score(0.5), 0.5);
+        assert!((calibration.score(1.0) - 0.731_058_578_630_004_9).abs() < 1e-15);
+        assert!((calibration.logit(calibration.log_odds(0.3)) - 0.3).abs() < 1e-15);
+        assert_eq!([f64::NEG_INFINITY, f64::INFINITY].map(|logit| calibration.score(logit)), [0.0, 1.0]);
+    }
+}

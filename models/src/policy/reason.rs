@@ -1,0 +1,135 @@
+//! Defines verdicts and the reasons for them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+
+/// What the gate does with a part. The names are stable: they go to logs, journals and the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verdict {
+    /// The part is good.
+    Pass,
+    /// A person decides.
+    Review,
+    /// The part is bad, or could not be judged.
+    Reject,
+}
+
+impl Verdict {
+    /// The stable name: `PASS`, `REVIEW` or `REJECT`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Review => "REVIEW",
+            Self::Reject => "REJECT",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
+
+/// Declares the reasons. Each has documentation, a verdict, a variant and a stable name, in one place.
+macro_rules! reasons {
+    ($($(#[doc = $text:literal])+ $verdict:ident $variant:ident = $name:literal;)+) => {
+        /// The reason for a verdict. The names are stable, and reasons are only appended.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[doc = $text])+ #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// The stable name, for example `SCORE_BELOW_REVIEW`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// The verdict of this reason. Each reason has exactly one.
+            #[must_use]
+            pub fn verdict(self) -> Verdict {
+                match self {
+                    $(Self::$variant => Verdict::$verdict,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// PASS: the logit is below [`OperatingPoint::review_from`](super::OperatingPoint::review_from).
+    Pass ScoreBelowReview = "SCORE_BELOW_REVIEW";
+    /// REVIEW: the logit is at or above [`OperatingPoint::review_from`](super::OperatingPoint::review_from) and below [`OperatingPoint::reject_from`](super::OperatingPoint::reject_from).
+    Review ScoreFromReview = "SCORE_FROM_REVIEW";
+    /// REJECT: the logit is at or above [`OperatingPoint::reject_from`](super::OperatingPoint::reject_from).
+    Reject ScoreFromReject = "SCORE_FROM_REJECT";
+    /// REJECT: the network's output is NaN or infinite.
+    Reject ScoreInvalid = "SCORE_INVALID";
+    /// REJECT: the image file could not be read from disk.
+    Reject ImageUnreadable = "IMAGE_UNREADABLE";
+    /// REJECT: the image's bytes are not a valid TIFF.
+    Reject ImageMalformed = "IMAGE_MALFORMED";
+    /// REJECT: the image is a TIFF but not a radiograph (one page of one plane, one grey channel, unsigned, 9 to 16 bits).
+    Reject ImageUnsupported = "IMAGE_UNSUPPORTED";
+    /// REJECT: the image is larger than the limits allow, or decoding it takes longer.
+    Reject ImageOverLimit = "IMAGE_OVER_LIMIT";
+    /// REJECT: the file was replaced or changed after it had arrived for the part.
+    Reject ImageMismatch = "IMAGE_MISMATCH";
+    /// REJECT: the image could not be converted to the network's input.
+    Reject ConversionFailed = "CONVERSION_FAILED";
+    /// REJECT: the engine returned no score.
+    Reject EngineFailed = "ENGINE_FAILED";
+    /// REJECT: the process that decodes images did not answer in time.
+    Reject DecoderTimedOut = "DECODER_TIMED_OUT";
+    /// REJECT: the process that decodes images crashed, sent an invalid answer or could not be started.
+    Reject DecoderFailed = "DECODER_FAILED";
+    /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
+    Review BundleUnlikeTraining = "BUNDLE_UNLIKE_TRAINING";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
+
+/// A verdict with its reason. It is made from the [`Reason`] alone, so the two can't contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Decision {
+    /// What the gate does with the part.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl From<Reason> for Decision {
+    fn from(reason: Reason) -> Self {
+        Self { verdict: reason.verdict(), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_in_text_and_in_json_are_the_same() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
+            assert_eq!(reason.verdict() == Verdict::Pass, reason == Reason::ScoreBelowReview);
+        }
+        for verdict in [Verdict::Pass, Verdict::Review, Verdict::Reject] {
+            assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{verdict}\""));
+        }
+    }
+}

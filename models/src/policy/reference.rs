@@ -1,0 +1,319 @@
+//! Computes the offset of a bundle from its reference parts, and refuses reference parts that the model does not know.
+//!
+//! The logits of all normal parts of a bundle are shifted by about the same amount: another coating mixture, another look. The
+//! shift of a bundle is estimated from K parts that are known to be good, and shrunk towards the mean of the training bundles by
+//! empirical Bayes: the posterior mean of a normal mean under a normal prior whose mean and variance are estimated from the
+//! training bundles (Efron and Morris 1975; Gelman et al., Bayesian Data Analysis, section 5.4).
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
+
+/// Probability that the guard accepts the median of good reference parts of a bundle like those of the training, one-sided.
+const MEDIAN_QUANTILE: f64 = 0.995;
+/// Probability that the guard accepts the spread of good reference parts of a bundle like those of the training.
+const SPREAD_QUANTILE: f64 = 0.99;
+
+/// What the logits of normal parts look like across the training bundles. All logits are raw and out of fold: each is computed by a
+/// head that was trained without the part's bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Numbers")]
+pub struct Reference {
+    parts: u32,
+    mean: f64,
+    between_variance: f64,
+    within_variance: f64,
+    bundles: u32,
+    degrees_of_freedom: u32,
+}
+
+/// The numbers of a [`Reference`] as read from a file, not yet checked.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbers {
+    parts: u32,
+    mean: f64,
+    between_variance: f64,
+    within_variance: f64,
+    bundles: u32,
+    degrees_of_freedom: u32,
+}
+
+/// The numbers of a [`Reference`] contradict what they mean.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("reference: found {field} = {found}, expected {expected}")]
+pub struct ReferenceNumbersError {
+    /// The field.
+    pub field: &'static str,
+    /// The number found.
+    pub found: f64,
+    /// The numbers expected.
+    pub expected: &'static str,
+}
+
+impl TryFrom<Numbers> for Reference {
+    type Error = ReferenceNumbersError;
+
+    fn try_from(numbers: Numbers) -> Result<Self, Self::Error> {
+        let Numbers { parts, mean, between_variance, within_variance, bundles, degrees_of_freedom } = numbers;
+        let found = Self { parts, mean, between_variance, within_variance, bundles, degrees_of_freedom };
+        let is_variance = |number: f64| number.is_finite() && number >= 0.0;
+        let checks = [
+            ("parts", parts.into(), parts >= 1, "at least 1"),
+            ("mean", mean, mean.is_finite(), "a finite number"),
+            ("between_variance", between_variance, is_variance(between_variance), "a finite number, at least 0"),
+            ("within_variance", within_variance, is_variance(within_variance), "a finite number, at least 0"),
+            ("bundles", bundles.into(), bundles >= 2, "at least 2"),
+            ("degrees_of_freedom", degrees_of_freedom.into(), degrees_of_freedom >= 1, "at least 1"),
+        ];
+        match checks.into_iter().find(|(_, _, is_sound, _)| !is_sound) {
+            Some((field, found, _, expected)) => Err(ReferenceNumbersError { field, found, expected }),
+            None => Ok(found),
+        }
+    }
+}
+
+/// Reference parts that the guard refuses: either the parts are bad, or the model does not know bundles like this one.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum UnlikeTraining {
+    /// The median of the reference parts' logits is too far from the mean of the training bundles.
+    #[error(
+        "the median logit of the reference parts is {found:.3}, expected {expected:.3} +- {limit:.3} as for normal parts of the \
+         training bundles"
+    )]
+    Median {
+        /// The median of the logits.
+        found: f64,
+        /// The mean of the training bundles.
+        expected: f64,
+        /// The largest distance that is accepted.
+        limit: f64,
+    },
+    /// The logits of the reference parts differ too much from each other.
+    #[error(
+        "the logits of the reference parts have the variance {found:.3}, expected at most {limit:.3} as for normal parts of one \
+         training bundle"
+    )]
+    Spread {
+        /// The variance of the logits.
+        found: f64,
+        /// The largest variance that is accepted.
+        limit: f64,
+    },
+}
+
+impl Reference {
+    /// Estimates the numbers from the logits of the normal parts of each training bundle, for `parts` reference parts.
+    ///
+    /// The variance between the bundles is the variance of the bundles' means, less what the spread within the bundles
+    /// contributes to it; at least 0. `None` if there are fewer than two bundles with parts, if no bundle has two parts, if
+    /// `parts` is 0, or if a logit is not finite.
+    #[must_use]
+    pub fn estimate<B: AsRef<[f64]>>(bundles: &[B], parts: u32) -> Option<Self> {
+        let bundles: Vec<&[f64]> = bundles.iter().map(AsRef::as_ref).filter(|logits| !logits.is_empty()).collect();
+        let count = bundles.len();
+        let total: usize = bundles.iter().map(|logits| logits.len()).sum();
+        let degrees_of_freedom = total.checked_sub(count).filter(|&degrees| count >= 2 && degrees >= 1)?;
+        let means: Vec<f64> = bundles.iter().map(|logits| mean(logits)).collect();
+        let within: f64 = bundles.iter().map(|logits| sum_of_squares(logits)).sum();
+        let within_variance = within / f64::from(u32::try_from(degrees_of_freedom).ok()?);
+        let count = u32::try_from(count).ok()?;
+        let of_means = sum_of_squares(&means) / f64::from(count - 1);
+        let noise: Vec<f64> = bundles.iter().map(|logits| within_variance / length(logits)).collect();
+        Self::try_from(Numbers {
+            parts,
+            mean: mean(&means),
+            between_variance: (of_means - mean(&noise)).max(0.0),
+            within_variance,
+            bundles: count,
+            degrees_of_freedom: u32::try_from(degrees_of_freedom).ok()?,
+        })
+        .ok()
+    }
+
+    /// The number of reference parts of a bundle that the thresholds were chosen for.
+    #[must_use]
+    pub fn parts(&self) -> u32 {
+        self.parts
+    }
+
+    /// The mean of the training bundles' means.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// The standard deviation of a bundle's mean.
+    #[must_use]
+    pub fn between(&self) -> f64 {
+        self.between_variance.sqrt()
+    }
+
+    /// The standard deviation of a normal part's logit within its bundle.
+    #[must_use]
+    pub fn within(&self) -> f64 {
+        self.within_variance.sqrt()
+    }
+
+    /// The offset of the bundle whose reference parts have the raw logits `logits`: m + lambda * min(x - m, tau), where x is
+    /// the median of `logits`, m the mean, tau the standard deviation between bundles, K the number of `logits` and
+    /// lambda = K tau^2 / (K tau^2 + within variance).
+    ///
+    /// The upper limit tau bounds what bad parts among the reference parts can do: they raise the offset by at most one
+    /// standard deviation between bundles. NaN for no logits.
+    #[must_use]
+    pub fn offset(&self, logits: &[f64]) -> f64 {
+        let signal = length(logits) * self.between_variance;
+        let total = signal + self.within_variance;
+        let lambda = if total > 0.0 { signal / total } else { 0.0 };
+        self.mean + lambda * (median(logits) - self.mean).min(self.between())
+    }
+
+    /// Why the guard refuses the reference parts with the raw logits `logits`; `None` if it accepts them.
+    ///
+    /// The median of K logits must be within t(B - 1; 0.995) sqrt(tau^2 (1 + 1 / B) + within variance / K) of the mean, with B
+    /// training bundles. The variance of two or more logits must be at most the within variance times F(K - 1, degrees of
+    /// freedom; 0.99).
+    #[must_use]
+    pub fn unlike_training(&self, logits: &[f64]) -> Option<UnlikeTraining> {
+        let (count, bundles) = (length(logits), f64::from(self.bundles));
+        let quantile = StudentsT::new(0.0, 1.0, bundles - 1.0).map_or(0.0, |t| t.inverse_cdf(MEDIAN_QUANTILE));
+        let variance = self.between_variance * (1.0 + 1.0 / bundles) + self.within_variance / count;
+        let (found, limit) = (median(logits), quantile * variance.sqrt());
+        // Written so that NaN is refused.
+        let is_near = (found - self.mean).abs() <= limit;
+        if !is_near {
+            return Some(UnlikeTraining::Median { found, expected: self.mean, limit });
+        }
+        if logits.len() < 2 {
+            return None;
+        }
+        let quantile = FisherSnedecor::new(count - 1.0, f64::from(self.degrees_of_freedom))
+            .map_or(0.0, |f| f.inverse_cdf(SPREAD_QUANTILE));
+        let (found, limit) = (sum_of_squares(logits) / (count - 1.0), self.within_variance * quantile);
+        let is_narrow = found <= limit;
+        (!is_narrow).then_some(UnlikeTraining::Spread { found, limit })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a data set has fewer than 2^52 parts")]
+fn length(values: &[f64]) -> f64 {
+    values.len() as f64
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / length(values)
+}
+
+/// The sum of the squared distances from the mean.
+fn sum_of_squares(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    values.iter().map(|value| (value - mean).powi(2)).sum()
+}
+
+/// The median: the middle value, or the mean of the two middle values. NaN for no values.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.get(middle) {
+        None => f64::NAN,
+        Some(&upper) if sorted.len() % 2 == 1 => upper,
+        Some(&upper) => f64::midpoint(sorted[middle - 1], upper),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reference() -> Reference {
+        let numbers = Numbers {
+            parts: 5,
+            mean: -1.0,
+            between_variance: 0.25,
+            within_variance: 1.0,
+            bundles: 12,
+            degrees_of_freedom: 500,
+        };
+        Reference::try_from(numbers).unwrap()
+    }
+
+    /// Two bundles with the means 1 and 4. Within: squares 2 + 2 over 1 + 2 degrees of freedom. Between: variance 4.5 of the
+    /// means, less the mean of 4/3/2 and 4/3/3.
+    #[test]
+    fn the_numbers_are_estimated_as_computed_by_hand() {
+        let found = Reference::estimate(&[vec![0.0, 2.0], vec![3.0, 4.0, 5.0], vec![]], 5).unwrap();
+        assert_eq!((found.parts, found.bundles, found.degrees_of_freedom), (5, 2, 3));
+        assert!((found.mean - 2.5).abs() < 1e-12);
+        assert!((found.within_variance - 4.0 / 3.0).abs() < 1e-12);
+        let noise = (4.0 / 3.0 / 2.0 + 4.0 / 3.0 / 3.0) / 2.0;
+        assert!((found.between_variance - (4.5 - noise)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn equal_bundles_have_no_variance_between_them() {
+        let found = Reference::estimate(&[[0.0, 2.0], [0.0, 2.0], [0.0, 2.0]], 5).unwrap();
+        assert_eq!((found.between_variance, found.offset(&[7.0])), (0.0, 1.0));
+    }
+
+    #[test]
+    fn too_few_parts_or_bundles_give_no_numbers() {
+        assert_eq!(Reference::estimate(&[vec![1.0, 2.0], vec![]], 5), None);
+        assert_eq!(Reference::estimate(&[vec![1.0], vec![2.0]], 5), None);
+        assert_eq!(Reference::estimate(&[[1.0, 2.0], [3.0, 4.0]], 0), None);
+        assert_eq!(Reference::estimate(&[[1.0, f64::NAN], [3.0, 4.0]], 5), None);
+        assert_eq!(Reference::estimate::<Vec<f64>>(&[], 5), None);
+    }
+
+    /// lambda = 5 * 0.25 / (5 * 0.25 + 1) = 5/9.
+    #[test]
+    fn the_offset_is_the_shrunk_median_and_never_more_than_one_deviation_above_the_mean() {
+        let lambda = 5.0 / 9.0;
+        let offset = |logits: [f64; 5]| reference().offset(&logits);
+        assert!((offset([-9.0, -1.2, -1.2, -1.2, 9.0]) - (-1.0 - lambda * 0.2)).abs() < 1e-12);
+        assert!((offset([-3.0; 5]) - (-1.0 - lambda * 2.0)).abs() < 1e-12);
+        for high in [-0.5, 0.0, 100.0] {
+            assert!((offset([high; 5]) - (-1.0 + lambda * 0.5)).abs() < 1e-12);
+        }
+        let even = reference().offset(&[-1.4, -1.0]);
+        assert!((even - (-1.0 - 0.2 * 0.5 / 1.5)).abs() < 1e-12);
+    }
+
+    /// Computed with mpmath from the incomplete beta function: t(11; 0.995) = 3.10580651553928, F(4, 500; 0.99) =
+    /// 3.35685497713140.
+    #[test]
+    fn the_guard_refuses_a_far_median_and_a_wide_spread() {
+        let limit = 3.105_806_515_5 * (0.25 * (1.0 + 1.0 / 12.0) + 1.0 / 5.0_f64).sqrt();
+        let at = |distance: f64| reference().unlike_training(&[-1.0 + distance; 5]);
+        assert_eq!((at(limit - 1e-6), at(1e-6 - limit)), (None, None));
+        for distance in [limit + 1e-6, -limit - 1e-6] {
+            assert!(matches!(at(distance), Some(UnlikeTraining::Median { .. })), "{distance}");
+        }
+        let spread = |size: f64| reference().unlike_training(&[-1.0 - size, -1.0, -1.0, -1.0, -1.0 + size]);
+        // The variance of these five logits is size^2 / 2.
+        let size = (2.0 * 3.356_854_977_1_f64).sqrt();
+        assert_eq!(spread(size - 1e-3), None);
+        assert!(matches!(spread(size + 1e-3), Some(UnlikeTraining::Spread { .. })));
+        assert_eq!(reference().unlike_training(&[-1.0]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn logits_that_are_not_finite_are_refused(
+            mut logits in proptest::collection::vec(-3.0..1.0, 1..9), value in prop_oneof![Just(f64::NAN), Just(f64::INFINITY)],
+        ) {
+            logits.iter_mut().step_by(2).for_each(|logit| *logit = value);
+            prop_assert!(reference().unlike_training(&logits).is_some());
+        }
+
+        #[test]
+        fn a_higher_reference_part_never_lowers_the_offset(
+            logits in proptest::collection::vec(-50.0..50.0, 1..9), index: prop::sample::Index, more in 0.0..50.0,
+        ) {
+            let mut raised = logits.clone();
+            raised[index.index(logits.len())] += more;
+            prop_assert!(reference().offset(&raised) >= reference().offset(&logits));
+        }
+    }
+}
