@@ -1,20 +1,20 @@
-//! From a score to a verdict.
+//! The policy: two thresholds that turn a part's score into a verdict with its reason.
 //!
-//! The rule of the gate: PASS needs a positive proof. A part passes only with a finite score in 0..=1 below the lower threshold.
-//! Any failure before the score ends as REJECT with its [`Reason`].
+//! A part passes only with a finite score in 0..=1 below the lower threshold. If there is no score because an earlier step failed,
+//! the verdict is REJECT, and the [`Reason`] names the step.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What the gate does with a part. The names are stable: they go to logs, journals and the wire.
+/// PASS, REVIEW or REJECT for one part. The names are stable: logs and journals contain them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
-    /// The part is good.
+    /// The part is normal.
     Pass,
     /// A person decides.
     Review,
-    /// The part is bad, or could not be judged.
+    /// The part is abnormal, or could not be judged.
     Reject,
 }
 
@@ -83,7 +83,7 @@ reasons! {
     Reject ImageMalformed = "IMAGE_MALFORMED";
     /// REJECT: the image is a TIFF but not a radiograph (one page of one plane, one grey channel, unsigned, 9 to 16 bits).
     Reject ImageUnsupported = "IMAGE_UNSUPPORTED";
-    /// REJECT: the image is larger than the limits allow, or decoding it takes longer.
+    /// REJECT: the image is larger than the limits allow, or reading and decoding it takes longer.
     Reject ImageOverLimit = "IMAGE_OVER_LIMIT";
     /// REJECT: the file was replaced or changed after it had arrived for the part.
     Reject ImageMismatch = "IMAGE_MISMATCH";
@@ -103,12 +103,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A verdict with its reason. It is made from the [`Reason`] alone, so the two can't contradict each other.
+/// A verdict with its reason. Make it with [`From<Reason>`](From), so that verdict and reason agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// What the gate does with the part.
+    /// The verdict on the part.
     pub verdict: Verdict,
-    /// Why.
+    /// Why the verdict is what it is.
     pub reason: Reason,
 }
 
@@ -131,7 +131,7 @@ pub struct PolicyError {
     pub reject_from: f32,
 }
 
-/// Two thresholds on the score, the probability of "abnormal" in 0..=1; `policy.json` of a model.
+/// Two thresholds on the score, the network's estimate from 0 to 1 that a part is abnormal. A model stores them in `policy.json`.
 ///
 /// A part passes below `review_from` and is rejected from `reject_from` on. Between the two, a person reviews it. With equal
 /// thresholds there is no REVIEW. With `review_from` 0 nothing passes.
@@ -184,7 +184,7 @@ impl Policy {
         self.reject_from
     }
 
-    /// The verdict on a part with this score, the probability of "abnormal".
+    /// The verdict on a part with this score, and its reason.
     #[must_use]
     pub fn decide(&self, score: f32) -> Decision {
         let reason = if !(0.0..=1.0).contains(&score) {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_range_leave_no_gap() {
+    fn a_score_at_an_extreme_or_equal_threshold_gets_the_stricter_verdict() {
         assert_eq!(Policy::new(0.0, 0.0).unwrap().decide(0.0).verdict, Verdict::Reject);
         assert_eq!(Policy::new(0.0, 1.0).unwrap().decide(0.0).verdict, Verdict::Review);
         assert_eq!(Policy::new(1.0, 1.0).unwrap().decide(1.0).verdict, Verdict::Reject);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_invalid_thresholds_is_refused() {
+    fn invalid_missing_and_unknown_fields_are_refused() {
         for text in [
             r#"{"review_from":0.6,"reject_from":0.4}"#,
             r#"{"review_from":-0.1,"reject_from":0.4}"#,

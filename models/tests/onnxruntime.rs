@@ -20,13 +20,13 @@ fn open(name: &str) -> Result<OnnxRuntime, EngineError> {
     engine
 }
 
-/// Different values whose mean is exactly `mean`.
+/// 72 (3 x 4 x 6) different values whose mean is exactly `mean`.
 fn input_with_mean(mean: f32) -> Vec<f32> {
     (0..72).map(|index| mean + (index as f32 - 35.5) / 64.0).collect()
 }
 
 #[test]
-fn the_score_is_the_networks_and_the_same_every_time() {
+fn the_score_is_the_sigmoid_of_the_mean_and_the_same_every_time() {
     let mut engine = open("mean_sigmoid.onnx").unwrap();
     assert_eq!(engine.input_size(), Size { height: 4, width: 6 });
     for mean in [-3.0f32, 0.0, 1.5] {
@@ -41,6 +41,7 @@ fn the_score_is_the_networks_and_the_same_every_time() {
 fn a_network_of_f16_has_input_and_output_of_f32() {
     let mut engine = open("mean_sigmoid_f16.onnx").unwrap();
     let score = engine.score(&input_with_mean(1.5)).unwrap();
+    // The sigmoid of 1.5.
     assert!((score - 0.817_574_5).abs() < 1e-3, "{score}");
 }
 
@@ -58,6 +59,7 @@ fn an_input_of_another_length_is_refused() {
 
 #[test]
 fn a_network_with_another_interface_is_refused() {
+    // Each error names the side, and what was found there contains the third text.
     for (name, expected_side, token) in [
         ("dynamic_size.onnx", "input", "3, height, width"),
         ("input_f64.onnx", "input", "f64"),

@@ -8,8 +8,8 @@ impl Pipeline {
     /// Scores every golden image of `model` and compares the scores. Calls `alive` before each image; `alive` can stop the
     /// proof.
     ///
-    /// A model is refused if a threshold lies within the tolerance of a golden image's score. So every score within the
-    /// tolerance gives the same verdict.
+    /// `Model::open` refuses a model if a threshold lies within the tolerance of a golden image's score. So every score
+    /// within the tolerance gives the same verdict.
     ///
     /// # Errors
     /// [`ProofError`] at the first image whose score is missing or outside its tolerance.

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Compares the output with a snapshot, without digests, times and the last digits of scores.
+/// Compares the output, without digests, times and the last digits of scores, with a snapshot.
 fn assert_text(name: &str, output: &Output, folder: &Path) {
     let filters = vec![
         (r"[0-9a-f]{64}", "DIGEST"),
@@ -25,7 +25,7 @@ fn assert_text(name: &str, output: &Output, folder: &Path) {
     insta::with_settings!({filters => filters}, { insta::assert_snapshot!(name, transcript(output, folder)) });
 }
 
-/// Returns the command `cellgate-edge inspect --model MODEL`. The images must be added.
+/// The command `cellgate-edge inspect --model MODEL`, to which the images must be added.
 fn inspect(model: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
     command.args(["inspect", "--threads", "1", "--model"]).arg(model);
@@ -33,7 +33,7 @@ fn inspect(model: &Path) -> Command {
 }
 
 #[test]
-fn each_image_gets_a_line_with_its_verdict_score_digests_and_times() {
+fn each_image_gets_its_verdict_score_digests_and_times() {
     let folder = tempfile::tempdir().unwrap();
     let model = sound_model(folder.path());
     let levels = [("dark", DARK), ("middle", MIDDLE), ("bright", BRIGHT)];
@@ -102,6 +102,7 @@ fn an_image_that_cannot_be_judged_is_rejected_and_the_next_one_is_judged() {
 fn a_score_that_is_not_a_number_is_a_reject() {
     let folder = tempfile::tempdir().unwrap();
     let mut contents = contents("nan_when_bright.onnx", (0.5 - mean_sigmoid(DARK)).sqrt());
+    // The dark image's score is below the lower threshold, so it passes.
     contents.policy = Policy::new(0.9, 0.95).unwrap();
     let model = model(folder.path(), &contents);
     let images = [("bright", BRIGHT), ("dark", DARK)].map(|(name, level)| image(folder.path(), name, level));

@@ -1,8 +1,8 @@
-//! An inference engine runs a network: it takes the input tensor and returns the score.
+//! An engine runs a network: it takes the input tensor and returns the score.
 //!
-//! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and one
-//! output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the score. A network that computes in another precision than f32
-//! converts its input and output itself.
+//! Every engine requires the same inputs and outputs of a network. This requirement is called the contract: one input
+//! [`INPUT_NAME`], f32 of a fixed shape `[1, 3, height, width]`, and one output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`,
+//! the score. A network that computes in another precision than f32 converts its input and output itself.
 
 mod onnxruntime;
 
@@ -35,7 +35,7 @@ pub trait Engine {
     fn score(&mut self, input: &[f32]) -> Result<f32, EngineError>;
 }
 
-/// Why there is no engine or no score. The fields are plain text, so that constructing an error never calls into a library.
+/// Why there is no engine or no score. No field holds an error value of ONNX Runtime, so an error can be made without the library.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The input tensor has another length than the network's input.
@@ -46,14 +46,14 @@ pub enum EngineError {
         /// 3 x height x width.
         expected: usize,
     },
-    /// ONNX Runtime is not installed on this machine.
+    /// ONNX Runtime was not found.
     #[error(
         "ONNX Runtime was not found. Looked for:\n{looked_for}\
          Install it with scripts/setup or `pip install onnxruntime`, \
          and name its libonnxruntime.so in {LIBRARY_ENV} if it lies elsewhere"
     )]
     LibraryMissing {
-        /// Every place that was tried, one line each, with line feeds.
+        /// Every place that was tried, each followed by a line feed.
         looked_for: String,
     },
     /// The file is not ONNX Runtime, or too old.
@@ -78,7 +78,7 @@ pub enum EngineError {
         /// The library's error.
         message: String,
     },
-    /// The network has other inputs or outputs than required.
+    /// The network has other inputs or outputs than the contract of this module requires.
     #[error("the network's {side}: found {found}, expected {expected}")]
     Contract {
         /// `inputs` or `outputs`.
@@ -88,10 +88,10 @@ pub enum EngineError {
         /// The required inputs or outputs.
         expected: String,
     },
-    /// The library failed on an input.
+    /// The library failed on an input, or did not return exactly one score.
     #[error("the network failed: {message}")]
     Run {
-        /// The library's error.
+        /// The library's error, or what it returned instead of a score.
         message: String,
     },
 }

@@ -41,11 +41,12 @@ pub fn leave_one_bundle_out(dataset: &Dataset) -> Vec<Fold> {
 pub struct FinishedFold {
     /// Name of the test bundle.
     pub bundle: String,
-    /// The conversion, with the bounds of this fold.
+    /// The conversion, with the bounds or the distribution of this fold.
     pub conversion: ConversionSpec,
-    /// Parts with this score and above are called abnormal. The threshold was chosen without the test bundle.
+    /// Parts with this score and above are called abnormal. The threshold is 0.5 with recipe `paper`.
+    /// Otherwise it was chosen from the out-of-fold scores of the training parts.
     pub threshold: f64,
-    /// One entry for each part of the test bundle.
+    /// One entry for each part of the test bundle, in the order of [`Fold::test`].
     pub predictions: Vec<Prediction>,
 }
 
@@ -81,7 +82,7 @@ impl FinishedFold {
         Ok(Some(found))
     }
 
-    /// Checks that these are the results of `fold`. The error describes the first fault.
+    /// Checks that `self` holds the results of `fold`. The error describes the first fault.
     fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<(), String> {
         let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
         ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;

@@ -1,5 +1,5 @@
-//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same scores as
-//! libtorch on the golden images.
+//! The parity check: a network is exported only if ONNX Runtime, running this network on the golden images, gives scores
+//! within [`tolerance`] of libtorch's scores, and the same verdicts.
 
 use super::error::ExportError;
 use super::training_run::TrainingRun;
@@ -36,12 +36,16 @@ pub struct Parity {
 /// A golden image with libtorch's score.
 pub(super) struct Golden {
     path: PathBuf,
+    /// The bytes of the image file.
     pub(super) tiff: Vec<u8>,
+    /// The converted image, the network's input.
     tensor: Vec<f32>,
+    /// libtorch's score.
     score: f32,
 }
 
 impl Golden {
+    /// The score that an engine must give the image, with the tolerance for `precision`.
     pub(super) fn expectation(&self, precision: Precision) -> Expectation {
         Expectation { score: self.score, tolerance: tolerance(precision) }
     }

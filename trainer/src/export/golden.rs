@@ -3,8 +3,8 @@
 use crate::dataset::Label;
 use cellgate_models::policy::Policy;
 
-/// The score of a golden image has at least this distance from both thresholds. The distance is twice the tolerance
-/// of f16, so an engine whose score is within its tolerance gives the same verdict.
+/// The score of a golden image is farther than this from both thresholds. The distance is twice the tolerance of f16, so an
+/// engine whose score is within its tolerance gives the same verdict.
 pub const THRESHOLD_MARGIN: f32 = 0.01;
 
 /// Chooses up to `count` golden images. Returns their indices into `scores` (the scores of the trained head) and
@@ -56,6 +56,7 @@ mod tests {
         let policy = Policy::new(0.3, 0.7).unwrap();
         let scores = [0.05, 0.28, 0.295, 0.32, 0.5, 0.68, 0.72, 0.9];
         let labels = [0, 0, 0, 0, 1, 1, 1, 1].map(|label| [Label::Normal, Label::Abnormal][label]);
+        // Image 2, with the score 0.295, is too close to the threshold 0.3.
         assert_eq!(choose(&scores, &labels, &policy, 4), [1, 3, 5, 6]);
         assert_eq!(choose(&scores, &labels, &policy, 6), [1, 3, 5, 6, 0, 4]);
         assert_eq!(choose(&scores, &labels, &policy, 2), [1, 3]);

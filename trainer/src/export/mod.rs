@@ -50,8 +50,8 @@ pub struct Exported {
 
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
-/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same scores as libtorch.
-/// If a network fails, nothing is written.
+/// Each network must pass the parity check: on the golden images, the scores of ONNX Runtime and libtorch must agree within
+/// [`tolerance`], and the verdicts must be the same. If a network fails, nothing is written.
 ///
 /// # Errors
 /// [`ExportError`]: the training run can't be read, the backbone or a golden image has changed, a network does not pass

@@ -6,7 +6,7 @@ use crate::network::{Head, Layer};
 use crate::stats::Scored;
 use tch::{Kind, Tensor};
 
-/// The map `logit -> slope * logit + offset`.
+/// The calibration of a score: `logit -> slope * logit + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Calibration {
     slope: f64,
@@ -27,8 +27,8 @@ impl Calibration {
         let (targets, weights) = (Tensor::f_from_slice(&targets)?, Tensor::f_from_slice(&weights)?);
         let theta = linear::newton(&design, &targets, &weights, 1e-6)?;
         let (slope, offset) = (theta.double_value(&[0]), theta.double_value(&[1]));
-        // If the scores rank the classes the wrong way round, they stay unchanged. A negative slope would turn the
-        // ranking and so hide the defect of the head.
+        // A slope that is not positive means that abnormal parts do not score higher than normal ones. The scores then stay
+        // unchanged: a negative slope would reverse their order and so hide the defect of the head.
         Ok(if slope > 0.0 { Self { slope, offset } } else { Self { slope: 1.0, offset: 0.0 } })
     }
 
@@ -55,6 +55,7 @@ impl Calibration {
     }
 }
 
+/// The natural log odds of `score`, which is clamped to 1e-9 to 1 - 1e-9 so that the result is finite.
 fn logit(score: f64) -> f64 {
     let score = score.clamp(1e-9, 1.0 - 1e-9);
     (score / (1.0 - score)).ln()

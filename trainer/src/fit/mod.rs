@@ -1,4 +1,4 @@
-//! The recipes: each makes a head and its threshold from features and labels.
+//! Holds the recipes. A recipe makes a head and its threshold from features and labels.
 //!
 //! | file | concept |
 //! |---|---|
@@ -58,10 +58,12 @@ impl Recipe {
         }
     }
 
-    /// Trains a head on `training`. The same seed gives the same head on the same machine.
+    /// Trains a head on `training`. The same seed gives the same head on the same machine. Only recipe `paper` uses `classifier`
+    /// and `seed`.
     ///
     /// # Errors
-    /// `training` has one class only, memory runs out, or a decomposition does not converge.
+    /// `training` is empty, `classifier` is missing for recipe `paper`, `training` has one class only for recipe `recommended`,
+    /// or libtorch fails.
     pub fn head(
         &self,
         training: &TrainingSet<'_>,
@@ -77,7 +79,7 @@ impl Recipe {
     /// Trains a head and chooses its threshold. Uses no part outside of `training`.
     ///
     /// # Errors
-    /// As [`Self::head`].
+    /// As [`Self::head`]. With recipe `recommended` also [`FitError::TooFewBundles`]: the out-of-fold scores are of one class only.
     pub fn fit(
         &self,
         training: &TrainingSet<'_>,
@@ -95,7 +97,7 @@ impl Recipe {
     /// part is NaN if the bundles other than the part's own have one class only.
     ///
     /// # Errors
-    /// As [`Self::head`].
+    /// As [`Self::fit`].
     pub fn fit_with_scores(
         &self,
         training: &TrainingSet<'_>,

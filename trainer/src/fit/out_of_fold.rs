@@ -5,7 +5,7 @@ use crate::network::Head;
 use crate::stats::Scored;
 use rayon::prelude::*;
 
-/// The out-of-fold score of each part of `training`, in order. `train` trains a head on the set that it is given. The
+/// The out-of-fold score of each part of `training`, in the order of the parts. `train` trains a head on a training set. The
 /// score of a part is NaN if the bundles other than the part's own have one class only. The folds are spread over all
 /// cores.
 ///

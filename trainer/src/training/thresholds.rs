@@ -11,11 +11,11 @@ use serde::Serialize;
 pub struct Thresholds {
     /// Largest share of abnormal parts that may pass, 0..=1. It sets the review threshold.
     pub max_escape: f64,
-    /// Costs of an escape and of an overkill. They set the reject threshold. Without costs, the recipe's threshold is
-    /// used.
+    /// Costs of an escape and of an overkill, in this order. They set the reject threshold. Without costs, the reject
+    /// threshold is the recipe's threshold.
     pub costs: Option<(f64, f64)>,
-    /// Share of abnormal parts on the line, between 0 and 1. `None` for the share in the data set. Used with `costs`
-    /// only.
+    /// Share of abnormal parts on the line, between 0 and 1. `None` for the share among the parts with an out-of-fold
+    /// score. Used with `costs` only.
     pub abnormal_share: Option<f64>,
 }
 
@@ -26,7 +26,8 @@ impl Thresholds {
     /// rate, both thresholds are equal and nothing is reviewed.
     ///
     /// # Errors
-    /// `scored` has one class only.
+    /// [`TrainingError::OneClass`] if [`stats::smoothed`] or [`stats::max_escape`] finds no threshold, usually because `scored`
+    /// has one class only. [`TrainingError::Policy`] if the thresholds do not form a valid policy.
     pub fn policy(&self, scored: &[Scored], threshold: f64) -> Result<Policy, TrainingError> {
         let reject_from = match self.costs {
             None => threshold,

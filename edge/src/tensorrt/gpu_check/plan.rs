@@ -28,14 +28,14 @@ pub(super) struct Wanted<'a> {
 pub(super) enum Loaded {
     /// All golden images have their expected scores.
     Proven(Box<Pipeline>),
-    /// A golden image has another score; the text says which.
+    /// A golden image has another score than expected. The text names the image and both scores.
     Disproven(String),
     /// The plan can't run.
     Failed,
 }
 
 impl<'a> Wanted<'a> {
-    /// Gathers everything that identifies the plan of `precision`.
+    /// Collects everything that identifies the plan of `precision`.
     ///
     /// # Errors
     /// A text that names everything that is missing.
@@ -79,7 +79,8 @@ impl<'a> Wanted<'a> {
         PlanPlace { plans, key, libraries: libraries.as_deref() }.open()
     }
 
-    /// Builds and keeps the plan for this machine's GPU, even if TensorRT does not list such a GPU.
+    /// Builds and keeps the plan for this machine's GPU, even if TensorRT does not list such a GPU. Returns the row, and whether
+    /// the plan was built and kept.
     pub(super) fn build(&self) -> (Row, bool) {
         let start = Instant::now();
         let unlisted = unlisted(self.gpu.capability());
@@ -132,7 +133,7 @@ impl<'a> Wanted<'a> {
                 };
                 (loaded(state, " including the golden images", building), Loaded::Proven(Box::new(pipeline)))
             }
-            // The error does not tell whether the plan was rebuilt.
+            // This error does not say whether the plan was rebuilt, so the row does not say it either.
             Err(ActivationError::Proof(error @ ProofError::Score { .. })) => {
                 (loaded(FindingState::Ok, "", ""), Loaded::Disproven(one_line(&error)))
             }
@@ -154,8 +155,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Activates the plan as the appliance does. Also returns whether the plan was rebuilt for that. The appliance refuses a GPU
-    /// that TensorRT does not list; on such a GPU the kept plan is run directly.
+    /// Activates the model as the appliance does. Also returns whether the plan was rebuilt for that. The appliance refuses a GPU
+    /// that TensorRT does not list. On such a GPU the plan `kept` is run directly.
     fn activate(&self, kept: &AuthenticPlan) -> Result<(Pipeline, bool), ActivationError> {
         let mut activation = Activation { precision: self.precision, ..self.options.activation.clone() };
         activation.engine.choice = EngineChoice::TensorRt;
@@ -198,7 +199,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// A note about a GPU that this TensorRT does not list. TensorRT 11 has no list.
+/// A note about a GPU that this TensorRT does not list. `None` if it is listed, and with TensorRT 11, which has no list.
 fn unlisted(asked: ComputeCapability) -> Option<String> {
     match asked.check_local() {
         Err(PlanError::Target { flavour, expected, .. }) => Some(format!("{flavour} lists {expected}, not {asked}")),

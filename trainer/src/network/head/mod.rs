@@ -30,8 +30,8 @@ impl Activation {
     }
 }
 
-/// A trained head. It is an ensemble: each of its members (not to be confused with the members of a model) is a chain
-/// of layers from the features to logits. The activation is applied to the mean of the members' logits.
+/// A trained head. It is an ensemble of members (not the members of a model, which are files). Each member is a chain of
+/// layers from the features to logits. The activation is applied to the mean of the members' logits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// The blocks of features that the head takes, one after the other.
@@ -61,7 +61,8 @@ impl Head {
         pooling::width(&self.blocks)
     }
 
-    /// Checks that the layers of each member fit together, from the features to the logits, and that all numbers are finite.
+    /// Checks that the head has a block and a member, that all blocks exist, that the layers of each member fit together
+    /// from the features to the logits, and that all numbers are finite.
     ///
     /// # Errors
     /// [`HeadError`] for the first fault.
@@ -115,7 +116,7 @@ impl Head {
     /// The score of one feature vector, 0..=1. NaN if a feature is NaN.
     ///
     /// # Panics
-    /// As [`Self::logits`].
+    /// If `features` does not hold [`Self::width`] numbers, or the head fails [`Self::check`].
     #[must_use]
     pub fn score(&self, features: &[f32]) -> f32 {
         let logits = self.logits(features);
@@ -166,6 +167,7 @@ pub(crate) mod tests {
         features[..2].copy_from_slice(&[1.0, 3.5]);
         // The first member gives 1 - 3.5 + 0.5 = -2, the second relu(-2) = 0. Their mean is -1.
         assert_eq!(head.logits(&features), [-1.0]);
+        // sigmoid(-1) = 0.26894142
         assert!((head.score(&features) - 0.268_941_42).abs() < 1e-7);
         features[0] = f32::NAN;
         head.members.pop();
