@@ -15,6 +15,6 @@ fn main() {
         println!("cargo::error=no libtorch_cpu.so in {}: run scripts/setup, or set LIBTORCH", lib.display());
         return;
     }
-    // $ORIGIN/lib comes first, so that a program that is copied to another host can bring its libraries along.
+    // $ORIGIN is the folder of the program. If a program is copied to another host, its libraries can lie in `lib` beside it.
     println!("cargo::rustc-link-arg=-Wl,-rpath,$ORIGIN/lib:{}", lib.display());
 }

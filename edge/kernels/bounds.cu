@@ -7,7 +7,8 @@ struct BoundsParameters {
     u32 reserved;
 };
 
-// The position of a percentile among the levels of all pixels in ascending order: between two ranks, or on one.
+// The position of a percentile among the levels of all pixels in ascending order. It lies between the ranks `below` and `above`:
+// on `below` if `weight` is 0, and the nearer to `above` the nearer `weight` is to 1.
 struct Place {
     u32 below;
     u32 above;
@@ -24,7 +25,8 @@ DEVICE Place place_of(double share, u32 pixels)
     return {(u32)below, (u32)below + 1, place - below};
 }
 
-// Interpolates between two levels as NumPy does, in the same order of operations. Rounds to a whole level, half to even.
+// Interpolates between the levels at the two ranks as NumPy does, in the same order of operations. Rounds to a whole level, half
+// to even.
 DEVICE u32 percentile(const Place& place, u32 below, u32 above)
 {
     const double low = below;
@@ -38,7 +40,9 @@ DEVICE u32 percentile(const Place& place, u32 below, u32 above)
 KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Spread* __restrict__ spread)
 {
     u32* sums = (u32*)SHARED_MEMORY;
+    // The levels at four ranks: below and above the first percentile, below and above the second.
     u32* found = sums + 2 * THREADS;
+    // Levels per thread.
     const u32 each = LEVELS16 / THREADS;
 
     EACH_THREAD

@@ -8,7 +8,8 @@ typedef unsigned long long u64;
 // Number of 16-bit levels.
 constexpr u32 LEVELS16 = 65536;
 
-// Levels between two bounds, spread over 0..=255: `Spread` in models/src/conversion/spread.rs.
+// Levels between two bounds, spread over 0..=255: `Spread` in models/src/conversion/spread.rs. `step_whole` and `step_rest` are its
+// `step[0]` and `step[1]`.
 struct Spread {
     u32 lo;
     u32 range;
@@ -24,14 +25,15 @@ DEVICE u32 above_bound(const Spread& spread, u32 level)
     return level > spread.lo ? smaller(level - spread.lo, spread.range) : 0;
 }
 
+// The 8-bit level: `Spread::level8` in models/src/conversion/spread.rs.
 DEVICE u32 spread_level(const Spread& spread, u32 level)
 {
     const u32 above = above_bound(spread, level);
     return smaller((above * spread.step_whole + (above * spread.step_rest >> 16)) >> 16, 255);
 }
 
-// Replaces each value by the sum of all values up to and including it. Both arrays are shared memory of `length` values. Returns
-// the array that holds the sums.
+// Computes, for each value, the sum of all values up to and including it. Both arrays are shared memory of `length` values, and
+// both are overwritten. Returns the array that holds the sums.
 DEVICE u32* running_sums(u32* values, u32* other, u32 length)
 {
     for (u32 distance = 1; distance < length; distance *= 2) {

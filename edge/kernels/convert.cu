@@ -5,7 +5,7 @@
 enum Mapping : u32 {
     // Spread between bounds, to 8 bits.
     SPREAD = 0,
-    // Clamped to the bounds, in 16 bits.
+    // Clamped to the bounds, minus the lower bound, in 16 bits.
     CUT = 1,
 };
 
@@ -14,17 +14,17 @@ struct ConvertParameters {
     u32 output_width;
     u32 output_height;
     u32 mapping;
-    // Number of different 8-bit images: 1, or 3 if each plane has its own.
+    // Number of spreads: 1, or 3 if each plane has its own.
     u32 channels;
     // Input pixels per output pixel along the width and along the height.
     u32 x_taps;
     u32 y_taps;
-    // Whether the pass along the columns is the first.
+    // 1 if the pass along the columns is the first, otherwise 0.
     u32 columns_first;
-    // Output pixels of a block.
+    // Size of a block's tile of output pixels.
     u32 tile_width;
     u32 tile_height;
-    // The largest number of input pixels that a tile depends on.
+    // Size of the largest input region that a tile depends on.
     u32 region_width;
     u32 region_height;
     // The level that becomes 1.0 before normalisation.
@@ -33,7 +33,8 @@ struct ConvertParameters {
     float std[3];
 };
 
-// The input, the spreads, and for both passes the first input pixel of each output pixel and the weights, tap by tap.
+// The input, the spreads, and for both passes the first input pixel of each output pixel and the weights: the first weight of
+// every output pixel, then the second, and so on.
 struct Source {
     const u16* levels;
     const Spread* spreads;
@@ -50,7 +51,8 @@ DEVICE u32 mapped(const ConvertParameters& p, const Source& s, const Spread& spr
     return p.mapping == SPREAD ? spread_level(spread, level) : above_bound(spread, level);
 }
 
-// The weighted sum of levels. Weights have 22 fractional bits.
+// The weighted sum of levels. Weights have 22 fractional bits. The sum starts with one half, so that it rounds to the nearest
+// level.
 template <typename Level> struct Sum;
 template <> struct Sum<u8> {
     u32 value = 1u << 21;
@@ -72,7 +74,7 @@ DEVICE u32 weighted(const Level* levels, u32 distance, const u32* weights, u32 w
     return sum.level();
 }
 
-// Writes a resized level of a channel to its planes.
+// Normalises a resized level and writes it to the plane of its channel, or to all three planes if there is one channel.
 DEVICE void write(const ConvertParameters& p, float* tensor, u32 channel, u32 x, u32 y, u32 level)
 {
     const float share = (float)level / p.full;
@@ -177,7 +179,7 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
     }
 }
 
-// CONVERT_KERNEL defines a kernel; convert_kernels.cu has a line for each kernel. `work` is one of two functions:
+// Defines a kernel. convert_kernels.cu uses this macro once for each kernel. `work` is one of two functions:
 // convert_tile: blocks are the tiles along the width by the tiles along the height. Shared memory: the region, and the result of
 // the first pass (the region's columns by the tile's height, or the tile's width by the region's rows).
 // convert_pixel: enough blocks for a thread per output pixel. No shared memory.

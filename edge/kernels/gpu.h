@@ -1,8 +1,9 @@
 // Defines the macros that the kernels use, for a GPU. tests/kernels/cpu.h defines the same macros for a processor, to run the
 // same kernels there.
 
-// KERNEL(threads) name(arguments): a kernel that is launched with `threads` threads per block.
+// KERNEL(threads) name(parameters): a kernel that is launched with `threads` threads per block.
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// DEVICE type name(parameters): a function that kernels call.
 #define DEVICE __device__ __forceinline__
 
 // The position of the running block in the grid, and the number of its threads.
@@ -12,7 +13,8 @@
 
 // EACH_THREAD statement: each thread of the block runs the statement with its number in `thread`. Then all threads wait for the
 // last one, so that the next statement sees what this one wrote. The statement must not be left by break, return or goto. All
-// code outside of it must be the same for all threads of a block; variables of a single thread must be local to the statement.
+// code outside of the statement must do the same in all threads of a block. Variables of a single thread must be local to the
+// statement.
 #define EACH_THREAD                                                                                                   \
     for (unsigned thread = threadIdx.x, unfinished = 1; unfinished; unfinished = 0, __syncthreads())
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// 2026-01-01 in milliseconds since 1970. This program was written later, so a clock that shows an earlier time is wrong.
 const WRITTEN_UNIX_MS: i64 = 1_767_225_600_000;
 
-/// Free space that the journal's disk should have. It holds a million verdicts of a kilobyte each, with the log (`-wal`).
+/// Free space that the journal's disk should have: room for a million verdicts of a kilobyte each, with the log (`-wal`).
 const JOURNAL_MIN_FREE_MIB: u64 = 1024;
 
 /// Checks everything that `config` names. Changes nothing. Failures come first.
@@ -55,6 +55,7 @@ fn scans(path: &Path) -> Finding {
     }
 }
 
+/// Warns if the Linux kernel does not report all new files on a file system of this kind.
 fn scans_on(path: &Path, kind: FileSystem) -> Finding {
     let what = "scanner's folder";
     match kind.consequence() {
@@ -63,7 +64,8 @@ fn scans_on(path: &Path, kind: FileSystem) -> Finding {
     }
 }
 
-/// Checks the archive, or the folder in which it will be created: writable, on the scanner's file system, with room.
+/// Checks the archive, or the folder in which it will be created: whether it can be written, is on the scanner's file system, and
+/// has enough free space.
 fn archive(config: &Config) -> Finding {
     let what = "archive";
     let acquire = &config.acquire;
@@ -107,6 +109,7 @@ fn archive(config: &Config) -> Finding {
     }
 }
 
+/// Checks whether the journal's files can be written and read, and whether its disk has room.
 fn journal(path: &Path) -> Finding {
     let what = "journal";
     if is_held(path) {
@@ -142,27 +145,29 @@ fn journal(path: &Path) -> Finding {
     }
 }
 
-/// Describes the files that this user may not read and write: their owners and what to do. Starting the appliance once as root
-/// leaves such files.
+/// Describes the files that this user may not read and write, their owners, and what to do. `None` if there are no such files. Root
+/// leaves such files behind by starting the appliance once.
 fn unwritable(files: &[PathBuf]) -> Option<String> {
     let may = |file: &PathBuf| access(file, Access::READ_OK | Access::WRITE_OK);
     let refused: Vec<_> = files.iter().filter_map(|file| may(file).err().map(|error| (file, error))).collect();
     let (_, error) = refused.first()?;
-    let mine = user(rustix::process::getuid().as_raw());
+    let this_user = user(rustix::process::getuid().as_raw());
     let owners: Vec<_> = refused.iter().map(|(file, _)| file.metadata().map(|file| user(file.uid()))).collect();
     let paths: Vec<_> = refused.iter().map(|(file, _)| file.display().to_string()).collect();
-    let of = |(path, owner): (&String, &std::io::Result<String>)| match owner {
+    let with_owner = |(path, owner): (&String, &std::io::Result<String>)| match owner {
         Ok(owner) => format!("{path} (owner {owner})"),
         Err(_) => path.clone(),
     };
-    let named: Vec<_> = paths.iter().zip(&owners).map(of).collect();
+    let named: Vec<_> = paths.iter().zip(&owners).map(with_owner).collect();
     let paths = paths.join(" ");
     let todo = if *error != rustix::io::Errno::ACCESS {
         "expected writable files".to_owned()
-    } else if owners.iter().flatten().all(|owner| *owner == mine) {
+    } else if owners.iter().flatten().all(|owner| *owner == this_user) {
         format!("`chmod u+rw {paths}`")
     } else {
-        format!("expected files of {mine}: run `chown {mine} {paths}` as root, or run doctor as the appliance's user")
+        format!(
+            "expected files of {this_user}: run `chown {this_user} {paths}` as root, or run doctor as the appliance's user"
+        )
     };
     Some(format!("{}: {error}; {todo}", named.join(", ")))
 }
@@ -181,7 +186,8 @@ fn user(id: u32) -> String {
 /// Checks whether the port can be opened. A port that the running appliance uses is a warning only.
 fn port(path: &Path, is_running: bool) -> Finding {
     let what = "serial port";
-    // Without O_NONBLOCK, opening would wait for the modem's carrier. Without O_NOCTTY, the port would become our terminal.
+    // Without O_NONBLOCK, opening would wait for a modem's carrier. Without O_NOCTTY, the port would become the controlling
+    // terminal of this process.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let opened = OpenOptions::new().read(true).write(true).custom_flags(flags.bits() as i32).open(path);
     match opened.map(|port: File| rustix::termios::isatty(&port)) {
@@ -218,6 +224,7 @@ fn metrics(address: SocketAddr, is_running: bool) -> Finding {
     }
 }
 
+/// Checks whether the clock shows a time after this program was written.
 fn clock() -> Finding {
     let now = now_unix_ms();
     let text = format_utc_ms(now);
@@ -236,7 +243,7 @@ mod tests {
     use crate::journal::{Journal, JournalOptions};
 
     #[test]
-    fn missing_things_are_found_and_nothing_is_created() {
+    fn missing_things_are_failures_and_nothing_is_created() {
         let place = tempfile::tempdir().unwrap();
         let text = Config::EXAMPLE.replace("/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0", "port");
         let config = Config::parse(&text, &place.path().join("edge.toml")).unwrap();
@@ -268,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_on_a_file_system_without_events_is_a_warning() {
+    fn a_folder_whose_new_files_the_kernel_does_not_report_is_a_warning() {
         let state = |of: &str| scans_on(Path::new("scans"), FileSystem::of(Path::new(of)).unwrap()).state;
         assert_eq!((state("/dev/shm"), state("/proc")), (FindingState::Ok, FindingState::Warning));
     }
@@ -290,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_in_use_is_a_warning_and_so_are_port_and_address() {
+    fn a_journal_and_an_address_that_the_running_appliance_uses_are_warnings() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
         let (running, _) = Journal::open(&path, JournalOptions::default()).unwrap();
@@ -307,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_journals_folder_is_that_of_a_links_target() {
+    fn the_folder_of_a_journal_behind_a_link_is_that_of_the_link_s_target() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
         drop(Journal::open(&path, JournalOptions::default()).unwrap());

@@ -40,11 +40,11 @@ pub struct Finding {
     /// The precision, if each precision has its own finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// Whether the checked thing is as it should be.
+    /// Whether what was checked is as it should be.
     pub state: FindingState,
     /// What was found. For a warning or a failure also what to do.
     pub found: String,
-    /// The figures in `found`. Each name ends in its unit.
+    /// The figures in `found`. If a figure has a unit, its name ends in the unit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<&'static str, f64>,
 }

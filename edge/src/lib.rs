@@ -1,5 +1,5 @@
-//! The appliance at the end of the production line, as modules that tests can drive one by one. `main.rs` and `cmd/` make the
-//! program `cellgate-edge` of them.
+//! The appliance beside the scanner, its tools and a simulated PLC, as modules that tests can call one by one. `main.rs` and
+//! `cmd/` make the program `cellgate-edge` of them.
 
 pub mod acquire;
 pub mod appliance;

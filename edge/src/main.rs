@@ -42,16 +42,17 @@ enum Command {
     DecodeWorker,
 }
 
-/// The exit status of misuse, and of anything else that keeps a command from its work. clap uses the same.
+/// The exit status of misuse, and of any other error of a command. clap ends with the same status after misuse.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     if matches!(command, Command::DecodeWorker) {
-        // The decode worker must start before anything is opened. It reports no error itself: its parent notices from the pipes
-        // that it ended, and reports that.
+        // The decode worker must start before anything is opened. It reports no error itself: its parent notices by the pipes
+        // that the worker ended, and reports that.
         return ExitCode::from(u8::from(cellgate_edge::sandbox::worker::run().is_err()));
     }
+    // `run` starts logging itself, as its configuration sets the format of the log.
     if !matches!(command, Command::Run(_)) {
         cmd::start_logging(false);
     }

@@ -23,9 +23,13 @@ pub struct SerialPort {
     path: PathBuf,
     baud: u32,
     parity: ParityConfig,
+    /// `None` while the port is closed.
     stream: Option<SerialStream>,
+    /// The time of the next attempt to open the port.
     open_at: Instant,
+    /// Bytes to send.
     out: Vec<u8>,
+    /// Bytes received last.
     buffer: [u8; 1024],
 }
 
@@ -59,8 +63,8 @@ impl SerialPort {
         self.stream.is_some()
     }
 
-    /// The bytes to send. [`Self::next`] discards them while the port is closed, so that no stale bytes go out after it is open
-    /// again.
+    /// The bytes to send. [`Self::next`] discards them while the port is closed, so that no stale bytes go out after the port
+    /// is open again.
     pub fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
@@ -71,7 +75,7 @@ impl SerialPort {
         self.out.clear();
     }
 
-    /// Waits for the next event. Dropping the future early loses no bytes. Needs a tokio runtime.
+    /// Waits until something happens at the port. Dropping the future early loses no bytes. Needs a tokio runtime.
     pub async fn next(&mut self) -> Happened<'_> {
         let Some(stream) = &mut self.stream else {
             self.out.clear();
@@ -180,7 +184,7 @@ mod tests {
     use tokio_serial::SerialPort as _;
 
     #[test]
-    fn waiting_for_bytes_takes_no_processor_time() {
+    fn waiting_for_bytes_takes_little_processor_time() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (mut here, mut there) = SerialStream::pair().unwrap();
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_port_is_opened_again() {
+    fn a_lost_port_is_opened_again_and_only_new_bytes_are_sent() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let place = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Replaces the module `tensorrt` in a program that was built without the feature `tensorrt`. It has the names that other
-//! modules use, but no engine. The table in `tensorrt/mod.rs` shows which engine judges then.
+//! Replaces the module `tensorrt` in a program that was built without the feature `tensorrt`. This module has the names that
+//! other modules use, but no engine. The table in `tensorrt/mod.rs` shows which engine judges in such a program.
 
 use crate::config::ModelConfig;
 use crate::finding::Finding;
@@ -16,7 +16,7 @@ impl CudaError {
     }
 }
 
-/// Why the GPU can't be used. Has no values; the error here is always [`ActivationError::WithoutTensorRt`].
+/// Why the GPU can't be used. Has no values, because the error here is always [`ActivationError::WithoutTensorRt`].
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {}
 

@@ -1,6 +1,5 @@
-//! Maps verdicts and reasons between the crates models (policy) and protocol (wire).
-//!
-//! Each match is exhaustive: a new verdict or reason without a mapping does not compile.
+//! Maps verdicts and reasons between the policy (crate `models`) and the wire (crate `protocol`). Each match names every verdict
+//! or reason, so the crate does not compile if the mapping of a new one is missing.
 
 use cellgate_models::policy::{Reason, Verdict};
 use cellgate_protocol::code;
@@ -47,7 +46,7 @@ pub fn wire_reason(reason: Reason) -> ReasonCode {
     }
 }
 
-/// The reason with this stable name, as the journal stores it. A name that only a later version knows becomes INTERNAL.
+/// The reason with the stable name `name`, which the journal stores. A name that only a later version knows becomes INTERNAL.
 #[must_use]
 pub fn recorded_reason(name: &str) -> ReasonCode {
     ReasonCode::from_name(name).unwrap_or(ReasonCode::INTERNAL)

@@ -1,7 +1,7 @@
-//! Writes the levels of all TIFFs in a folder, for comparison with other readers: `dump_levels FOLDER OUT`.
+//! Writes the levels of all files `*.tif` and `*.tiff` in a folder, for comparison with other readers: `dump_levels FOLDER OUT`.
 //!
 //! For each readable file `NAME` it writes `OUT/NAME.levels`: width and height (u32) and the levels (u16), all little-endian.
-//! It prints one line per file: the name, a tab, and `WIDTH x HEIGHT` or the error.
+//! For each file it prints one line of text: the name, a tab, and `WIDTH x HEIGHT` or the error.
 
 use cellgate_models::radiograph::{RadiographLimits, RadiographReader};
 use std::error::Error;

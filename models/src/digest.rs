@@ -1,4 +1,4 @@
-//! SHA-256 digests, by which all content is named: images, model members, data sets, backbones.
+//! SHA-256 digests, which identify images, models and their members, data sets and backbones.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -26,7 +26,8 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest of several fields. Each is preceded by its length, so no two lists of fields share a digest.
+    /// The digest of several fields. Each field is preceded by its length as eight bytes, little-endian. So two
+    /// different lists of fields have different digests.
     #[must_use]
     pub fn of_fields(fields: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn a_text_other_than_64_lower_case_hexadecimal_digits_is_refused() {
         for text in ["", "ab", &ABC[1..], &ABC.to_uppercase(), &ABC.replace('b', "é")] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }

@@ -4,14 +4,14 @@
 //! |---|---|
 //! | [`radiograph`] | a 16-bit grey image, read from a TIFF file under limits |
 //! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
-//! | [`engine`] | an inference engine: input tensor in, score out; the reference is ONNX Runtime on the CPU |
-//! | [`policy`] | score in, verdict out |
-//! | [`model`] | the model: network, conversion, policy, golden images, verified before use |
-//! | [`digest`] | SHA-256 digests, by which all content is named |
-//! | `plan` | TensorRT plans: built from ONNX, inspected, cached; only with the feature `tensorrt` |
+//! | [`engine`] | runs a network: it takes the input tensor and returns the score; the reference engine is ONNX Runtime on the CPU |
+//! | [`policy`] | takes a score and returns the verdict with its reason |
+//! | [`model`] | the model: networks, conversion, policy, golden images and model card, verified before use |
+//! | [`digest`] | SHA-256 digests, which identify models, images and data sets |
+//! | `plan` | TensorRT plans: built from ONNX, checked, cached, run; only with the feature `tensorrt` |
 //! | [`library`] | the search for shared libraries that are loaded at run time |
 //! | [`plain_file`] | regular files in folders that others write to: opened without waiting, read under a limit |
-//! | [`one_line()`] | an error and its causes on one line |
+//! | [`one_line()`] | the joined texts of an error and its causes |
 // No cast may change a number silently. Tests may cast: they choose their numbers.
 #![cfg_attr(
     not(test),

@@ -1,4 +1,4 @@
-//! Searches for shared libraries that are loaded at run time: ONNX Runtime, TensorRT and CUDA.
+//! Searches for shared libraries that are loaded at run time: ONNX Runtime, TensorRT, and NVIDIA's CUDA libraries.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -33,7 +33,7 @@ pub enum SearchPlace {
     Folder(PathBuf),
 }
 
-/// The system's folder for libraries of this processor.
+/// The system's folder for libraries of the processor architecture that this program was compiled for.
 pub const MULTIARCH: &str =
     if cfg!(target_arch = "aarch64") { "/usr/lib/aarch64-linux-gnu" } else { "/usr/lib/x86_64-linux-gnu" };
 
@@ -54,9 +54,10 @@ pub struct Search {
     pub wanted: LibrarySpec,
     /// The path that the caller named. If set, no other place is tried.
     pub explicit: Option<PathBuf>,
-    /// The value of the environment variable; empty counts as not set. If set, no other place is tried.
+    /// The value of the environment variable; empty counts as not set. If it is set and `explicit` is `None`, no other place is
+    /// tried.
     pub environment: Option<OsString>,
-    /// The path of the running program.
+    /// The path of the running program. If it is unknown (`None`), the places that depend on it are skipped.
     pub program: Option<PathBuf>,
 }
 
@@ -72,23 +73,23 @@ pub enum FoundLibrary<T> {
 /// The library was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
-    /// The file that was named is not there.
+    /// The caller or the environment variable named a path, but the library is not there.
     Named {
-        /// The file.
+        /// The path where the library was expected.
         path: PathBuf,
-        /// The environment variable that named it; `None` if the caller did.
+        /// The environment variable that named the path; `None` if the caller named it.
         environment: Option<&'static str>,
     },
     /// No place has the library.
     Nowhere {
-        /// The environment variable, which is not set.
+        /// The environment variable, which is not set or empty.
         environment: &'static str,
-        /// Every place that was tried, one line each, with line feeds.
+        /// Every place that was tried, each followed by a line feed.
         looked_for: String,
     },
 }
 
-/// Every place that was tried, and the environment variable, one line each, with line feeds.
+/// Every place that was tried, each followed by a line feed. For [`Missing::Nowhere`] the environment variable comes first.
 impl fmt::Display for Missing {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -117,14 +118,16 @@ impl Search {
         }
     }
 
-    /// The first library file in the order of the places. Only for libraries without [`SearchPlace::Loader`].
+    /// The file that the caller or the environment variable names, otherwise the first library file in the order of the places.
+    /// This function can't ask the system's loader, so it is only for libraries without [`SearchPlace::Loader`].
     pub(crate) fn find(&self) -> Result<PathBuf, Missing> {
         self.find_or_load(|_| None).map(|found| match found {
             FoundLibrary::File(path) | FoundLibrary::Loaded(path) => path,
         })
     }
 
-    /// The first library file in the order of the places. `load` asks the system's loader, if that is one of the places.
+    /// The file that the caller or the environment variable names, otherwise the first library in the order of the places. `load`
+    /// is called to ask the system's loader if [`SearchPlace::Loader`] is one of the places.
     ///
     /// # Errors
     /// [`Missing`]: the named file is not there, or no place has the library.
@@ -214,7 +217,8 @@ pub(crate) fn library_in(folder: &Path, file_name: &str) -> Option<PathBuf> {
         .map(|(_, name)| folder.join(name))
 }
 
-/// The version numbers that follow `file_name` in `name`, perhaps none. The result is `None` if `name` is another library's.
+/// The numbers of the version that follows `file_name` in `name`; no numbers if `name` has no version. The result is `None` if
+/// `name` is neither `file_name` nor `file_name` with a version.
 fn version(name: &str, file_name: &str) -> Option<Vec<u32>> {
     let rest = name.strip_prefix(file_name)?;
     if rest.is_empty() {
@@ -257,11 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn each_place_yields_to_the_one_before_it() {
+    fn an_earlier_place_wins_over_a_later_one() {
         let root = tempfile::tempdir().unwrap();
         let mut search = search(root.path());
         assert!(search.find().is_err());
-        // From the last place to the first: each new file wins over all earlier ones.
+        // The files are created from the last place to the first, so each new file wins over all files that exist.
         for name in [
             "system/libonnxruntime.so.1.24.0",
             ".venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.32.0",
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loader_is_asked_in_its_turn() {
+    fn the_loader_is_asked_in_the_order_of_the_places() {
         let root = tempfile::tempdir().unwrap();
         let mut search = search(root.path());
         search.wanted.places.insert(0, SearchPlace::Loader);
@@ -319,7 +323,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let missing = search(root.path()).find().unwrap_err().to_string();
         let lines = missing.replace(&*root.path().to_string_lossy(), "FOLDER");
-        // The folders above the temporary one differ from machine to machine.
+        // The folders above the temporary folder differ from machine to machine, so their `.venv` is left out.
         let lines: Vec<_> = lines.lines().filter(|line| line.contains("FOLDER") || !line.contains(".venv")).collect();
         insta::assert_snapshot!("not_found", lines.join("\n"));
     }
@@ -339,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_can_be_named_too() {
+    fn the_caller_and_the_environment_variable_can_name_a_folder() {
         let root = tempfile::tempdir().unwrap();
         let library = touch(root.path(), "trt/libnvinfer.so.11");
         let mut search = search(root.path());

@@ -1,9 +1,9 @@
-//! Writes an error and its causes on one line.
+//! Joins the texts of an error and its causes.
 
 use std::error::Error;
 
-/// An error with its causes on one line. A cause is left out if the line already contains its text. The stack frames that
-/// libtorch appends to its messages are left out too.
+/// The texts of an error and its causes, joined by `: `. A cause is left out if the text so far already contains the cause's text.
+/// The stack frames that libtorch appends to its messages are left out too. Line feeds within an error's text are kept.
 #[must_use]
 pub fn one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_follow_once_and_without_frames() {
+    fn each_cause_is_written_once_and_without_stack_frames() {
         let layer = |text: &str, source| Layer { text: text.to_owned(), source };
         let bottom = layer("no such file", None);
         let middle = layer("model: no such file", Some(Box::new(bottom)));

@@ -55,15 +55,15 @@ impl PlainFile {
     /// # Errors
     /// [`PlainFileError`], never [`PlainFileError::TooLong`].
     pub fn open(path: &Path, links: Links) -> Result<Self, PlainFileError> {
-        let (look, no_follow): (fn(&Path) -> _, _) = match links {
+        let (metadata_of, no_follow): (fn(&Path) -> _, _) = match links {
             Links::Follow => (|path| fs::metadata(path), OFlags::empty()),
             Links::Refuse => (|path| fs::symlink_metadata(path), OFlags::NOFOLLOW),
         };
-        refuse_other_kinds(&look(path)?)?;
+        refuse_other_kinds(&metadata_of(path)?)?;
         let flags = no_follow | OFlags::NONBLOCK | OFlags::NOCTTY;
         let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
         let file = opened.map_err(|error| match Errno::from_io_error(&error) {
-            // LOOP: a link. NXIO: a socket.
+            // The system's error for a link is LOOP, for a socket NXIO.
             Some(Errno::LOOP | Errno::NXIO) => PlainFileError::Other,
             _ => PlainFileError::Io(error),
         })?;
@@ -84,7 +84,8 @@ impl PlainFile {
         &self.metadata
     }
 
-    /// All bytes of the file. The limit is checked before reading, and again for a file that grows meanwhile.
+    /// All bytes of the file. Call this once: a second call would begin at the end of the file. The limit is checked before
+    /// reading, and again after reading, because the file may have grown.
     ///
     /// # Errors
     /// [`PlainFileError::Io`] and [`PlainFileError::TooLong`].
@@ -135,6 +136,7 @@ mod tests {
         for links in [Links::Follow, Links::Refuse] {
             assert_eq!(PlainFile::open(&at("file"), links).unwrap().metadata().len(), 5);
             assert!(matches!(PlainFile::open(folder.path(), links), Err(PlainFileError::Folder)));
+            // `at` returns an absolute path such as `/dev/null` unchanged.
             for name in ["pipe", "socket", "/dev/null"] {
                 assert!(matches!(PlainFile::open(&at(name), links), Err(PlainFileError::Other)), "{name}");
             }

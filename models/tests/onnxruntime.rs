@@ -20,7 +20,7 @@ fn open(name: &str) -> Result<OnnxRuntime, EngineError> {
     engine
 }
 
-/// Different values whose mean is exactly `mean`.
+/// 72 (3 x 4 x 6) different values whose mean is exactly `mean`.
 fn input_with_mean(mean: f32) -> Vec<f32> {
     (0..72).map(|index| mean + (index as f32 - 35.5) / 64.0).collect()
 }
@@ -57,6 +57,7 @@ fn an_input_of_another_length_is_refused() {
 
 #[test]
 fn a_network_with_another_interface_is_refused() {
+    // Each error names the side, and what was found there contains the third text.
     for (name, expected_side, token) in [
         ("dynamic_size.onnx", "input", "3, height, width"),
         ("input_f64.onnx", "input", "f64"),

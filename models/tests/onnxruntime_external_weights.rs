@@ -3,7 +3,7 @@
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};
 
-/// Nothing authenticates a file of weights, neither beside the model nor in the current folder.
+/// A file of weights in the current folder is covered by no digest, so it must not be loaded.
 #[test]
 fn weights_in_another_file_are_refused_even_if_the_file_exists() {
     let network = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/external_weights.onnx")).unwrap();

@@ -1,5 +1,5 @@
-//! Tests that a file which can't be used as ONNX Runtime is an error, not a panic. This is a separate test program, because a
-//! process that has loaded ONNX Runtime never loads another.
+//! Tests that a library path which can't be used as ONNX Runtime gives an error, not a panic. This is a separate test program,
+//! because a process that has loaded ONNX Runtime never loads another.
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 use cellgate_models::engine::{EngineError, OnnxRuntime, OnnxRuntimeOptions};

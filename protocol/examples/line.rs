@@ -1,4 +1,4 @@
-//! Simulates many parts on a production line with every fault.
+//! Simulates many parts on a production line, with faults of the link, restarts, and hanging threads of the appliance.
 //!
 //! `cargo run --release -p cellgate-protocol --example line -- --profile native|modbus --cycles N --seed S`. The exit status
 //! is 1 if a PASS was false or a part did not have exactly one terminal record.
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let mut shown = 0;
+    // Chances in 100,000.
     let faults = Faults { frame: 2_000, restart: 500, appliance: 500 };
     let summary = Line::new(profile, seed, faults).run(cycles, |so_far| {
         if so_far.cycles != shown {

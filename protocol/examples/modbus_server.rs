@@ -1,7 +1,7 @@
-//! A simulated device on a serial port or a pseudo-terminal, to try a Modbus client with.
+//! Simulates a device on a serial port or a pseudo-terminal, to try a Modbus client with.
 //!
 //! `cargo run -p cellgate-protocol --example modbus_server -- PORT [UNIT]`. The port must already be in raw mode. The session
-//! and the registers are the real ones. Each part gets a verdict after 30 ms, which depends on its number modulo 3: 0 is PASS,
+//! and the registers are the real ones. Each part gets its verdict after 30 ms. The part's number modulo 3 decides: 0 is PASS,
 //! 1 is REVIEW, 2 is REJECT. Every verdict has the flag "simulated".
 
 use cellgate_protocol::code::WireVerdict;
@@ -67,7 +67,7 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Reads in its own thread until the port is closed.
+/// Starts a thread that reads from the port until the port is closed, and returns what it reads.
 fn reader(mut port: File) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -89,7 +89,7 @@ struct Judge {
 }
 
 impl Judge {
-    /// Concludes the open part when it is time. Nothing is stored, so the verdict counts as committed at once.
+    /// Concludes the open part [`JUDGING_MS`] after its trigger. There is no journal, so the verdict counts as committed at once.
     fn judge(&mut self, now_ms: u64, session: &mut DeviceSession, health: Option<&Health>) {
         let Some((trigger, _)) = self.open.take_if(|(_, at_ms)| now_ms >= *at_ms) else { return };
         let outcome = outcome(trigger.part_id());

@@ -10,8 +10,7 @@ use heapless::Vec;
 #[derive(Debug, Default)]
 pub struct Accumulator {
     buffer: Vec<u8, MAX_STUFFED>,
-    /// More bytes than the longest frame came since the last delimiter. All bytes up to the next delimiter are
-    /// dropped.
+    /// More bytes came since the last delimiter than the longest frame has. All bytes up to the next delimiter are dropped.
     overlong: bool,
     resyncs: u32,
 }
@@ -19,7 +18,7 @@ pub struct Accumulator {
 /// The result of one call of [`Accumulator::feed`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fed<'a, M> {
-    /// A frame, or why the bytes between two delimiters are not a frame. `None` if no delimiter came.
+    /// A frame, or why the bytes between two delimiters are not a frame. `None` if the bytes end before a frame does.
     pub frame: Option<Result<(Header, M), FrameError>>,
     /// The bytes after the frame, not consumed yet. Feed them in the next call.
     pub rest: &'a [u8],
@@ -42,8 +41,8 @@ impl Accumulator {
     pub fn feed<'a, M: Message>(&mut self, mut bytes: &'a [u8]) -> Fed<'a, M> {
         loop {
             let end = bytes.iter().position(|byte| *byte == 0);
-            let part = &bytes[..end.unwrap_or(bytes.len())];
-            if self.overlong || self.buffer.extend_from_slice(part).is_err() {
+            let before_end = &bytes[..end.unwrap_or(bytes.len())];
+            if self.overlong || self.buffer.extend_from_slice(before_end).is_err() {
                 self.overlong = true;
             }
             let Some(end) = end else { return Fed { frame: None, rest: &[] } };
@@ -51,7 +50,7 @@ impl Accumulator {
             let frame = if self.overlong {
                 Err(FrameError::Stuffing)
             } else if self.buffer.is_empty() {
-                // Two delimiters in a row: the end of one frame and the start of the next.
+                // There is nothing between two delimiters in a row: the end of one frame and the start of the next.
                 continue;
             } else {
                 frame::decode(&self.buffer)

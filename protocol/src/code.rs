@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_with_one_flipped_bit_is_a_reject() {
+    fn each_code_gives_its_verdict_and_a_pass_with_one_flipped_bit_is_a_reject() {
         for bit in 0..32 {
             assert_eq!(VerdictCode(VerdictCode::PASS.0 ^ (1 << bit)).verdict(), WireVerdict::Reject);
         }

@@ -1,4 +1,4 @@
-//! The first bytes of a digest: enough to tell models and images apart on the link.
+//! Holds the first bytes of a digest. They tell models and images apart on the link.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct DigestStart(pub [u8; 8]);
 
 impl DigestStart {
-    /// No model or no image, because nothing was judged.
+    /// Stands for no model or no image.
     pub const NONE: Self = Self([0; 8]);
 
     /// The first 8 bytes of a complete digest.

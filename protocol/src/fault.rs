@@ -1,4 +1,4 @@
-//! The message ERROR, sent in both directions: a fault of the link.
+//! Defines the message ERROR, which either side sends to report a fault of the link.
 
 use crate::version;
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,12 @@ pub struct FaultCode(#[serde(with = "postcard::fixint::le")] pub u16);
 impl FaultCode {
     /// The sides have different versions. HELLO cannot succeed until one of them is updated.
     pub const INCOMPATIBLE: Self = Self(1);
-    /// The sender of this error does not know the frame's link, for example because it restarted. It expects HELLO.
+    /// The sender of this error does not know the link id of the frame that it answers, for example because the sender restarted.
+    /// It expects HELLO.
     pub const UNKNOWN_LINK: Self = Self(2);
 }
 
-/// The payload of ERROR. Its layout never changes, so that sides of different versions can read it.
+/// The payload of ERROR. Its layout changes only with [`version::WIRE`], so sides with different schemas can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkError {
     /// The fault.

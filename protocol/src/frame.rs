@@ -1,4 +1,4 @@
-//! Frames: `00 | COBS(header | payload | CRC-32C little endian) | 00`.
+//! Encodes and decodes frames: `00 | COBS(header | payload | CRC-32C little endian) | 00`.
 //!
 //! [`decode`] checks a frame in this order: byte stuffing, CRC, length, version, type, payload to its last byte. At the end it
 //! encodes the frame again and requires the same bytes.
@@ -26,13 +26,13 @@ pub fn crc_32c(bytes: &[u8]) -> u32 {
 /// The header fields that a caller sets. [`encode`] writes the others (version, type, length) and [`decode`] checks them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Header {
-    /// A new number that the PLC chooses for each link. Both sides send it in every frame of that link.
+    /// The number with which the PLC opened the link. The PLC chooses a new one each time, and both sides send it in every frame.
     pub link_id: u32,
-    /// The device's count of its own starts. The PLC sends the one that it knows, 0 before HELLO_ACK.
+    /// The number of the device's start. The PLC sends the number that it knows, 0 before HELLO_ACK.
     pub boot_epoch: u32,
-    /// The sender's count of its frames, wrapping.
+    /// The sender's count of its frames, wrapping. The first frame has 1.
     pub seq: u32,
-    /// The last `seq` that the sender accepted on this link, 0 before the first.
+    /// The last `seq` that the sender accepted with this link id, 0 before the first.
     pub ack: u32,
 }
 
@@ -102,7 +102,7 @@ impl Message for ToPlc {}
 mod sealed {
     use super::{FrameError, FrameType};
 
-    /// Conversion of a message to and from a payload. Sealed, so that other crates cannot add messages.
+    /// Encodes a message to a payload and decodes it. Sealed, so that other crates cannot add messages.
     pub trait Payload: Sized {
         fn frame_type(&self) -> FrameType;
         /// Writes the payload and returns its length, or `None` if it does not fit.
@@ -185,7 +185,7 @@ impl Payload for ToPlc {
 
 /// Writes a frame with both delimiters into `out` and returns its bytes.
 ///
-/// Callers can encode messages of both directions, but only a session can make a [`ToPlc::Verdict`].
+/// Callers can encode messages of both directions, but they get a new [`ToPlc::Verdict`] only from a device's session.
 ///
 /// # Errors
 /// [`FrameError::Length`] if the payload is longer than [`MAX_PAYLOAD`]. No message of this version has such a payload.

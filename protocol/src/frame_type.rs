@@ -1,4 +1,4 @@
-//! The types of frames.
+//! Defines the numbers of the frame types.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ impl FrameType {
     pub const VERDICT: Self = Self(5);
     /// To the device: a verdict or a record arrived.
     pub const ACK: Self = Self(6);
-    /// To the PLC: the trigger was refused.
+    /// To the PLC: the trigger was refused, or its verdict could not be stored.
     pub const NAK: Self = Self(7);
     /// In both directions, with different payloads: the sender is alive.
     pub const HEARTBEAT: Self = Self(8);

@@ -1,4 +1,4 @@
-//! The PLC's gate: the final decision on a part. `gate.st` has the same rules in structured text.
+//! Decides whether the PLC's gate lets a part pass. `gate.st` has the same rules in structured text.
 //!
 //! A part passes only on a fresh PASS that matches the part. Every rule must hold. The first rule that fails is the reason.
 
@@ -34,7 +34,7 @@ pub struct Claim {
 }
 
 impl From<&VerdictMessage> for Claim {
-    /// A decoded message had a right CRC.
+    /// `crc_right` is true, because only a frame or registers with a right CRC become a message.
     fn from(message: &VerdictMessage) -> Self {
         Self {
             crc_right: true,
@@ -55,7 +55,7 @@ impl From<&VerdictMessage> for Claim {
 pub struct Known<'a> {
     /// The number of the part in front of the gate.
     pub part_id: u64,
-    /// The nonce of its trigger.
+    /// The nonce of that part's trigger.
     pub nonce: u32,
     /// The time allowed for the part, in milliseconds from its first trigger.
     pub deadline_ms: u32,
@@ -145,7 +145,8 @@ mod tests {
 
     const MODEL: DigestStart = DigestStart([7; 8]);
 
-    fn proof() -> (Claim, Known<'static>) {
+    /// A PASS for which every rule holds, with each time at its limit.
+    fn valid_pass() -> (Claim, Known<'static>) {
         let claim = Claim {
             crc_right: true,
             complement_right: true,
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_valid_pass_at_its_time_limits_opens_the_gate() {
-        let (claim, known) = proof();
+        let (claim, known) = valid_pass();
         assert_eq!(judge(&claim, &known), GateDecision::Pass);
     }
 
@@ -195,7 +196,7 @@ mod tests {
             (|c, _| c.code = VerdictCode(c.code.0 ^ 1), ReasonCode::UNKNOWN_CODE),
         ];
         for (break_it, reason) in breaks {
-            let (mut claim, mut known) = proof();
+            let (mut claim, mut known) = valid_pass();
             break_it(&mut claim, &mut known);
             assert_eq!(judge(&claim, &known), GateDecision::Reject(reason));
         }
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn review_and_reject_keep_their_reason() {
-        let (mut claim, known) = proof();
+        let (mut claim, known) = valid_pass();
         claim.code = VerdictCode::REVIEW;
         claim.reason = ReasonCode::SCORE_FROM_REVIEW;
         assert_eq!(judge(&claim, &known), GateDecision::Review(ReasonCode::SCORE_FROM_REVIEW));

@@ -13,15 +13,15 @@ pub struct WorkerProgress {
 }
 
 impl WorkerProgress {
-    /// Did the worker report progress within its time? A report further in the future than `allowed_ms` is a fault; a smaller
-    /// difference is a race between threads.
+    /// Did the worker report progress at most `allowed_ms` ago? A report up to `allowed_ms` in the future counts too: the worker's
+    /// thread may read the clock after the caller did.
     #[must_use]
     pub const fn is_live(&self, now_ms: u64) -> bool {
         now_ms.abs_diff(self.last_ms) <= self.allowed_ms
     }
 }
 
-/// Proof that every worker made progress a moment ago. It cannot be built by hand or copied:
+/// A token that shows that every worker was live when the token was issued. It cannot be built by hand or copied:
 ///
 /// ```compile_fail,E0451
 /// let forged = cellgate_protocol::health::Health { attested_ms: 0 };
@@ -38,14 +38,14 @@ pub struct Health {
 }
 
 impl Health {
-    /// A token, if there is at least one worker and every worker is live.
+    /// A token. `None` if there is no worker, or a worker is not live.
     #[must_use]
     pub fn attest(now_ms: u64, workers: &[WorkerProgress]) -> Option<Self> {
         let live = !workers.is_empty() && workers.iter().all(|worker| worker.is_live(now_ms));
         live.then_some(Self { attested_ms: now_ms })
     }
 
-    /// Is the token valid? It is valid for [`HEALTH_VALID_MS`] from its attestation, and not before it.
+    /// Is the token valid? It is valid for [`HEALTH_VALID_MS`] after it was issued, and not earlier.
     #[must_use]
     pub fn is_valid(&self, now_ms: u64) -> bool {
         now_ms.checked_sub(self.attested_ms).is_some_and(|age_ms| age_ms < HEALTH_VALID_MS)
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_stalled_worker_is_enough_to_deny_health() {
+    fn one_stalled_worker_or_no_worker_means_no_health() {
         let live = WorkerProgress { last_ms: 1_000, allowed_ms: 100 };
         let stalled = WorkerProgress { last_ms: 899, allowed_ms: 100 };
         let ahead = WorkerProgress { last_ms: 1_101, allowed_ms: 100 };
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn health_expires() {
+    fn a_token_is_valid_from_its_issue_until_it_expires() {
         let health = Health::attest(1_000, &[WorkerProgress { last_ms: 1_000, allowed_ms: 0 }]).unwrap();
         assert!(!health.is_valid(999));
         assert!(health.is_valid(1_000) && health.is_valid(999 + HEALTH_VALID_MS));

@@ -1,7 +1,7 @@
 //! The protocol between the device and the PLC of a production line: messages, frames, registers and sessions.
 //!
 //! The crate does no input or output and reads no clock. A caller feeds bytes and a time in milliseconds and gets bytes and
-//! events. The crate needs neither the standard library nor an allocator, so the same code runs in a device, a gateway or a
+//! events back. The crate needs neither the standard library nor an allocator, so the same code runs in a device, a gateway or a
 //! microcontroller.
 //!
 //! `SPEC.md` describes the native frames, `MODBUS.md` the registers, `REASONS.md` the reason codes.

@@ -1,4 +1,4 @@
-//! Sizes in bytes and times in milliseconds. Both sides rely on them.
+//! The limits of the protocol, which both sides rely on: sizes in bytes, times in milliseconds, and counts.
 
 /// Bytes of a frame's header.
 pub const HEADER: usize = 20;
@@ -27,18 +27,18 @@ pub const PLC_SILENT_MS: u64 = 500;
 /// The PLC rejects when the device's heartbeat has not changed for longer than this.
 pub const DEVICE_STALE_MS: u64 = 300;
 
-/// The time that a PLC and its gateway may need to answer. A message is repeated after this
-/// time plus two frame times at the earliest.
+/// The time that a PLC and its gateway may need to answer. [`crate::session::repeat::first_wait_ms`] adds the time on the link.
 pub const PLC_SCAN_MS: u64 = 50;
 
-/// The longest wait between two repetitions.
+/// The longest wait between two repetitions, unless the first wait is longer.
 pub const MAX_REPEAT_MS: u64 = 250;
 
 /// How long a health token is valid. The sum of this time and the time that a worker may stand still must be less than
 /// [`DEVICE_STALE_MS`].
 pub const HEALTH_VALID_MS: u64 = 100;
 
-/// The session concludes a part automatically this long before its deadline, so that the REJECT still arrives in time.
+/// The session concludes an unjudged part as REJECT/TIMEOUT this long before its deadline, so that the REJECT still arrives in
+/// time. If the part has less than twice this time, the session concludes it after half of its time.
 pub const CONCLUDE_BEFORE_MS: u64 = 50;
 
 /// The longest deadline that a trigger may have.
@@ -60,4 +60,5 @@ pub const fn link_time_ms(bytes: usize, baud: u32) -> u64 {
     (bits * 1000).div_ceil(baud)
 }
 
+// SPEC.md states these sizes.
 const _: () = assert!(MAX_RAW == 224 && MAX_STUFFED == 225 && MAX_FRAME == 227);

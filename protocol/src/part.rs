@@ -77,6 +77,7 @@ pub(crate) struct Ticket {
     pub(crate) boot_epoch: u32,
     /// The session's own count of triggers. It makes every ticket of a session different.
     pub(crate) number: u64,
+    /// When the trigger arrived.
     pub(crate) accepted_ms: u64,
     pub(crate) deadline_ms: u32,
 }
@@ -165,7 +166,7 @@ pub struct PartEntry {
 
 /// A part with a verdict that the journal has not stored yet.
 #[derive(Debug)]
-#[must_use = "a verdict that is not committed keeps the window shut"]
+#[must_use = "a verdict that is not committed keeps the session from accepting another part"]
 pub struct Pending {
     pub(crate) ticket: Ticket,
     pub(crate) outcome: Outcome,
@@ -187,7 +188,7 @@ impl Pending {
 
 /// A part whose verdict the journal has stored.
 #[derive(Debug)]
-#[must_use = "a committed verdict that is not sent keeps the window shut until the deadline"]
+#[must_use = "a committed verdict that is not sent keeps the session from accepting another part"]
 pub struct Committed {
     pub(crate) pending: Pending,
     pub(crate) verdict_seq: NonZeroU64,
@@ -226,7 +227,7 @@ impl Committed {
 }
 
 impl PartEntry {
-    /// The entry as a record, for a replay from the journal.
+    /// The entry as a record with this number and origin.
     #[must_use]
     pub fn record(&self, verdict_seq: NonZeroU64, origin: Origin) -> Record {
         let Outcome { verdict, reason, score, model, image, flags } = self.outcome;

@@ -93,7 +93,7 @@ macro_rules! reasons {
 reasons! {
     /// PASS: the score is below the policy's lower threshold.
     Pass SCORE_BELOW_REVIEW = 0x0001;
-    /// REVIEW: the score is between the thresholds.
+    /// REVIEW: the score is at or above the lower threshold and below the upper one.
     Review SCORE_FROM_REVIEW = 0x0002;
     /// REJECT: the score is at or above the upper threshold.
     Reject SCORE_FROM_REJECT = 0x0003;
@@ -115,15 +115,15 @@ reasons! {
     /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
     Review BUNDLE_UNLIKE_TRAINING = 0x000B;
 
-    /// REJECT: the appliance did not conclude before the part's deadline.
+    /// REJECT: the appliance had no result shortly before the part's deadline.
     Reject TIMEOUT = 0x0101;
     /// Refusal: the appliance has another open part. It handles one part at a time.
     Refusal BUSY = 0x0102;
-    /// REJECT: no image came for the part.
+    /// REJECT: no image came for the part, or the appliance judges images without triggers.
     Reject NO_IMAGE = 0x0103;
     /// Refusal: the appliance is not ready.
     Refusal NOT_READY = 0x0104;
-    /// REJECT: the appliance restarted while the part was open.
+    /// REJECT: the appliance restarted or was stopped while the part was open.
     Reject RESTARTED = 0x0106;
     /// Refusal or REJECT: the acceptance or the verdict could not be stored.
     RefusalOrReject STORE_FAILED = 0x0107;
@@ -133,9 +133,9 @@ reasons! {
     Reject DECODER_TIMED_OUT = 0x0109;
     /// REJECT: the image does not belong to the part, or its file changed after it arrived.
     Reject IMAGE_MISMATCH = 0x010A;
-    /// Refusal: the trigger's deadline is 0 or longer than allowed.
+    /// Refusal: the trigger's deadline is 0 or above [`crate::limits::MAX_DEADLINE_MS`].
     Refusal DEADLINE_INVALID = 0x010B;
-    /// Refusal: the part's deadline is over.
+    /// Refusal: the trigger is repeated, but the part's deadline is over or its verdict was already sent as RECORD.
     Refusal EXPIRED = 0x010C;
     /// REJECT: a fault of the appliance that no other reason describes.
     Reject INTERNAL = 0x010D;

@@ -21,7 +21,7 @@ impl ScoreE4 {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "the value is within 0..=10000 and is rounded down; f64 holds the product exactly enough"
+                reason = "the product is within 0..=10000, and the cast rounds it down"
             )]
             Self((f64::from(probability) * 10_000.0) as u16)
         } else {

@@ -69,7 +69,8 @@ impl StateCode {
     }
 }
 
-/// Status bits, the same in a HEARTBEAT and in a Modbus register. Unknown bits are kept.
+/// Status bits of a HEARTBEAT and of a Modbus register. The register has one more ([`crate::modbus::snapshot::SIMULATED`]).
+/// Unknown bits are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Status(#[serde(with = "postcard::fixint::le")] pub u16);
@@ -77,13 +78,14 @@ pub struct Status(#[serde(with = "postcard::fixint::le")] pub u16);
 impl Status {
     /// The device would accept a trigger.
     pub const READY: Self = Self(1 << 0);
-    /// A part was accepted and is being judged.
+    /// A part was accepted, and its verdict is not stored yet.
     pub const BUSY: Self = Self(1 << 1);
     /// The journal has stored the last part's verdict, and the PLC has not acknowledged it yet.
     pub const DONE: Self = Self(1 << 2);
-    /// The PLC may act on the verdict: it was committed, its deadline is not over, and for a PASS the appliance is healthy.
+    /// The PLC may act on the verdict: it was committed and not acknowledged, its deadline is not over, and for a PASS the
+    /// appliance is healthy and the PLC is live.
     pub const VALID: Self = Self(1 << 3);
-    /// A trigger was refused because a part was open. Set until the PLC clears it.
+    /// A trigger was refused because a part was open. Set until the PLC clears it or opens a link.
     pub const OVERRUN: Self = Self(1 << 4);
     /// The appliance is degraded: it works with less than it should have.
     pub const DEGRADED: Self = Self(1 << 5);
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn status_bits_combine() {
+    fn a_status_has_exactly_the_bits_that_were_switched_on() {
         let status = Status::READY.with(Status::STORE_OK, true).with(Status::BUSY, false);
         assert!(status.has(Status::READY) && status.has(Status::STORE_OK) && !status.has(Status::BUSY));
     }

@@ -3,7 +3,7 @@
 use crate::{code::VerdictCode, frame_type::FrameType, state::Status};
 use serde::{Deserialize, Serialize};
 
-/// Opens a link. Its layout never changes, so that sides of different versions can read it.
+/// Opens a link. Its layout changes only with [`crate::version::WIRE`], so sides with different schemas can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The sender's [`crate::version::SCHEMA`].
@@ -20,8 +20,7 @@ pub struct TriggerRequest {
     /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
-    /// A number that is never used twice. It distinguishes this trigger from any other trigger of
-    /// the same part.
+    /// A number that is never used twice. It distinguishes this trigger from any other trigger of the same part.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
     /// The remaining time of the part in milliseconds, 1..=[`crate::limits::MAX_DEADLINE_MS`].

@@ -1,7 +1,7 @@
 //! Messages from the device to the PLC.
 //!
-//! Any code can read every message. Only a session ([`crate::session::device`]) can make a [`VerdictMessage`], and only from a
-//! committed journal entry.
+//! Any code can read every message. On the device only a session ([`crate::session::device`]) makes a [`VerdictMessage`], and
+//! only from a committed journal entry. The PLC's side reads it from a frame or from registers.
 
 use crate::{
     code::VerdictCode, digest::DigestStart, fault::LinkError, frame_type::FrameType, reason::ReasonCode,
@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Answers a HELLO: the link is open. Its layout never changes.
+/// Answers a HELLO: the link is open. Its layout changes only with [`crate::version::WIRE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelloAck {
     /// The sender's [`crate::version::SCHEMA`].
@@ -22,7 +22,7 @@ pub struct HelloAck {
     pub state: StateCode,
 }
 
-/// The trigger was accepted: the part gets exactly one verdict.
+/// The trigger was accepted: the part gets exactly one terminal record in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy {
     /// The part's number.
@@ -33,7 +33,7 @@ pub struct Busy {
     pub nonce: u32,
 }
 
-/// The trigger was refused, or its verdict cannot be stored: no verdict follows.
+/// The trigger was refused, or the journal could not store its verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nak {
     /// The part's number.
@@ -42,7 +42,7 @@ pub struct Nak {
     /// The trigger's nonce.
     #[serde(with = "postcard::fixint::le")]
     pub nonce: u32,
-    /// The reason of the refusal.
+    /// Why the trigger was refused, or [`ReasonCode::STORE_FAILED`].
     pub reason: ReasonCode,
 }
 
@@ -52,7 +52,7 @@ pub struct Nak {
 pub struct Flags(#[serde(with = "postcard::fixint::le")] pub u16);
 
 impl Flags {
-    /// The image or the engine is simulated.
+    /// No real part was judged: the image or the engine is simulated.
     pub const SIMULATED: Self = Self(1 << 0);
     /// The appliance is degraded: it works with less than it should have.
     pub const DEGRADED: Self = Self(1 << 1);
@@ -174,10 +174,10 @@ impl Origin {
     pub const UNKNOWN: Self = Self(0);
     /// The part's deadline was over before the verdict was acknowledged.
     pub const LATE: Self = Self(1);
-    /// A PASS that could not be sent as a verdict, because a worker stood still, the journal could not store verdicts or the
-    /// PLC was silent.
+    /// A PASS that could not be sent as a verdict: a worker stood still, the appliance needed repair, the journal could not store
+    /// verdicts, or the PLC was silent.
     pub const UNHEALTHY: Self = Self(2);
-    /// Replayed from the journal, because the PLC did not acknowledge it in this start or an earlier one.
+    /// Sent again from the journal: a verdict of this start or an earlier one that the PLC has not acknowledged.
     pub const REPLAY: Self = Self(3);
     /// Judged without a trigger.
     pub const FREE_RUNNING: Self = Self(4);
@@ -226,7 +226,7 @@ pub struct DeviceHeartbeat {
     pub state: StateCode,
     /// The status bits.
     pub status: Status,
-    /// Verdicts in the journal that the PLC has not acknowledged, at most 65535.
+    /// Verdicts in the journal that the PLC has not acknowledged. `cellgate-edge` counts at most 1000.
     #[serde(with = "postcard::fixint::le")]
     pub backlog: u16,
 }
@@ -240,7 +240,7 @@ pub enum ToPlc {
     Busy(Busy),
     /// A verdict to act on.
     Verdict(VerdictMessage),
-    /// The trigger was refused.
+    /// The trigger was refused, or its verdict could not be stored.
     Nak(Nak),
     /// The device is alive.
     Heartbeat(DeviceHeartbeat),

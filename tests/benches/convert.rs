@@ -1,9 +1,10 @@
-//! Compares this code with the paper's way in Python, from a TIFF to the network's input, alternating within one run.
+//! Compares the speed of this code with that of the paper's way in Python, from a TIFF to the network's input. Each round
+//! measures both.
 //!
 //! `cargo bench -p cellgate-tests --bench convert -- [ROUNDS]`, or `scripts/bench`. Rust and Python each use one core. The floor is
 //! the time to write only the 24 MB of the tensor, measured in the same rounds.
 //!
-//! Exit status 0: all targets are met. 1: a target is missed, named in one line. 2: nothing could be measured.
+//! Exit status 0: all targets are met. 1: targets are missed; a message names them. 2: nothing could be measured.
 
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
@@ -19,7 +20,8 @@ use std::time::Instant;
 const HEIGHT: u32 = 2115;
 const WIDTH: u32 = 1219;
 const BOUNDS: &str = "1700,2800";
-/// Images per round. There are several, so that the caches are in the state that the previous image left, as in production.
+/// Images per round for each of the two. There are several, so that the processor's caches are mostly in the state that the
+/// previous image left, as in production.
 const IN_A_ROW: usize = 4;
 /// The methods with their targets: the factor by which this code must be faster than Python.
 const METHODS: [(Method, f64); 2] = [(Method::Global, 5.0), (Method::Local, 10.0)];
@@ -87,7 +89,7 @@ fn measure() -> anyhow::Result<Vec<String>> {
     Ok(missed)
 }
 
-/// From the TIFF to the tensor.
+/// Reads the TIFF and converts it to the tensor.
 fn run(
     image: &Path,
     reader: &mut RadiographReader,
@@ -98,7 +100,7 @@ fn run(
     Ok(())
 }
 
-/// Times of the single steps.
+/// Measures single steps and prints their times.
 fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
     let mut reader = RadiographReader::new(RadiographLimits::default());
     let radiograph = reader.read(image)?.clone();
@@ -121,7 +123,8 @@ fn stages(image: &Path, rounds: usize) -> anyhow::Result<()> {
     })?;
     stage("global: to the tensor", &mut || Ok(global.to_tensor(&radiograph, black_box(&mut tensor))?))?;
     stage("local: to the tensor", &mut || Ok(local.to_tensor(&radiograph, black_box(&mut tensor))?))?;
-    // Each row is darker than the one before, so the search for the local bounds can hardly skip a pixel.
+    // The image gets darker from row to row. The search for the local bounds can then skip few pixels and uses a histogram
+    // (models/src/conversion/local_bounds.rs).
     let shade = |(at, level): (usize, &u16)| level + 1000 - (1000 * at / radiograph.levels().len()) as u16;
     let shaded = radiograph.levels().iter().enumerate().map(shade).collect();
     let shaded = Radiograph::new(WIDTH, HEIGHT, shaded)?;
@@ -187,11 +190,12 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// Levels of 1700..2800, as in the paper: a bright coating with a soft shading and noise, on a darker frame.
+/// An image with levels of about 1640 to 2600, similar to the paper's: a bright coating with a soft shading and noise, on a
+/// darker frame.
 fn electrode() -> Radiograph {
     let mut state = 1_u64;
     let mut noise = || {
-        // A sum of uniform numbers is approximately normal.
+        // A sum of uniform numbers is approximately normal. They come from a linear congruential generator (Knuth, MMIX).
         (0..4).fold(0.0, |sum, _| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             sum + (state >> 40) as f64 / f64::from(1 << 24) - 0.5
@@ -210,7 +214,8 @@ fn electrode() -> Radiograph {
 fn uncompressed_tiff(radiograph: &Radiograph) -> Vec<u8> {
     let pixels: Vec<u8> = radiograph.levels().iter().flat_map(|level| level.to_le_bytes()).collect();
     let entries: [[u32; 3]; 9] = [
-        // Tag, type (3 for 16 bits, 4 for 32 bits), value.
+        // Tag, type (3 for 16 bits, 4 for 32 bits), value. The tags are width, height, bits per sample, compression (none),
+        // photometric interpretation (black is zero), strip offset, samples per pixel, rows per strip, strip length.
         [256, 4, radiograph.width()],
         [257, 4, radiograph.height()],
         [258, 3, 16],

@@ -2,12 +2,13 @@
 
   crossval.py PROGRAM
 
-PROGRAM is cellgate-trainer. Both use the same synthetic electrodes, weights and size, one conversion and all cores. The
-program cross-validates twice: with an empty cache, then from the cache. The paper's way, in PyTorch, is measured over a few
-steps (forward through the frozen network, backward through the head, Adam) and extrapolated to training images of a fold x
-epochs x folds. Its time does not include reading and converting images, which is in its favour.
+PROGRAM is cellgate-trainer. It cross-validates synthetic electrodes with one conversion twice: with an empty cache, then from
+the cache. The paper's way, in PyTorch, uses the same weights, image size and number of images, and also all cores. It is
+measured over a few steps on random images (forward through the frozen network, backward through the head, Adam) and
+extrapolated to training images of a fold x epochs x folds. This time does not include reading and converting images, which
+favours the paper's way.
 
-If cross-validation from the cache is not 100 times as fast, the exit status is 1 and one line says so.
+If cross-validation from the cache is not 100 times as fast, the exit status is 1 and a message says so.
 """
 
 import pathlib

@@ -29,7 +29,8 @@ fn measure() -> anyhow::Result<()> {
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(300);
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("electrode.tif");
-    let levels = (0..HEIGHT * WIDTH).map(|i| (2000 + (i.wrapping_mul(2_654_435_761) >> 23)) as u16).collect();
+    // Levels of 2000 to 2511, which Knuth's multiplicative hash scatters.
+    let levels = (0..HEIGHT * WIDTH).map(|at| (2000 + (at.wrapping_mul(2_654_435_761) >> 23)) as u16).collect();
     write(&path, &Radiograph::new(WIDTH, HEIGHT, levels)?)?;
     let bytes = std::fs::read(&path)?;
 
@@ -40,14 +41,14 @@ fn measure() -> anyhow::Result<()> {
     let mut reader = RadiographReader::new(limits);
     ensure!(sandbox.decode(&bytes, &path)? == reader.decode(&bytes, &path)?.view(), "the levels differ");
 
-    let (mut direct, mut boxed) = (Vec::new(), Vec::new());
+    let (mut direct, mut sandboxed) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         direct.push(timed(|| Ok(reader.decode(&bytes, &path).map(drop)?))?);
-        boxed.push(timed(|| Ok(sandbox.decode(&bytes, &path).map(drop)?))?);
+        sandboxed.push(timed(|| Ok(sandbox.decode(&bytes, &path).map(drop)?))?);
     }
     println!("{HEIGHT} x {WIDTH}, 16 bits, {} bytes, {rounds} turns, milliseconds", bytes.len());
     report("direct", &mut direct);
-    report("sandbox", &mut boxed);
+    report("sandbox", &mut sandboxed);
 
     let (mut starts, mut replacements) = (Vec::new(), Vec::new());
     for _ in 0..REPLACED {
@@ -63,7 +64,8 @@ fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The time from sending an image to a sandbox process that is dead until its replacement has answered the next image, which is tiny.
+/// Kills the sandbox's process and sends two empty images. The sandbox fails on the first image and replaces the process. The new
+/// process answers the second image. Returns the time for both images.
 fn replaced(sandbox: &mut Sandbox, path: &Path) -> anyhow::Result<Duration> {
     let id = sandbox.worker_id().context("no worker")?;
     ensure!(Command::new("kill").args(["-9", &id.to_string()]).status()?.success(), "kill {id}");

@@ -12,6 +12,7 @@
 #define KERNEL(threads) static void
 #define DEVICE inline
 
+// The block that is running, and what its launch gave it.
 struct Running {
     unsigned block_x;
     unsigned block_y;
@@ -35,7 +36,7 @@ static inline unsigned in_order(unsigned step, unsigned of) { return running.bac
 using std::floor;
 using std::rint;
 
-// Reads an argument at an address, by memcpy, since arguments are stored as bytes.
+// Reads an argument at an address. It uses memcpy, because arguments are stored as bytes that may not be aligned.
 template <typename Argument> static Argument argument_at(const void* address)
 {
     Argument argument;

@@ -1,8 +1,8 @@
 //! Checks that the four conversions of the paper, resizing and the tensor are byte-equal with NumPy and Pillow.
 //!
-//! tests/oracle/convert.py computes the same from the same levels. It needs Python with NumPy and Pillow: `.venv` of
-//! `scripts/setup`, or the interpreter that CELLGATE_PYTHON names. The radiographs are generated, plus every readable one under
-//! CELLGATE_SHARED (default: `shared` beside the repository).
+//! tests/oracle/convert.py computes the same from the same levels. The script needs Python with NumPy and Pillow: `.venv` of
+//! `scripts/setup`, or the interpreter that CELLGATE_PYTHON names. The radiographs are generated ones, and all readable ones in the
+//! folders `tiffs` and `xray16` of CELLGATE_SHARED (default: `shared` beside the repository).
 
 use anyhow::{Context as _, ensure};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Histogram, Method, Size, image_percentiles};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The percentiles that are compared.
 const PERCENTS: [f64; 9] = [0.0, 0.01, 0.3, 12.5, 50.0, 66.7, 99.9, 99.99, 100.0];
 
 #[test]
@@ -35,9 +36,10 @@ fn generated_images_equal_numpy_and_pillow() -> anyhow::Result<()> {
 fn images_of_few_levels_equal_numpy_and_pillow() -> anyhow::Result<()> {
     let constant = Radiograph::new(5, 4, vec![1234; 20])?;
     compare("constant", &constant, Size { height: 7, width: 3 })?;
-    // With this number of pixels the percentiles fall between two order statistics, so the bounds are rounded.
+    // The percentiles of 9,999 pixels lie between two order statistics.
     let two = Radiograph::new(101, 99, (0..101 * 99).map(|at| 1000 + u16::from(at < 5000)).collect())?;
     compare("two levels", &two, Size { height: 33, width: 200 })?;
+    // The 0.01th percentile of 5,001 pixels lies halfway between the two lowest levels, at 1000.5.
     let halves = Radiograph::new(5001, 1, (0..5001).map(|at| if at == 0 { 1000 } else { 1001 }).collect())?;
     compare("a lower bound of exactly a half", &halves, Size { height: 2, width: 2 })
 }
@@ -65,7 +67,7 @@ fn shared_radiographs_equal_numpy_and_pillow() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compares all results for `radiograph`: at its own size, two usual sizes and `size`.
+/// Compares all results for `radiograph`: at its own size, at two usual sizes and at `size`.
 fn compare(name: &str, radiograph: &Radiograph, size: Size) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let write = |file: &str, bytes: &[u8]| std::fs::write(folder.path().join(file), bytes);
@@ -82,7 +84,7 @@ fn compare(name: &str, radiograph: &Radiograph, size: Size) -> anyhow::Result<()
             let mut converter = Converter::new(&spec)?;
             let levels8 = format!("{}.levels8", images.len());
             write(&levels8, &converter.to_levels8(radiograph)?.levels)?;
-            // Tensors are large, so only one with one channel and one with three are compared.
+            // Tensors are large, so only those of 224 x 224 pixels are compared.
             let tensor = if size.is_some_and(|size| size.height == 224) {
                 let mut values = vec![0.0; 3 * converter.output_size(radiograph).pixels()];
                 converter.to_tensor(radiograph, &mut values)?;

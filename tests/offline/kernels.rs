@@ -16,7 +16,7 @@ use std::time::Duration;
 /// The orders of threads and blocks in which an image is converted.
 const BOTH: &[Order] = &[Order::Forward, Order::Backward];
 
-/// One order, for an image that is one of many.
+/// The order for an image that is one of many.
 const ONCE: &[Order] = &[Order::Backward];
 
 /// Compares the kernels with the reference for one image and one specification.
@@ -92,7 +92,7 @@ fn electrode(height: u32, width: u32) -> Radiograph {
 }
 
 #[test]
-fn electrodes_of_the_papers_largest_and_smallest_size() -> Result<()> {
+fn electrodes_of_the_papers_largest_and_smallest_size_equal_the_reference() -> Result<()> {
     for (height, width) in [(2115, 1219), (2053, 1119)] {
         let radiograph = electrode(height, width);
         compare_all_methods("electrode", &radiograph, &[None, Some(Size::PAPER)], BOTH)?;
@@ -101,7 +101,7 @@ fn electrodes_of_the_papers_largest_and_smallest_size() -> Result<()> {
 }
 
 #[test]
-fn images_of_one_pixel_row_or_column() -> Result<()> {
+fn images_of_one_pixel_row_or_column_equal_the_reference() -> Result<()> {
     let sizes = [None, size(1, 1), size(40, 3), size(2, 90), size(33, 65)];
     for (height, width) in [(1, 1), (1, 2), (1, 9), (17, 1), (1, 20_001), (20_001, 1), (16, 16), (3, 70)] {
         let mut state = 5;
@@ -112,14 +112,14 @@ fn images_of_one_pixel_row_or_column() -> Result<()> {
 }
 
 #[test]
-fn images_of_few_levels_and_of_all() -> Result<()> {
+fn images_of_few_levels_and_of_all_levels_equal_the_reference() -> Result<()> {
     let sizes = [None, size(1, 1), size(7, 3), size(300, 200)];
     for level in [0, 1, 1234, 40_000, u16::MAX] {
         compare_all_methods("constant", &image(61, 47, |_| level), &sizes, BOTH)?;
     }
     compare_all_methods("two levels", &image(99, 101, |at| 1000 + u16::from(at < 5000)), &sizes, BOTH)?;
     compare_all_methods("far apart", &image(99, 101, |at| if at % 7 == 0 { 3 } else { u16::MAX }), &sizes, BOTH)?;
-    // A percentile of exactly a half between two levels.
+    // A percentile halfway between two levels.
     compare_all_methods("half", &image(1, 5001, |at| 1000 + u16::from(at > 0)), &sizes, BOTH)?;
     compare_all_methods("all levels", &image(256, 256, |at| at as u16), &sizes, BOTH)?;
     compare_all_methods("all levels, mixed up", &image(256, 256, |at| (at * 40_503) as u16), &sizes, BOTH)?;
@@ -127,7 +127,7 @@ fn images_of_few_levels_and_of_all() -> Result<()> {
 }
 
 #[test]
-fn reductions_too_large_for_tiles_and_large_enlargements() -> Result<()> {
+fn reductions_too_large_for_tiles_and_large_enlargements_equal_the_reference() -> Result<()> {
     compare_all_methods("electrode", &electrode(700, 600), &[size(5, 3), size(1, 500), size(600, 2)], BOTH)?;
     compare_all_methods("electrode", &electrode(2100, 1200), &[size(224, 224)], BOTH)?;
     compare_all_methods("few pixels", &electrode(40, 70), &[size(1000, 900)], BOTH)?;
@@ -135,7 +135,7 @@ fn reductions_too_large_for_tiles_and_large_enlargements() -> Result<()> {
 }
 
 #[test]
-fn every_level_with_many_bounds() -> Result<()> {
+fn every_level_with_many_bounds_equals_the_reference() -> Result<()> {
     let radiograph = image(256, 256, |at| at as u16);
     for (lo, hi) in [(0, 0), (0, 1), (7, 7), (1700, 2800), (0, 65_535), (65_534, 65_535), (65_535, 65_535), (3, 40_000)]
     {
@@ -164,7 +164,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_image_of_any_size_by_any_method(
+    fn any_image_of_any_size_by_any_method_equals_the_reference(
         radiograph in any_image(),
         to in proptest::option::of((1..150_u32, 1..150_u32)),
         method in proptest::sample::select(&LaunchSequence::METHODS[..]),
@@ -198,11 +198,11 @@ fn compare_folder(folder: &str, step: usize, sizes: &[Option<Size>]) -> Result<(
 }
 
 #[test]
-fn shared_x_rays() -> Result<()> {
+fn shared_x_rays_equal_the_reference() -> Result<()> {
     compare_folder("xray16", 1, &[None, Some(Size::PAPER)])
 }
 
 #[test]
-fn shared_cells() -> Result<()> {
+fn shared_cells_equal_the_reference() -> Result<()> {
     compare_folder("data/elpv12/images", 60, &[None, size(400, 200)])
 }

@@ -10,6 +10,7 @@ fn drive(client: &str) -> anyhow::Result<()> {
         cellgate_test_support::program("examples/modbus_server").context("cargo build --workspace --examples")?;
     let said =
         cellgate_test_support::oracle("modbus_clients.py", &[server.to_str().context("a path in UTF-8")?, client])?;
+    // The script runs nine cycles in a row, and one after the refused requests.
     assert_eq!(said.lines().filter(|line| line.starts_with("part 0x")).count(), 10, "{said}");
     Ok(())
 }

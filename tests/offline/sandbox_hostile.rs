@@ -1,8 +1,8 @@
 //! Sends hostile files through the whole pipeline with the sandbox. Each file ends with a verdict from a score or as a REJECT with
 //! its reason, in time and in bounded memory, and the parent process continues.
 //!
-//! A few hundred mutated files are always tried. The full run tries 100,000 and prints progress, times (limit 200 ms per image) and
-//! peak memory:
+//! A few hundred mutated files are always tried. The ignored test tries 100,000 and prints progress, times (limit 200 ms per image)
+//! and peak memory:
 //! `cargo build --release -p cellgate-edge && cargo test --release -p cellgate-tests --test sandbox_hostile -- --ignored --nocapture`
 
 mod tiff_builder;
@@ -29,6 +29,7 @@ const BUSY_MAX_TIME: Duration = Duration::from_secs(5);
 const BUSY_DEADLINE: Duration = Duration::from_secs(1);
 /// The most memory of the sandbox's process: 16 megapixels of 2 bytes, a file of 32 MiB, the program, and 64 MiB in reserve.
 const MAX_WORKER_KIB: u64 = 160 << 10;
+/// The most memory of the test's own process, the sandbox's parent.
 const MAX_PARENT_KIB: u64 = 256 << 10;
 const SIZE: Size = Size { height: 32, width: 64 };
 
@@ -56,14 +57,16 @@ struct Seen {
     worker_peak_kib: u64,
 }
 
-struct Line {
+/// A pipeline with its sandbox, and what the test has seen of it.
+struct TestedPipeline {
     pipeline: Pipeline,
+    /// The file that each image is written to.
     path: PathBuf,
     _folder: tempfile::TempDir,
     seen: Seen,
 }
 
-impl Line {
+impl TestedPipeline {
     fn start(deadline: Duration) -> Self {
         let limits = RadiographLimits { max_pixels: 16 << 20, max_file_bytes: 32 << 20, ..RadiographLimits::default() };
         let program = cellgate_test_support::program("cellgate-edge").expect("the built program");
@@ -99,6 +102,7 @@ impl Line {
         }
     }
 
+    /// Reads the peak memory of the sandbox's process.
     fn look_at_worker(&mut self) {
         let peak = self.pipeline.sandbox().worker_id().and_then(|id| memory_kib(&id.to_string(), "VmHWM"));
         self.seen.worker_peak_kib = self.seen.worker_peak_kib.max(peak.unwrap_or(0));
@@ -190,7 +194,7 @@ fn flip(file: &mut [u8], at: usize, state: &mut u64) {
     }
 }
 
-/// Writes a critical number to the type, count or value of an entry of the first directory.
+/// Writes a critical number to the tag, type, count or value of a random entry of the first directory.
 fn edit_tag(file: &mut [u8], state: &mut u64) {
     let little = file.first() == Some(&b'I');
     let big = file.get(2..4).is_some_and(|magic| magic.contains(&43));
@@ -198,35 +202,36 @@ fn edit_tag(file: &mut [u8], state: &mut u64) {
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
         if little { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
     };
-    let (pointer, head, entry, width) = if big { (8..16, 8, 20, 8) } else { (4..8, 2, 12, 4) };
+    // Where the header points to the directory; bytes of the entry count, of an entry, and of a value.
+    let (pointer, head, entry_bytes, width) = if big { (8..16, 8, 20, 8) } else { (4..8, 2, 12, 4) };
     let Some(directory) = file.get(pointer).map(number).and_then(|at| usize::try_from(at).ok()) else { return };
-    let entries = random(state) as usize % 16;
+    let index = random(state) as usize % 16;
     let (field, len) = [(0, 2), (2, 2), (4, width), (4 + width, width), (4 + width, 2)][random(state) as usize % 5];
-    let Some(start) = directory.checked_add(head + entries * entry + field) else { return };
+    let Some(start) = directory.checked_add(head + index * entry_bytes + field) else { return };
     let Some(place) = start.checked_add(len).and_then(|end| file.get_mut(start..end)) else { return };
-    let telling =
+    let critical =
         [0, 1, 2, 3, 16, 273, 4096, 0x7fff, 0xffff, 1 << 20, 1 << 24, u64::from(u32::MAX), u64::MAX, random(state)];
-    let value = telling[random(state) as usize % telling.len()];
+    let value = critical[random(state) as usize % critical.len()];
     let bytes = if little { value.to_le_bytes()[..len].to_vec() } else { value.to_be_bytes()[8 - len..].to_vec() };
     place.copy_from_slice(&bytes);
 }
 
 fn run_mutations(count: u64, deadline: Duration) -> Seen {
     let (seeds, mut state) = (seeds(), 20_261_123);
-    let mut line = Line::start(deadline);
+    let mut tested = TestedPipeline::start(deadline);
     let start = Instant::now();
     for index in 0..count {
         let (name, seed) = &seeds[random(&mut state) as usize % seeds.len()];
         let mut file = seed.clone();
         let done = mutate(&mut file, &seeds, &mut state);
-        line.judge(&file, &|| format!("mutation {index} of {name}:{done}"));
+        tested.judge(&file, &|| format!("mutation {index} of {name}:{done}"));
         if (index + 1).is_multiple_of(count.div_ceil(20)) {
             let (took, share) = (start.elapsed(), (index + 1) as f64 / count as f64);
             eprintln!("{} of {count}, {took:.1?}, {:.0?} left", index + 1, took.mul_f64(1.0 / share - 1.0));
         }
     }
     eprintln!("{count} mutations in {:.1?}", start.elapsed());
-    let seen = line.finish("mutations");
+    let seen = tested.finish("mutations");
     // Both outcomes are frequent, otherwise the mutations are too weak or too strong.
     let accepted: u64 = seen.reasons.iter().filter(|(name, _)| name.starts_with("SCORE")).map(|(_, count)| count).sum();
     assert!(accepted > count / 50 && accepted < count * 9 / 10, "{accepted} of {count} were images");
@@ -235,11 +240,11 @@ fn run_mutations(count: u64, deadline: Duration) -> Seen {
 
 #[test]
 fn each_shared_file_ends_in_time() {
-    let mut line = Line::start(BUSY_DEADLINE);
+    let mut tested = TestedPipeline::start(BUSY_DEADLINE);
     for (name, bytes) in shared_files() {
-        line.judge(&bytes, &|| name.clone());
+        tested.judge(&bytes, &|| name.clone());
     }
-    assert!(line.finish("shared files").slowest < BUSY_MAX_TIME);
+    assert!(tested.finish("shared files").slowest < BUSY_MAX_TIME);
 }
 
 #[test]

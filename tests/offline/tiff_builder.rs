@@ -1,4 +1,25 @@
 //! Builds TIFFs byte by byte, independently of the reader and of the crate `tiff`.
+//!
+//! The tests name tags, types and compressions by their numbers:
+//!
+//! | tags | meaning |
+//! |---|---|
+//! | 254, 255 | NewSubfileType, SubfileType |
+//! | 256, 257, 258 | width, height, bits per sample |
+//! | 259, 262, 266 | compression, photometric interpretation, fill order |
+//! | 270, 274, 277 | image description, orientation, samples per pixel |
+//! | 273, 278, 279 | strip offsets, rows per strip, strip byte counts |
+//! | 297, 317, 330, 339 | page number, predictor, SubIFDs, sample format |
+//! | 322, 323, 324, 325 | tile width, tile height, tile offsets, tile byte counts |
+//! | 513, 514 | position and length of a JPEG thumbnail |
+//! | 32997, 32998 | depth of the image, depth of a tile |
+//! | 33628 to 33631 | MetaMorph's tags of a stack, UIC1 to UIC4 |
+//! | 34412, 34675, 43314 | Zeiss LSM, colour profile, NIH Image |
+//! | 50838, 50839, 51123 | lengths of ImageJ's metadata, ImageJ's metadata, Micro-Manager's metadata |
+//!
+//! Types: 2 ASCII, 3 SHORT, 4 LONG, 5 RATIONAL, 7 UNDEFINED, 8 SSHORT, 9 SLONG, 13 IFD, 16 LONG8, 17 SLONG8.
+//!
+//! Compressions: 1 none, 5 LZW, 8 and 32946 deflate, 32773 PackBits.
 
 use std::io::Write;
 
@@ -11,7 +32,7 @@ pub(crate) struct Form {
     pub(crate) little: bool,
     /// Bits per sample.
     pub(crate) bits: u32,
-    /// The compression's code. The builder compresses with 1, 5, 8, 32946 and 32773; for others it writes plain bytes.
+    /// The compression's number. The builder compresses with 5, 8, 32946 and 32773. With any other number it writes plain bytes.
     pub(crate) compression: u64,
     /// The horizontal predictor.
     pub(crate) predicted: bool,
@@ -27,7 +48,7 @@ pub(crate) struct Form {
     pub(crate) entries: Vec<Entry>,
     /// Tags to leave out.
     pub(crate) without: Vec<u16>,
-    /// Bytes after the chunks.
+    /// Bytes after the strips or tiles.
     pub(crate) behind: Vec<u8>,
 }
 
@@ -72,7 +93,7 @@ impl Form {
         let (mut offsets, mut byte_counts) = (Vec::new(), Vec::new());
         for top in (0..height).step_by(chunk_height) {
             for left in (0..width).step_by(chunk_width) {
-                // Strips end with the image, tiles are padded.
+                // Strips end with the image. Tiles are padded with the level 77.
                 let rows = if self.tile.is_some() { chunk_height } else { chunk_height.min(height - top) };
                 let mut bytes = Vec::new();
                 for y in top..top + rows {
@@ -199,7 +220,7 @@ impl Form {
     }
 }
 
-/// Random levels below `2^bits`, with runs of equal ones.
+/// Random levels below `2^bits`. A third of them are the largest level, so that there are runs of equal levels.
 pub(crate) fn levels(count: usize, bits: u32) -> Vec<u16> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..count)

@@ -1,4 +1,4 @@
-//! Compares the texts of all the reader's errors with one snapshot. It has one line per file: the file's name and the error.
+//! Compares the texts of all the reader's errors with one snapshot. The snapshot has the name and the error of each file.
 
 use crate::tiff_builder::{Entry, Form, levels};
 use crate::{tiff_formats, tiff_hidden, tiff_hostile, tiff_planes};
@@ -24,11 +24,12 @@ fn without(tag: u16) -> Vec<u8> {
     built(&Form { without: vec![tag], ..Form::default() })
 }
 
+/// A file whose width (tag 256) has this type, number of values and bytes.
 fn with_entry(kind: u16, count: u64, bytes: [u8; 4]) -> Vec<u8> {
     built(&Form { entries: vec![Entry { tag: 256, kind, count, bytes: bytes.into() }], ..Form::default() })
 }
 
-/// The length of the pixels in a file with one strip and without compression.
+/// The number of bytes of an uncompressed image.
 const PIXELS: usize = 2 * WIDTH * HEIGHT;
 
 fn not_a_tiff() -> Vec<(&'static str, Vec<u8>)> {
@@ -62,10 +63,12 @@ fn bad_tags() -> Vec<(&'static str, Vec<u8>)> {
 
 fn bad_chunks() -> Vec<(&'static str, Vec<u8>)> {
     let one = Form { rows_per_strip: HEIGHT, ..Form::default() };
+    // 12 rows in strips of 3.
     let strips = 4;
     let tiles = [(322, vec![16]), (323, vec![16]), (324, vec![8]), (325, vec![512])];
     let mut broken = built(&Form { compression: 8, ..one.clone() });
     broken[12] ^= 0xff;
+    // The bytes 0x78 0x9c begin the data of each strip. The byte before them ends the checksum of the previous strip.
     let mut checksum = built(&Form { compression: 8, rows_per_strip: 1, ..Form::default() });
     let end = checksum.windows(2).position(|bytes| bytes == [0x78, 0x9c]).expect("deflate data");
     let next = checksum[end + 2..].windows(2).position(|bytes| bytes == [0x78, 0x9c]).expect("a second strip");
@@ -103,7 +106,7 @@ fn over_limits() -> Vec<(&'static str, Vec<u8>, RadiographLimits)> {
 }
 
 #[test]
-fn all_errors_of_the_reader() {
+fn all_errors_of_the_reader_match_the_snapshot() {
     let mut texts = String::new();
     let mut add = |name: &str, bytes: &[u8], limits: &RadiographLimits| {
         let error = decode(bytes, Path::new("image.tif"), limits).map(drop).expect_err(name);

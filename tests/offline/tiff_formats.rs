@@ -20,8 +20,11 @@ fn decoded(bytes: &[u8]) -> Result<Radiograph, ReadError> {
     image
 }
 
+/// All accepted forms: each combination of container and byte order, strips or tiles, compression, white is zero or not, and bits
+/// per sample or predictor.
 fn forms() -> impl Iterator<Item = Form> {
     let containers = [(false, false), (false, true), (true, false), (true, true)];
+    // Size of a tile, or rows per strip.
     let chunks = [(None, 1), (None, 4), (None, HEIGHT), (Some((16, 16)), 0), (Some((48, 32)), 0), (Some((5, 7)), 0)];
     containers.into_iter().flat_map(move |(big, little)| {
         chunks.into_iter().flat_map(move |(tile, rows_per_strip)| {
@@ -48,6 +51,8 @@ fn all_forms_give_the_levels_put_in() {
         assert_eq!(image.levels(), expected, "{form:?}");
         count += 1;
     }
+    // 4 containers with byte orders, 6 sizes of strips or tiles, 5 compressions, 2 meanings of zero, and 8 numbers of bits or the
+    // predictor.
     assert_eq!(count, 4 * 6 * 5 * 2 * 9);
 }
 
@@ -69,7 +74,7 @@ fn sixteen_bits_are_read_as_the_tiff_crate_reads_them() {
 
 #[test]
 fn rows_wider_than_a_piece_are_read() {
-    // A piece holds 32,768 samples.
+    // The reader decompresses a row in pieces (PIECE_SAMPLES in models/src/radiograph/decode.rs).
     for width in [32_767, 32_768, 32_769, 100_003] {
         for (bits, predicted) in [(16, true), (12, false), (9, false)] {
             for tile in [None, Some((width / 2 + 1, 1)), Some((width + 50_000, 1))] {

@@ -65,6 +65,7 @@ pub(crate) fn refused() -> impl Iterator<Item = (String, Vec<u8>)> {
     })
 }
 
+/// Files with texts of SCIFIO, FITS and Micro-Manager.
 fn texts() -> Vec<(Form, Expected)> {
     let fits = |planes: u32| {
         let cards = ["SIMPLE  = T".to_owned(), "NAXIS   = 3".to_owned(), format!("NAXIS3  = {planes} / planes")];
@@ -87,7 +88,7 @@ fn texts() -> Vec<(Form, Expected)> {
 }
 
 #[test]
-fn texts_of_scifio_micro_manager_and_fits_count() {
+fn planes_that_texts_of_scifio_fits_and_micro_manager_claim_are_refused() {
     check(texts());
 }
 
@@ -105,6 +106,7 @@ fn ij_metadata(labels: u32, lengths: Option<&[u32]>) -> Form {
 }
 
 fn ij_metadata_forms() -> Vec<(Form, Expected)> {
+    // Right lengths are those of the header, 12 bytes, and of each label, 2 bytes.
     vec![
         (ij_metadata(1, Some(&[12, 2])), Image),
         (ij_metadata(2, Some(&[12, 2, 2])), Unsupported),
@@ -122,6 +124,7 @@ fn inconsistent_metadata_of_imagej_is_refused() {
     check(ij_metadata_forms());
 }
 
+/// Files with a page number: the index of the page, and the total number of pages (0 if unknown).
 fn page_numbers() -> Vec<(Form, Expected)> {
     let number = |index: u16, total: u16| {
         let bytes = [index.to_le_bytes(), total.to_le_bytes()].concat();
@@ -131,7 +134,7 @@ fn page_numbers() -> Vec<(Form, Expected)> {
 }
 
 #[test]
-fn a_page_number_above_the_number_of_pages_is_refused() {
+fn a_page_number_that_claims_several_pages_is_refused() {
     check(page_numbers());
 }
 
@@ -146,14 +149,14 @@ fn a_plane_that_ome_names_is_found_however_well_it_is_compressed() {
         let form = |behind| Form { compression, rows_per_strip: side, behind, ..with([text(270, &xml)]) };
         let flat = Form { compression, rows_per_strip: side, ..Form::default() }.build(side, &vec![0; side * side]);
         let image = levels(side * side, 16);
-        assert!(flat.len() < form(Vec::new()).build(side, &image).len() / 5, "less than a quarter of the first");
+        assert!(flat.len() < form(Vec::new()).build(side, &image).len() / 5, "less than a fifth of the first");
         assert!(read(&form(Vec::new()).build(side, &image)).is_ok());
         let outcome = read(&form(flat).build(side, &image));
         assert!(matches!(outcome, Err(ReadError::Unsupported { .. })), "{compression}: {outcome:?}");
     }
 }
 
-/// A writer leaves such a file if it is killed before it writes the directory.
+/// A writer that is killed before it writes the directory of a second image leaves this image unreferenced.
 #[test]
 fn an_unreferenced_image_is_refused() {
     for compression in [1, 5, 8, 32773] {
@@ -181,10 +184,10 @@ fn referenced_bytes_do_not_count_as_another_image() {
     // Two thumbnails of a quarter of the pixels each, in the chain of pages.
     let mut file = Form { behind: behind[..behind.len() / 2].to_vec(), ..Form::default() }.build(WIDTH, &image());
     assert!(read(&file).is_err());
-    for part in 0..2 {
+    for index in 0..2 {
         let end = file.len();
         file[end - 4..].copy_from_slice(&(end as u32).to_le_bytes());
-        let place = 8 + 2 * (WIDTH * HEIGHT + part * WIDTH * HEIGHT / 4) as u64;
+        let place = 8 + 2 * (WIDTH * HEIGHT + index * WIDTH * HEIGHT / 4) as u64;
         let length = (WIDTH * HEIGHT / 2) as u64;
         let (width, height) = (WIDTH as u64 / 2, HEIGHT as u64 / 2);
         let tags = [(254, 1), (256, width), (257, height), (258, 16), (273, place), (279, length)];

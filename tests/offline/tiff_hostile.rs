@@ -112,7 +112,7 @@ fn tiles_that_are_mostly_padding_are_refused() {
 
 #[test]
 fn short_data_for_many_pixels_is_refused_before_memory_is_allocated() {
-    // 64 megapixels in 300 bytes of a valid compression.
+    // The tags claim 8192 x 8192 pixels, 134217728 bytes. The strip has only the data of a small image.
     for compression in [1, 5, 8, 32773] {
         let tags = vec![(256, vec![8192]), (257, vec![8192]), (278, vec![8192])];
         let form = Form { compression, rows_per_strip: HEIGHT, tags, ..Form::default() };
@@ -123,7 +123,8 @@ fn short_data_for_many_pixels_is_refused_before_memory_is_allocated() {
 
 #[test]
 fn many_strips_on_the_same_bytes_are_stopped_by_the_clock() {
-    // Each of 4,096 strips refers to the same megabyte of PackBits, which unpacks to nothing before its rows.
+    // Each of 4,096 strips refers to the same megabyte of PackBits. It unpacks to nothing (128 is a no-op), except for its last two
+    // bytes, which unpack to the strip's pixel.
     let (strips, len) = (4096_u64, 1 << 20);
     let form = Form { compression: 32773, ..Form::default() };
     let mut file = vec![b'I', b'I', 42, 0, 0, 0, 0, 0];
@@ -203,7 +204,7 @@ fn files_over_the_limit_and_odd_files_are_refused() {
     let mut reader = RadiographReader::new(RadiographLimits::default());
     assert!(matches!(reader.read(folder.path()), Err(ReadError::Io { .. })));
     assert!(matches!(reader.read(&folder.path().join("none.tif")), Err(ReadError::Io { .. })));
-    // A device with endless data.
+    // A device file with endless data.
     assert!(matches!(reader.read(Path::new("/dev/zero")), Err(ReadError::Io { .. })));
     std::fs::write(&path, "").unwrap();
     assert!(matches!(reader.read(&path), Err(ReadError::Malformed { .. })));
@@ -214,7 +215,7 @@ fn a_reader_keeps_nothing_of_earlier_images_and_errors() {
     let mut reader = RadiographReader::new(RadiographLimits::default());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.tif");
-    // Images that stay in the file's buffer alternate with unpacked ones.
+    // Uncompressed images, which the reader leaves in the file's buffer, alternate with compressed ones.
     for (width, height, compression) in [(40, 30, 8), (3, 2, 1), (50, 60, 1), (1, 1, 8), (40, 30, 1), (40, 30, 8)] {
         let expected = levels(width * height, 16);
         let file = Form { compression, ..Form::default() }.build(width, &expected);

@@ -1,5 +1,5 @@
-//! Checks that a file whose metadata claims more than one image is refused, with an error that names the tag, and that a file is read
-//! whose metadata of the same kind claims one image.
+//! Checks that a file whose metadata claims more than one image is refused, with an error that names the tag. A file is read if its
+//! metadata of the same kind claims one image.
 
 use crate::tiff_builder::{Entry, Form, levels};
 use cellgate_models::radiograph::{RadiographLimits, ReadError, decode};
@@ -44,6 +44,7 @@ fn per_plane(tag: u16, kind: u16, count: u64) -> Entry {
     Entry { tag, kind, count, bytes: vec![1; count as usize * if kind == RATIONAL { 8 } else { 4 }] }
 }
 
+/// `len` bytes, all 0 except the given values at the given positions.
 fn at(len: usize, places: &[(usize, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0; len];
     for (at, value) in places {
@@ -52,7 +53,7 @@ fn at(len: usize, places: &[(usize, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// Zeiss' structure with a depth and a number of time points.
+/// Zeiss' structure with a depth and a number of time points. It begins with a fixed number and its length.
 fn lsm(depth: u32, times: u32) -> Entry {
     let places: [(usize, &[u8]); 4] = [
         (0, &67_127_628_u32.to_le_bytes()),
@@ -95,6 +96,7 @@ fn with(entries: impl IntoIterator<Item = Entry>) -> Form {
 pub(crate) fn stacks() -> Vec<(u16, Form)> {
     let shape =
         |planes: &str| text(&format!(r#"{{"axes": "TZYX", "fill": NaN, "shape": [{planes}{HEIGHT}, {WIDTH}]}}"#));
+    // Byte 260 of NIH Image's header is the number of slices.
     let nih = at(512, &[(260, &2_u16.to_le_bytes())]);
     let texts = [
         text("ImageJ=1.54p\nimages=2\nslices=2\nloop=false\n"),
@@ -140,7 +142,8 @@ fn a_file_that_claims_several_planes_is_refused_and_the_error_names_the_tag() {
 
 #[test]
 fn a_claim_counts_even_without_room_for_the_other_planes() {
-    // Not so if the other planes may lie in other files, or the claim has no number: then the size of the file decides.
+    // Two claims count only with room: OME-XML, whose other planes may be in other files, and tag 33628 alone, which gives no
+    // number of planes.
     let only_with_room = |form: &Form| {
         form.entries.iter().any(|entry| entry.tag == 33628 && entry.count == 5 && form.entries.len() == 1)
             || form.entries.iter().any(|entry| entry.bytes.starts_with(b"<?xml"))
@@ -185,6 +188,7 @@ fn one_plane_with_such_metadata_is_read() {
 #[test]
 fn pages_of_an_ome_series_are_read() {
     for compression in [1, 5, 8, 32773] {
+        // The second text does not mention the UUID of this file.
         for text in [ome([1, 1, 3], &series(3)), ome([1, 3, 1], &series(3).replace("urn:uuid:1<", "urn:uuid:9<"))] {
             for behind in [Vec::new(), vec![7; 200]] {
                 let form = Form { compression, behind, ..with([text.clone()]) };
@@ -200,9 +204,10 @@ fn pages_of_an_ome_series_are_read() {
 }
 
 #[test]
-fn the_image_list_of_micro_manager_counts() {
-    // After the header: the position of the list, and the list itself.
-    for (count, one) in [(1_u32, true), (2, false)] {
+fn several_images_in_micro_managers_list_are_refused() {
+    // After the header: a fixed number, the position of the list, and the list, which begins with a fixed number and the number of
+    // images.
+    for (count, is_read) in [(1_u32, true), (2, false)] {
         let numbers = [54_773_648_u32, 16, 3_453_623, count];
         let list: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         let mut file = [b"II*\0\0\0\0\0".as_slice(), &list].concat();
@@ -212,8 +217,8 @@ fn the_image_list_of_micro_manager_counts() {
         let tags: Vec<_> = tags.into_iter().map(|(tag, value)| (tag, vec![value])).collect();
         Form::default().append_directory(&mut file, &tags);
         let outcome = read(&file);
-        assert_eq!(outcome.is_ok(), one, "{outcome:?}");
-        assert!(one || matches!(outcome, Err(ReadError::Unsupported { .. })));
+        assert_eq!(outcome.is_ok(), is_read, "{outcome:?}");
+        assert!(is_read || matches!(outcome, Err(ReadError::Unsupported { .. })));
     }
 }
 
@@ -229,7 +234,7 @@ fn a_description_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn unreadable_ome_sizes_count_if_there_is_room_for_a_plane() {
+fn unreadable_ome_sizes_are_refused_if_there_is_room_for_a_plane() {
     let [good, float, word] = ["1", "2.0", "two"].map(|size| {
         let mut entry = ome([1, 7, 1], "");
         let text = String::from_utf8(entry.bytes).expect("a text").replace("SizeZ=\"7\"", &format!("SizeZ=\"{size}\""));
@@ -280,7 +285,7 @@ fn long_descriptions_are_stopped_by_limits() {
 
 /// The bytes of a directory with these tags, one value each.
 fn directory(tags: &[(u16, u64)]) -> Vec<u8> {
-    // A header whose pointer is already set.
+    // A header whose pointer is already set, so that `append_directory` does not set it.
     let mut file = b"II*\0\x01\0\0\0".to_vec();
     Form::default()
         .append_directory(&mut file, &tags.iter().map(|(tag, value)| (*tag, vec![*value])).collect::<Vec<_>>());
@@ -293,7 +298,7 @@ const fn size(width: usize, height: usize) -> [(u16, u64); 2] {
 
 #[test]
 fn a_page_that_is_not_the_image_is_refused() {
-    for (tag, value, one) in [
+    for (tag, value, is_read) in [
         (254, 0, true),
         (254, 1, false),
         // One page of several; the other pages are not in this file.
@@ -310,7 +315,7 @@ fn a_page_that_is_not_the_image_is_refused() {
     ] {
         let form = Form { tags: vec![(tag, vec![value])], ..Form::default() };
         let outcome = read(&form.build(WIDTH, &image()));
-        assert_eq!(outcome.is_ok(), one, "{tag}: {value}: {outcome:?}");
+        assert_eq!(outcome.is_ok(), is_read, "{tag}: {value}: {outcome:?}");
         if let Err(error) = outcome {
             let ReadError::Unsupported { found, .. } = &error else { panic!("{error}") };
             assert!(found.contains(&format!("tag {tag} (")), "{error}");
@@ -322,7 +327,7 @@ fn a_page_that_is_not_the_image_is_refused() {
 fn sub_images_that_are_not_thumbnails_are_refused() {
     let (small, full) = (size(WIDTH / 2, HEIGHT / 2), size(WIDTH, HEIGHT));
     let (large, pixel) = (size(WIDTH * 2, HEIGHT * 2), size(1, 1));
-    for (size, kind, one) in [
+    for (size, subfile_type, is_read) in [
         (small, Some((254, 1)), true),
         (pixel, Some((254, 1)), true),
         (small, Some((255, 2)), true),
@@ -335,15 +340,15 @@ fn sub_images_that_are_not_thumbnails_are_refused() {
         (large, None, false),
         (large, Some((254, 1)), false),
     ] {
-        let tags = [Vec::from_iter(kind), size.to_vec()].concat();
-        // Of types LONG and IFD, next to an empty position.
+        let tags = [Vec::from_iter(subfile_type), size.to_vec()].concat();
+        // Tag 330 has type LONG or IFD, and a first position that is 0.
         for kind in [LONG, 13] {
             let positions = [0_u32.to_le_bytes(), (BEHIND as u32).to_le_bytes()].concat();
             let entry = Entry { tag: 330, kind, count: 2, bytes: positions };
             let form = Form { behind: directory(&tags), ..with([entry]) };
             let outcome = read(&form.build(WIDTH, &image()));
-            assert_eq!(outcome.is_ok(), one, "{tags:?}: {outcome:?}");
-            assert!(one || matches!(outcome, Err(ReadError::Unsupported { .. })), "{tags:?}: {outcome:?}");
+            assert_eq!(outcome.is_ok(), is_read, "{tags:?}: {outcome:?}");
+            assert!(is_read || matches!(outcome, Err(ReadError::Unsupported { .. })), "{tags:?}: {outcome:?}");
         }
     }
 }
@@ -356,10 +361,11 @@ fn images_in_sub_ifds_of_thumbnails_are_found() {
     let behind = at(200, &[(0, &thumbnail), (100, &hidden)]);
     let form = Form { tags: vec![(330, vec![BEHIND])], behind, ..Form::default() };
     assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Unsupported { .. })));
-    // A cycle, and too many positions.
+    // A thumbnail whose tag 330 names the thumbnail itself.
     let circle = directory(&[(254, 1), small[0], small[1], (330, BEHIND)]);
     let form = Form { tags: vec![(330, vec![BEHIND])], behind: circle, ..Form::default() };
     assert_eq!(read(&form.build(WIDTH, &image())).expect("one image"), image());
+    // Too many positions, and a position beyond the file.
     let form = Form { tags: vec![(330, vec![BEHIND; 100_000])], ..Form::default() };
     assert!(matches!(read(&form.build(WIDTH, &image())), Err(ReadError::Limit { .. })));
     let form = Form { tags: vec![(330, vec![u64::from(u32::MAX)])], ..Form::default() };

@@ -1,8 +1,8 @@
 //! Checks that each TIFF of the shared collections gives an image or an error, in a separate process within 1 s and 512 MiB, without
 //! output on stderr. Truncations of each TIFF must also give an image or an error.
 //!
-//! The collections lie in the folder `CELLGATE_SHARED` (default: `../shared` beside the repository's root). Without it nothing is
-//! tested, and a line says so.
+//! The collections are in the folder `CELLGATE_SHARED` (default: `shared` beside the repository). Without this folder nothing is
+//! tested, and a message says so.
 
 use cellgate_models::radiograph::{RadiographLimits, RadiographReader, ReadError, read};
 use std::path::{Path, PathBuf};

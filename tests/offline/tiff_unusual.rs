@@ -11,7 +11,7 @@ fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
     decode(file, Path::new("test.tif"), &RadiographLimits::default()).map(|image| image.levels().to_vec())
 }
 
-/// The same form in both byte orders and containers.
+/// The same form in both byte orders, as TIFF and as BigTIFF.
 fn containers(form: Form) -> impl Iterator<Item = Form> {
     [(false, false), (false, true), (true, false), (true, true)].into_iter().map(move |(big, little)| Form {
         big,
@@ -37,12 +37,13 @@ fn is_malformed(form: &Form) {
     }
 }
 
-const STRIPS: [Option<(usize, usize)>; 2] = [None, Some((16, 16))];
+/// Strips, and tiles of 16 x 16 pixels. The test image has six of these tiles.
+const STRIPS_AND_TILES: [Option<(usize, usize)>; 2] = [None, Some((16, 16))];
 
 #[test]
 fn lengths_of_chunks_that_are_missing_or_zero_follow_from_the_size() {
     for rows_per_strip in [HEIGHT, 4] {
-        for tile in STRIPS {
+        for tile in STRIPS_AND_TILES {
             let chunks = if tile.is_some() { 6 } else { HEIGHT.div_ceil(rows_per_strip) };
             let tag = if tile.is_some() { 325 } else { 279 };
             let form = Form { rows_per_strip, tile, ..Form::default() };
@@ -69,7 +70,7 @@ fn one_strip_of_no_rows_is_the_whole_image() {
     is_read(&whole);
     is_read(&Form { without: vec![279], ..whole.clone() });
     is_malformed(&Form { rows_per_strip: 4, ..whole.clone() });
-    // Other readers refuse these too.
+    // Other readers refuse these files too.
     is_malformed(&Form { compression: 8, ..whole.clone() });
     is_malformed(&Form { bits: 12, ..whole });
 }
@@ -99,7 +100,7 @@ fn undefined_samples_are_unsigned() {
 #[test]
 fn reversed_bits_are_reversed_again() {
     for white_is_zero in [false, true] {
-        for tile in STRIPS {
+        for tile in STRIPS_AND_TILES {
             for form in containers(Form { tags: vec![(266, vec![2])], white_is_zero, tile, ..Form::default() }) {
                 let expected = levels(WIDTH * HEIGHT, 16);
                 let mut file = form.build(WIDTH, &expected);

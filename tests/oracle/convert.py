@@ -112,7 +112,9 @@ def check_cases(folder):
 
 
 def read_tiff(path):
-    """The levels of a radiograph as Pillow reads them, or None and the reason."""
+    """Returns the levels of a radiograph as Pillow reads them, and None; or None and the reason.
+
+    Tags: 258 bits per sample, 262 photometric interpretation (0: white is zero), 339 sample format (1: unsigned)."""
     try:
         with Image.open(path) as image:
             if not image.mode.startswith("I;16"):
@@ -148,7 +150,7 @@ def check_command(template, paths):
                     options = [] if method in ("naive", "local") else ["--bounds", f"{bounds[0]},{bounds[1]}"]
                     options += [] if size is None else ["--size", f"{size[0]}x{size[1]}"]
                     words = {"{image}": [str(path)], "{out}": [str(out)], "{method}": [method], "{options}": options}
-                    command = [part for word in shlex.split(template) for part in words.get(word, [word])]
+                    command = [argument for word in shlex.split(template) for argument in words.get(word, [word])]
                     out.unlink(missing_ok=True)
                     ran = subprocess.run(command, capture_output=True, text=True)
                     if ran.returncode != 0:

@@ -1,8 +1,8 @@
 """Runs the gate in structured text, protocol/gate.st, on cases: gate_st.py GATE CASES
 
-CASES is a file with one JSON object per line: the inputs of a block, whose name is under "block". For each line it prints a
-JSON object with the outputs of the block or the value of the function. TON is simulated: each case of CELLGATE_HEARTBEAT is
-one scan at the time "now_ms", and the block keeps its memory from case to case.
+CASES is a file with one JSON object per line: the inputs of a block or function, whose name is under "block". For each line the
+script prints a JSON object with the outputs of the block or the value of the function. TON is simulated: each case of
+CELLGATE_HEARTBEAT is one scan at the time "now_ms", and the block keeps its memory from case to case.
 
 Structured text is translated to Python line by line. A line of an unknown form is an error.
 """
@@ -28,10 +28,12 @@ def condition(text):
     text = re.sub(r"(?<![<>:])=", "==", text).replace("<>", "!=")
     for word, python in [("AND", "&"), ("OR", "|"), ("NOT", "True ^ "), ("TRUE", "True"), ("FALSE", "False")]:
         text = re.sub(rf"\b{word}\b", python, text)
-    # Comparisons bind tighter than AND in structured text, but not in Python.
+    # In structured text, comparisons bind tighter than AND. In Python, & binds tighter than comparisons, so they get parentheses.
     return re.sub(r"(?<![\w.\]])([A-Z_][\w.]*(?:\[I\])?) (==|!=|<|>) (\w+(?:\[I\])?)", r"(\1 \2 \3)", text)
 
 
+# The forms of a statement. Each has a function that returns the change of indentation before the statement, the statement in
+# Python, and the change of indentation after the statement.
 FORMS = [
     (r"IF (.*) THEN", lambda m: (0, f"if {condition(m[1])}:", 1)),
     (r"ELSIF (.*) THEN", lambda m: (-1, f"elif {condition(m[1])}:", 1)),
@@ -64,8 +66,8 @@ class Block:
 
     def __init__(self, name, is_function, text):
         self.name, self.is_function = name, is_function
-        parts = re.findall(r"VAR(_INPUT|_OUTPUT|)\n(.*?)END_VAR", text, re.S)
-        variables = {kind: re.findall(r"(\w+) : (.*?);", body) for kind, body in parts}
+        sections = re.findall(r"VAR(_INPUT|_OUTPUT|)\n(.*?)END_VAR", text, re.S)
+        variables = {kind: re.findall(r"(\w+) : (.*?);", body) for kind, body in sections}
         self.outputs = [name for name, _ in variables.get("_OUTPUT", [])] or [name]
         self.memory = {name: Ton() if kind == "TON" else 0 for names in variables.values() for name, kind in names}
         statements = re.sub(r"VAR(?:_INPUT|_OUTPUT|)\n.*?END_VAR", "", text, flags=re.S)

@@ -22,8 +22,12 @@ FIRST_PART = 0x7EDC_BA98_7654_3210
 PATIENCE_S = 20
 
 
-class Line:
-    """The appliance through one client. Each write changes the heartbeat."""
+# The registers of a snapshot, as in protocol/MODBUS.md: 6-7 boot epoch, 8 status bits, 9 backlog, 10-11 sequence, 12-15 part id,
+# 16 nonce, 17 verdict, 20 score, 22-25 model, 26-29 image.
+
+
+class Plc:
+    """A PLC that speaks with the appliance through one client. Each write changes the heartbeat."""
 
     def __init__(self, client):
         self.client = client
@@ -77,9 +81,9 @@ def main():
         "minimalmodbus": modbus_clients.Minimalmodbus,
         "mbpoll": modbus_clients.Mbpoll,
     }[name]
-    line = Line(client(port))
+    plc = Plc(client(port))
     for index, image in enumerate(images):
-        print(json.dumps(line.cycle(FIRST_PART + index, image, folder)), flush=True)
+        print(json.dumps(plc.cycle(FIRST_PART + index, image, folder)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Third-party Modbus clients drive whole cycles: pymodbus, minimalmodbus, mbpoll (on libmodbus).
+"""Third-party Modbus clients drive whole cycles of a simulated device: pymodbus, minimalmodbus, mbpoll (on libmodbus).
 
 usage: modbus_clients.py SERVER CLIENT
 SERVER is the built example `modbus_server`, and CLIENT is one of the three names. A pair of pseudo-terminals of socat, which
@@ -41,7 +41,7 @@ def number(registers):
 
 
 def block(heartbeat, command, nonce=0, part_id=0, argument=0):
-    """The argument is a trigger's epoch or the acknowledged sequence."""
+    """The registers of a command block. `argument` is the boot epoch for a trigger or the sequence for an acknowledgement."""
     registers = [heartbeat, command, nonce, *words(part_id, 4), *words(argument, 2), *words(argument ^ 0xFFFFFFFF, 2)]
     return registers + crc32c(registers)
 
@@ -102,6 +102,7 @@ class Minimalmodbus:
         self.instrument.serial.timeout = 1
 
     def refused(self, ask):
+        """Returns the result of `ask()`, or the negative exception code if the device refused."""
         try:
             return ask()
         except self.error as error:
@@ -165,6 +166,7 @@ def expect(found, expected):
 
 
 def snapshot(registers):
+    """Checks a snapshot's CRC-32C, the map's version and mark, and the verdict's complement. Returns the registers."""
     expect(len(registers), 32)
     expect(registers[30:], crc32c(registers[:30]))
     expect(registers[:2], [2, 0x4367])
@@ -209,13 +211,14 @@ def cycle(client, nonce, part_id):
 def whole(client):
     seen = snapshot(client.read(0, 32))
     expect(seen[8] & READY, 0)
-    # Each heartbeat differs from the previous one; that of the first cycle is 1.
+    # Each heartbeat must differ from the previous one, and the first cycle begins with heartbeat 1.
     expect(client.write(COMMAND_ADDRESS, block(0xFFFF, NONE)), 0)
     expect(snapshot(client.read(0, 32))[8] & READY, READY)
     expect(client.read_holding(0, 2), [2, 0x4367])
     for nonce in range(1, 10):
         cycle(client, nonce, 0xFEDC_BA98_7654_3210 + nonce)
     stale(client, 50, 5)
+    # A block with a wrong CRC-32C, a register beyond the map, and a register that can't be written.
     wrong = block(1, CLEAR, 1)
     wrong[2] ^= 1
     expect(client.write(COMMAND_ADDRESS, wrong), 3)

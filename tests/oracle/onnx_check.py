@@ -1,4 +1,7 @@
-"""Runs ONNX's own checker, including shapes, on each file and prints the types of its initialisers: onnx_check.py FILE..."""
+"""Runs ONNX's own checker, including shapes, on each file. Prints the types of the initialisers and the metadata.
+
+    onnx_check.py FILE...
+"""
 import collections
 import sys
 

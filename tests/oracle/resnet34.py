@@ -1,4 +1,4 @@
-"""ResNet-34 in plain PyTorch with torchvision's key names: the oracle for the trainer's network.
+"""ResNet-34 in plain PyTorch with torchvision's tensor names: the oracle for the trainer's backbone.
 
     resnet34.py make-weights SEED ZIP.pth LEGACY.pth       random weights in both formats of torch.save
     resnet34.py stages WEIGHTS INPUT.f32 HEIGHT WIDTH OUT.f32   the maps of the four stages, one after the other
@@ -34,7 +34,7 @@ def make_weights(seed, zip_path, legacy_path):
     state = collections.OrderedDict()
     for conv, norm, outputs, inputs, kernel in convolutions():
         spread = (2.0 / (inputs * kernel * kernel)) ** 0.5
-        # As in torchvision's own file: trained tensors are Parameters.
+        # Trained tensors are Parameters, as in torchvision's own file.
         state[f"{conv}.weight"] = torch.nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * spread)
         scale = 0.3 if norm.endswith("bn2") else 1.0
         state[f"{norm}.weight"] = torch.nn.Parameter((0.8 + 0.4 * torch.rand(outputs)) * scale)
@@ -66,7 +66,7 @@ def stages(state, x):
     def conv(x, conv, norm, stride=1):
         weight = state[f"{conv}.weight"]
         x = F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
-        numbers = (state[f"{norm}.{member}"] for member in ("running_mean", "running_var", "weight", "bias"))
+        numbers = (state[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias"))
         return F.batch_norm(x, *numbers, training=False)
 
     x = F.max_pool2d(F.relu(conv(x, "conv1", "bn1", 2)), 3, 2, 1)

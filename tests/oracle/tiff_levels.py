@@ -7,7 +7,7 @@
 FOLDER contains the TIFFs, OUT the output of the example. The readers are Pillow and, if installed, tifffile (with imagecodecs).
 This script inverts WhiteIsZero files, since both readers leave them as stored or invert only some depths. Without a
 PhotometricInterpretation, levels are used as stored.
-Exit status 1 if levels differ, or if no reader could read an image.
+Exit status 1 if levels differ, or if there is an image that no reader could read.
 """
 
 import struct

@@ -75,8 +75,8 @@ pub fn run(sequence: &LaunchSequence, levels: &[u16], order: Order) -> Result<Ve
     let mut memory = Memory::new(sequence.bytes());
     let mut tensor = Memory::new(sequence.tensor_bytes());
     memory.as_mut()[..sequence.fixed().len()].copy_from_slice(sequence.fixed());
-    let room = memory.as_mut()[sequence.levels()].as_chunks_mut().0;
-    room.iter_mut().zip(levels).for_each(|(to, level)| *to = level.to_ne_bytes());
+    let for_levels = memory.as_mut()[sequence.levels()].as_chunks_mut().0;
+    for_levels.iter_mut().zip(levels).for_each(|(to, level)| *to = level.to_ne_bytes());
     for step in sequence.steps() {
         match step {
             LaunchStep::Clear(range) => memory.as_mut()[range.clone()].fill(0),
@@ -118,8 +118,9 @@ fn launch_on_cpu(launch: &Launch, memory: &mut Memory, tensor: &mut Memory, orde
         .collect();
     let mut shared = Memory::new(launch.shared_bytes as usize);
     let name: &CStr = &CString::new(launch.kernel.name())?;
-    // SAFETY: the arguments live until it returns, and their number and sizes are compared with those of the kernel. The sequence
-    // decides where the kernel reads and writes in the memory of its arguments, as on a GPU. The guard bytes detect overruns.
+    // SAFETY: the arguments live until the function returns, and it compares their number and sizes with those of the kernel.
+    // The sequence decides where the kernel reads and writes in the memory of its arguments, as on a GPU. The guard bytes detect
+    // overruns.
     let found = unsafe {
         cellgate_run_kernel(
             name.as_ptr(),

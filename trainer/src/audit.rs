@@ -10,7 +10,8 @@ use cellgate_models::policy::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// One line of `cellgate-edge journal export --format jsonl` or of `cellgate-edge inspect`. Other JSON fields are ignored.
+/// One verdict: a line of text that `cellgate-edge journal export --format jsonl` or `cellgate-edge inspect` prints. Other JSON
+/// fields of the text are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Judged {
     /// The image file's digest; `None` if no image arrived or it could not be read.
@@ -23,9 +24,9 @@ pub struct Judged {
     /// The network's score, 0..=1; `None` if the network did not run.
     #[serde(deserialize_with = "present")]
     pub score: Option<f64>,
-    /// The digest of the model that judged.
+    /// The digest of the model that judged; `None` if the journal names no model.
     pub model: Option<Digest>,
-    /// The part's number on the line; `None` in the output of `inspect`.
+    /// The part's number on the line; `None` if the verdict has no number, as in the output of `inspect`.
     pub part: Option<u64>,
 }
 
@@ -34,7 +35,7 @@ fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Re
     Option::deserialize(from)
 }
 
-/// A line that is not a verdict.
+/// A line of text that is not a verdict.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {source}; expected a line of `journal export --format jsonl` or of `inspect`")]
 pub struct VerdictError {
@@ -44,10 +45,10 @@ pub struct VerdictError {
     pub source: serde_json::Error,
 }
 
-/// Reads one verdict per line. Empty lines are skipped.
+/// Reads one verdict per line of `text`. Empty lines of text are skipped.
 ///
 /// # Errors
-/// [`VerdictError`] for the first line that is not a verdict.
+/// [`VerdictError`] for the first line of text that is not a verdict.
 pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(at, line)| serde_json::from_str(line).map_err(|source| VerdictError { line: at + 1, source })).collect()
@@ -56,9 +57,9 @@ pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
 /// A rate with its Wilson 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rate {
-    /// Number of events, such as escapes.
+    /// Number of parts that are counted, such as escapes.
     pub count: u64,
-    /// Number of parts that could have had the event, such as all abnormal parts.
+    /// Number of parts that could have been counted, such as all abnormal parts.
     pub of: u64,
     /// `count / of`, 0..=1.
     pub rate: f64,
@@ -67,6 +68,7 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// The rate `count / of`; `None` if `of` is 0.
     fn new(count: u64, of: u64) -> Option<Self> {
         Some(Self { count, of, rate: count as f64 / of as f64, interval95: wilson95(count, of)? })
     }
@@ -138,8 +140,7 @@ pub struct Audit {
     pub without_image: usize,
     /// Number of verdicts that a later verdict on the same image replaced.
     pub superseded: usize,
-    /// Number of replaced verdicts that were a PASS on an abnormal part. Each would be an escape, had the part not been judged
-    /// again.
+    /// Number of replaced verdicts that were a PASS on an abnormal part. Without the later verdict, each would be an escape.
     pub superseded_escapes: usize,
     /// Number of different models that gave the verdicts on [`Audit::parts`].
     pub models: usize,
@@ -155,14 +156,15 @@ pub struct Audit {
     pub reviews: Option<Rate>,
     /// Balanced accuracy, 0..=1. PASS counts as normal, REVIEW and REJECT as abnormal. `None` without parts of both labels.
     pub balanced_accuracy: Option<f64>,
-    /// The 95 % interval of the balanced accuracy, from a bootstrap over whole bundles; `None` if there is only one bundle.
+    /// The 95 % interval of the balanced accuracy, from a bootstrap over whole bundles. `None` if fewer than two bundles have
+    /// verdicts, or if no resample has parts of both labels.
     pub balanced_accuracy95: Option<[f64; 2]>,
-    /// Area under the ROC curve of the scores, over the parts that have a score.
+    /// Area under the ROC curve of the scores, over the parts that have a score. `None` if these parts are not of both labels.
     pub auroc: Option<f64>,
 }
 
 impl Audit {
-    /// Compares `verdicts`, oldest first, with the labels of `parts`.
+    /// Compares `verdicts`, oldest first, with the labels of `parts`. The last verdict on an image counts.
     #[must_use]
     pub fn new(parts: &[Part], verdicts: &[Judged]) -> Self {
         let mut newest: HashMap<Digest, &Judged> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Writes files atomically: a file has its old or its new content, never a piece of it, even if the program is killed.
+//! Writes files atomically: a file has either its old or its complete new content, even if the program is killed.
 
 use serde::Serialize;
 use std::fs::Permissions;
@@ -31,7 +31,7 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// Returns a function that makes this error from the system's error of writing `path`.
+    /// Returns a function that makes a [`FileError::Write`] for `path` from the system's error.
     pub(crate) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
@@ -46,8 +46,8 @@ impl FileError {
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    // These are the usual permissions of a new file, from which the system takes the umask. By default, only its owner could read
-    // a temporary file.
+    // By default, only its owner may read a temporary file. With 0o666 it gets the permissions of any new file, because the system
+    // removes the bits of the umask.
     let permissions = Permissions::from_mode(0o666);
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).permissions(permissions).tempfile_in(folder)?;
     file.write_all(bytes)?;
@@ -79,7 +79,7 @@ mod tests {
         write(&path, b"[3]\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"[3]\n");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        // The permissions are those of any new file, decided by the umask.
+        // The umask decides the permissions, as for any new file.
         let plain = folder.path().join("plain");
         std::fs::write(&plain, "").unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();

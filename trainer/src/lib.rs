@@ -1,4 +1,4 @@
-//! The trainer makes a cross-validated model from labelled radiographs.
+//! The trainer cross-validates recipes on labelled radiographs, trains a head and exports it as a model.
 //!
 //! | module | concept |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Shows progress and the time left on stderr: as a bar in a terminal, else as one line every 30 seconds.
+//! Shows progress and the time left on stderr: as a bar in a terminal, else as a line of text at most every 30 seconds.
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 use std::fmt;
@@ -6,16 +6,16 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time between two lines where stderr is not a terminal.
+/// Shortest time between two lines of text where stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Makes a bar over `total` steps, which are called `what`.
+/// Makes a bar over `total` steps. `what` names the steps, such as `features`.
 #[must_use]
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
     resumed_bar(total, 0, what)
 }
 
-/// Makes a bar over `total` steps, which are called `what`. An earlier call of the command completed `done` of the steps.
+/// Makes a bar like [`bar`] for work that is continued: an earlier call of the command completed `done` of the steps.
 #[must_use]
 pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     let (target, template) = if io::stderr().is_terminal() {
@@ -27,7 +27,7 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
             "{prefix}: {human_pos}/{human_len} {msg} ({left} left)",
         )
     };
-    // indicatif's own estimate looks at the last seconds only. If a step takes longer than that, the estimate is years.
+    // indicatif's own estimate uses the pace of the last seconds only. While a step lasts longer, the estimate rises to years.
     let left = move |state: &ProgressState, out: &mut dyn fmt::Write| {
         let left = time_left(state.elapsed(), state.pos().saturating_sub(done), total.saturating_sub(state.pos()));
         // A formatting error only loses this text.
@@ -43,15 +43,15 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what).with_position(done)
 }
 
-/// The time that `rest` steps take at the average pace of `done` steps in `elapsed`; `None` while `done` is 0.
+/// The time that `rest` steps take if `done` steps took the time `elapsed`; `None` while `done` is 0.
 fn time_left(elapsed: Duration, done: u64, rest: u64) -> Option<Duration> {
     (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
 }
 
-/// Draws to a stderr that is not a terminal: prints at most one line per [`LINE_INTERVAL`] and erases nothing.
+/// Draws to a stderr that is not a terminal: prints at most one line of text per [`LINE_INTERVAL`] and erases nothing.
 #[derive(Debug)]
 struct Log {
-    /// The earliest time of the next line.
+    /// The earliest time of the next line of text.
     next: Mutex<Instant>,
 }
 

@@ -45,7 +45,7 @@ pub struct DatasetSummary {
 pub struct MethodResults {
     /// The method's name, such as `global`.
     pub method: String,
-    /// The figures over all bundles: from the sums of the bundles' counts.
+    /// The figures over all bundles.
     pub overall: Overall,
     /// One entry per test bundle, in the data set's order.
     pub bundles: Vec<BundleResults>,
@@ -60,11 +60,12 @@ pub struct Overall {
     /// Counts of right and wrong calls.
     #[serde(flatten)]
     pub confusion: Confusion,
-    /// (TPR + TNR) / 2, 0..=1; null without parts of both classes.
+    /// Mean of true positive rate and true negative rate, 0..=1; null without parts of both classes.
     pub balanced_accuracy: Option<f64>,
-    /// 95 % interval of the balanced accuracy, by a bootstrap over bundles.
+    /// 95 % interval of the balanced accuracy, by a bootstrap over bundles; null where [`BundleBootstrap::balanced_accuracy`]
+    /// returns `None`.
     pub interval95: Option<[f64; 2]>,
-    /// Area under the ROC curve of the pooled scores, 0..=1.
+    /// Area under the ROC curve of the scores of all bundles, 0..=1; null without parts of both classes.
     pub auroc: Option<f64>,
     /// 95 % interval of the AUROC, by a bootstrap over bundles.
     #[serde(default)]
@@ -79,13 +80,14 @@ pub struct BundleResults {
     /// Counts of right and wrong calls.
     #[serde(flatten)]
     pub confusion: Confusion,
-    /// (TPR + TNR) / 2, 0..=1; null if the bundle has one class only.
+    /// Mean of true positive rate and true negative rate, 0..=1; null if the bundle has one class only.
     pub balanced_accuracy: Option<f64>,
-    /// Parts with this score or a higher one were called abnormal. The threshold was chosen on the training bundles of the fold.
+    /// Parts with this score or a higher one were called abnormal. The threshold is 0.5 with recipe `paper`. Otherwise it was
+    /// chosen on the training bundles of the fold.
     pub threshold: f64,
 }
 
-/// One row of `predictions.csv`: the score of a part by a model that was trained without the part's bundle.
+/// One row of `predictions.csv`: the score of a part by a head that was trained without the part's bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The image's path relative to the data set.
@@ -163,7 +165,7 @@ impl Overall {
 }
 
 impl BundleResults {
-    /// The figures of the bundle called `bundle`, from the scores of its parts and the threshold chosen for it.
+    /// The figures of the bundle called `bundle`, whose `parts` are called abnormal from `threshold` on.
     #[must_use]
     pub fn at_threshold(bundle: &str, parts: &[Scored], threshold: f64) -> Self {
         let confusion = Confusion::at_threshold(parts, threshold);

@@ -29,7 +29,7 @@ const SCAN_AFTER: Duration = Duration::from_millis(30);
 /// The number of parts after which memory is measured for the first time.
 const FIRST: u64 = 100;
 
-/// A running program.
+/// A running program, with the times and the memory that were measured so far.
 pub(crate) struct Appliance {
     name: &'static str,
     program: PathBuf,
@@ -48,6 +48,7 @@ pub(crate) struct Appliance {
 }
 
 impl Appliance {
+    /// Starts `program` with a new folder and cable.
     pub(crate) fn start(name: &'static str, program: &Path, profile: Profile) -> anyhow::Result<Self> {
         let place = tempfile::tempdir()?;
         let folder = place.path();
@@ -138,7 +139,7 @@ impl Appliance {
     }
 }
 
-/// The last 20 lines of the appliance's log.
+/// The last 20 log lines of the appliance.
 fn last_lines(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
@@ -192,8 +193,8 @@ fn stages(program: &Path, folder: &Path) -> anyhow::Result<BTreeMap<u64, Stages>
         .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut all = BTreeMap::new();
-    for line in String::from_utf8(output.stdout)?.lines() {
-        let row: serde_json::Value = serde_json::from_str(line)?;
+    for row in String::from_utf8(output.stdout)?.lines() {
+        let row: serde_json::Value = serde_json::from_str(row)?;
         ensure!(
             row["reason"].as_str().is_some_and(|reason| reason.starts_with("SCORE_")),
             "found a part without a score: {row}"
@@ -216,16 +217,19 @@ fn memory_kib(pid: u32) -> u64 {
     children.chain([pid]).map(anonymous_kib).sum()
 }
 
+/// The anonymous memory of one process in KiB.
 fn anonymous_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-    line.trim_end_matches("kB").trim().parse().unwrap()
+    let kib = status.lines().find_map(|field| field.strip_prefix("RssAnon:")).unwrap();
+    kib.trim_end_matches("kB").trim().parse().unwrap()
 }
 
+/// socat's name for one end of the cable, a pseudo-terminal with a link in `folder`.
 fn pty(folder: &Path, end: &str) -> String {
     format!("pty,raw,echo=0,link={}", folder.join(end).display())
 }
 
+/// Waits until `is_true` returns true.
 fn wait_for(mut is_true: impl FnMut() -> bool) {
     while !is_true() {
         std::thread::sleep(Duration::from_millis(10));

@@ -5,7 +5,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 
-/// The number of bootstrap samples for an interval.
+/// The number of bootstrap samples from which an interval is computed.
 const DRAWS: usize = 2000;
 
 /// The times that one part took in three stages: reading and decoding its image, converting it, running the network.
@@ -20,6 +20,7 @@ pub(crate) struct Figures {
     pub(crate) name: &'static str,
     /// One list per turn (see [`crate::TURN`]): the time of each part in ms, without the network's time.
     pub(crate) turns: Vec<Vec<f64>>,
+    /// The stages' times of each part.
     pub(crate) stages: Vec<Stages>,
     /// The measurements of memory: the number of parts judged so far, and the memory at that moment in KiB.
     pub(crate) memory: Vec<(u64, u64)>,
@@ -40,8 +41,8 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = |of: fn(&Stages) -> f64| {
-            let times: Vec<f64> = self.stages.iter().map(of).collect();
+        let stage = |time: fn(&Stages) -> f64| {
+            let times: Vec<f64> = self.stages.iter().map(time).collect();
             format!("p50 {:.1} p99 {:.1}", at(times.clone(), 0.5), at(times, 0.99))
         };
         let (name, [p50, p99, most]) = (self.name, [0.5, 0.99, 1.0].map(|share| self.at(share)));
@@ -54,6 +55,7 @@ impl fmt::Display for Figures {
     }
 }
 
+/// The percentile `share` (0 to 1) of `times`.
 fn at(mut times: Vec<f64>, share: f64) -> f64 {
     percentile(&mut times, share).unwrap_or(f64::NAN)
 }
@@ -62,7 +64,9 @@ fn at(mut times: Vec<f64>, share: f64) -> f64 {
 /// bootstrap draws whole turns, because a disturbance affects neighbouring parts too. It draws the same turns for both programs.
 pub(crate) struct Ratio {
     pub(crate) found: f64,
+    /// The interval's lower end.
     low: f64,
+    /// The interval's upper end.
     high: f64,
 }
 
@@ -72,10 +76,10 @@ impl Ratio {
         let mut ratios: Vec<f64> = (0..DRAWS)
             .map(|_| {
                 let drawn: Vec<usize> = this.turns.iter().map(|_| random.random_range(0..this.turns.len())).collect();
-                let of = |figures: &Figures| {
+                let drawn_percentile = |figures: &Figures| {
                     at(drawn.iter().flat_map(|&turn| figures.turns[turn].iter().copied()).collect(), share)
                 };
-                of(this) / of(other)
+                drawn_percentile(this) / drawn_percentile(other)
             })
             .collect();
         let [low, high] = [0.025, 0.975].map(|share| percentile(&mut ratios, share).unwrap_or(f64::NAN));

@@ -12,7 +12,7 @@
 //! | exit status | meaning |
 //! |---|---|
 //! | 0 | every target is met |
-//! | 1 | a target is missed: the 99th percentile is 20 ms or more, memory grew after the 1,000th part, or the median is more than 1.05 times the other program's. One line says which |
+//! | 1 | a target is missed: the 99th percentile is 20 ms or more, memory grew by more than 256 KiB after the 1,000th part, or the median is more than 1.05 times the other program's. A message on stderr says which |
 //! | 2 | nothing could be measured |
 #![expect(clippy::unwrap_used, reason = "a failed measurement stops the bench")]
 
@@ -31,6 +31,7 @@ use std::process::ExitCode;
 const HEIGHT: u32 = 2115;
 /// The width of the paper's largest electrode, in pixels.
 const WIDTH: u32 = 1219;
+/// The speed of the simulated link in bits per second, for the time that the verdict's bytes would take.
 const BAUD: u32 = 115_200;
 /// The number of parts that a program judges before it is the other program's turn.
 const TURN: u64 = 25;
@@ -38,7 +39,7 @@ const TURN: u64 = 25;
 const MAX_MS: f64 = 20.0;
 /// The target for the ratio of the median to the other program's.
 const MAX_RATIO: f64 = 1.05;
-/// The number of parts after which memory must not grow. While the first parts are judged, the journal's page cache and the heap of
+/// The number of parts after which memory must not grow. Before that it grows, because the journal's page cache and the heap of
 /// each thread fill up.
 const SETTLED: u64 = 1000;
 /// The tolerated growth of memory in KiB. In a measurement of 10,000 parts this is 29 bytes for each part after the first 1,000.

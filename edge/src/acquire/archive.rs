@@ -1,5 +1,5 @@
-//! Moves judged images to the archive, which has one folder for each day and a quota. For lack of space images are deleted,
-//! never verdicts. Only files and folders that the appliance named itself are touched.
+//! Moves images to the archive, which has one folder for each day and a quota. For lack of space images are deleted, never
+//! verdicts. Only files and folders whose names the appliance formed are deleted.
 
 mod names;
 
@@ -61,7 +61,8 @@ pub enum ArchiveOutcome {
     /// The image is in the archive.
     Moved,
     /// The image is in the archive under the name of an image that was not judged. Its attributes changed, and its content may
-    /// differ from the content that arrived. The file can't stay where it was, as the Linux kernel may never report it again.
+    /// differ from the content that arrived. The file can't stay in the scanner's folder: no inotify event follows a change of
+    /// attributes, so the image would not be reported again.
     MovedUnjudged,
     /// The file at the image's path was moved or deleted.
     Gone,
@@ -84,7 +85,7 @@ pub struct Kept {
 }
 
 impl Archive {
-    /// Opens the archive in `folder`, creates the folder if necessary, and counts the bytes in it.
+    /// Opens the archive in `folder`, creates the folder if necessary, and counts the bytes of its images.
     ///
     /// # Errors
     /// [`ArchiveError`], also if the disk is smaller than `min_free_mib`.
@@ -111,8 +112,8 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Moves the image into the folder of the day of `time` (UTC), if it is still the file that arrived. Its name there is
-    /// `name` with the image's extension, or [`unjudged_name`] if its content may have changed.
+    /// Moves the image into the folder of the day of `time` (UTC), if it is still the file that arrived. There it is called
+    /// `name`, or [`unjudged_name`] if its content may have changed, with the image's extension.
     ///
     /// # Errors
     /// [`ArchiveError`]: the image was not moved.
@@ -143,7 +144,7 @@ impl Archive {
         self.days.values().sum()
     }
 
-    /// Deletes the oldest images until the archive is within its quota and its disk has enough free space. If the disk became
+    /// Deletes the oldest images until the archive is within its quota and its disk has enough free space. If the disk is now
     /// smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
     ///
     /// # Errors
@@ -186,15 +187,15 @@ impl Archive {
         Ok((disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
     }
 
-    /// The images in the folder of a day that the appliance named itself; empty if the folder is gone.
+    /// The images in the folder `day` whose names the appliance formed. Empty if the folder is gone.
     fn images(&self, day: &Path) -> Result<Vec<Image>, ArchiveError> {
-        let own = |entry: Entry| {
+        let own_image = |entry: Entry| {
             let bytes = is_own(&entry.name).then(|| plain_file(&entry.path).ok())??;
             Some(Image { path: entry.path, bytes })
         };
         match self.entries(day) {
             Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            entries => Ok(entries?.into_iter().filter_map(own).collect()),
+            entries => Ok(entries?.into_iter().filter_map(own_image).collect()),
         }
     }
 
@@ -220,7 +221,7 @@ struct Image {
     bytes: u64,
 }
 
-/// The length of a regular file in bytes; folders, links and pipes are refused.
+/// The length of a regular file in bytes; folders, symbolic links and pipes are refused.
 fn plain_file(path: &Path) -> io::Result<u64> {
     let metadata = path.symlink_metadata()?;
     let is_plain = metadata.is_file();

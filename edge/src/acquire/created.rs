@@ -1,5 +1,6 @@
-//! Finds out when a created file is complete for which no event of a close or a rename came. Either its writer has not closed
-//! it yet, or its name is a hard link (link(2), linkat(2)) to a file that was complete before.
+//! Finds out when a file that was created in the folder is complete, as long as no inotify event reports its close or a
+//! rename. Either its writer has not closed it yet, or its name is a hard link (link(2), linkat(2)) to a file that was
+//! complete before.
 
 use super::writer::{Writer, writer_of};
 use super::{Identity, ImageFile};
@@ -13,10 +14,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const WARN_UNKNOWN: Duration = Duration::from_secs(2);
 /// As [`WARN_UNKNOWN`], for a file that has a writer or is empty.
 const WARN_OPEN: Duration = Duration::from_secs(5);
-/// At most this many files are checked. Any further file is named in a warning, and arrives when it is closed.
+/// At most this many files are checked. Any further file is named in a warning, and arrives only when an event reports its
+/// close.
 const MAX_FILES: usize = 1024;
 
-/// The list of files that were created and not closed.
+/// The files that were created and whose close no event has reported.
 #[derive(Debug, Default)]
 pub(super) struct Created {
     files: BTreeMap<PathBuf, Open>,
@@ -25,6 +27,7 @@ pub(super) struct Created {
 
 #[derive(Debug)]
 struct Open {
+    /// The file's identity when it was last checked for a warning.
     last: Option<Identity>,
     unchanged_since: Instant,
     is_warned: bool,
@@ -48,7 +51,8 @@ impl Created {
         self.files.insert(path, open);
     }
 
-    /// Forgets the file at `path`: it was closed or replaced, and an event reported that. Returns whether it was known.
+    /// Forgets the file at `path`, because an event reported that it was closed or replaced. Returns whether the file was
+    /// known.
     pub(super) fn remove(&mut self, path: &Path) -> bool {
         self.files.remove(path).is_some()
     }
@@ -65,8 +69,8 @@ impl Created {
         self.files.contains_key(path)
     }
 
-    /// The files that no process has open for writing. They stay in the list until [`Self::take`], as the event of their close
-    /// may be on its way.
+    /// The files that no process has open for writing. Returns no file if the last check was less than [`POLL_INTERVAL`] ago.
+    /// They stay in the list until [`Self::take`], because the event of their close may be on its way.
     pub(super) fn complete(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.checked_at.is_some_and(|at| now.saturating_duration_since(at) < POLL_INTERVAL) {
             return Vec::new();
@@ -97,7 +101,8 @@ impl Created {
 }
 
 impl Open {
-    /// Logs one warning for a file that is unchanged for `limit`.
+    /// Logs one warning for a file that is unchanged for `limit`. The limit also selects the text: [`WARN_OPEN`] for a file
+    /// that has a writer or is empty, [`WARN_UNKNOWN`] if the Linux kernel does not tell.
     fn warn(&mut self, path: &Path, now: Instant, limit: Duration) {
         let identity = path.symlink_metadata().ok().and_then(|metadata| Identity::of(&metadata));
         if identity != self.last {

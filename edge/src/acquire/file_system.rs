@@ -14,9 +14,9 @@ pub(super) const RESCAN: Duration = Duration::from_secs(1);
 enum Changes {
     /// Only processes of this machine, through this file system. The Linux kernel reports each change.
     Here,
-    /// Also processes that write to the layers below this file system. The Linux kernel does not report that.
+    /// Also processes that write to the layers below this file system. The Linux kernel does not report those writes.
     Below,
-    /// Also other machines, or a program that serves the file system. The Linux kernel does not report that.
+    /// Also other machines, or a program that serves the file system. The Linux kernel does not report those writes.
     Elsewhere,
 }
 
@@ -144,6 +144,7 @@ mod tests {
 
     #[test]
     fn only_known_local_kinds_report_all_files() {
+        // ext, btrfs, overlay, nfs, cifs, fuse, and a number that no known file system has.
         for (number, reports_all, has_unseen_writers) in [
             (0xef53, true, false),
             (0x9123_683e, true, false),
@@ -165,6 +166,7 @@ mod tests {
 
     #[test]
     fn the_kind_of_a_folder_is_read_from_the_system() {
+        // The number of procfs, which is not in `KINDS`.
         assert_eq!(FileSystem::of(Path::new("/proc")).unwrap().number, 0x9fa0);
         assert!(!FileSystem::of(Path::new("/proc")).unwrap().reports_all());
         assert_eq!(FileSystem::of(Path::new("/dev/shm")).unwrap().to_string(), "tmpfs");

@@ -9,9 +9,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// The content of longer files is not read when they arrive, as that would delay the next images.
+/// The content of longer files is not read for a digest, because that would delay the next images.
 const MAX_CONTENT_BYTES: u64 = 64 << 20;
-/// How often the links of an image may change while [`ImageFile::read_content_if_linked`] reads it.
+/// How often the hard links of an image may change while [`ImageFile::read_content_if_linked`] reads it.
 const MAX_LINK_CHANGES: usize = 3;
 
 /// The identity of a regular file and its state at one moment, as far as metadata shows it: the file system's device number,
@@ -93,13 +93,13 @@ impl Identity {
 pub struct ImageFile {
     /// The file's path in the scanner's folder.
     pub path: PathBuf,
-    /// The file's identity when it arrived; `None` if the file vanished or was written to meanwhile. Then the image is not
-    /// judged. A new event follows if another file appears at the path.
+    /// The file's identity when it arrived. `None` if by then the file had vanished or was written to again. Such an image is
+    /// not judged. Another event follows when the file is closed again, or when another file appears at the path.
     pub identity: Option<Identity>,
     /// Digest of the file's content when it arrived. Empty until [`Self::read_content`] has read it; shared by all clones.
     ///
     /// A hard link made by a backup changes the ctime. So does a write through such a link by a program that then sets the mtime
-    /// back. Metadata does not tell these two apart, so a file of which only attributes changed is compared by content.
+    /// back. Metadata does not tell these two apart. So if only attributes changed, the content is compared.
     pub(super) content: Arc<OnceLock<Digest>>,
 }
 
@@ -117,7 +117,7 @@ impl ImageFile {
         Self { path, identity, content: Arc::default() }
     }
 
-    /// The digest of its content when it arrived. `None` if it was not read.
+    /// The digest of the file's content when it arrived. `None` if the content was not read.
     #[must_use]
     pub fn content(&self) -> Option<Digest> {
         self.content.get().copied()
@@ -134,8 +134,8 @@ impl ImageFile {
     }
 
     /// Reads the content at once if the file has several names. A program that publishes an image by a hard link then removes
-    /// the other name, which changes the ctime and must not cost the part. If the other name was removed already, the file's
-    /// new identity counts.
+    /// the other name. That changes the ctime, and the image must be judged nevertheless. If the other name was removed already,
+    /// the file's new identity counts.
     pub fn read_content_if_linked(&mut self) {
         for _ in 0..MAX_LINK_CHANGES {
             let Some((arrived, metadata)) = self.identity.zip(self.path.symlink_metadata().ok()) else { return };
@@ -154,8 +154,8 @@ impl ImageFile {
         }
     }
 
-    /// How the file that is now at this path, with the identity `now`, differs from the file that arrived. Reads the file if
-    /// only attributes changed.
+    /// How the file that is now at this path, with the identity `now`, differs from the file that arrived. `None` if it is the
+    /// same image. Reads the file if only attributes changed.
     #[must_use]
     pub fn change(&self, now: &Identity) -> Option<Change> {
         let change = self.identity.map_or(Some(Change::Replaced), |arrived| arrived.change(now));
@@ -178,7 +178,8 @@ impl ImageFile {
     }
 }
 
-/// Digest of the content of the file at `path`; `None` if it does not have this `identity`.
+/// Digest of the content of the file at `path`. `None` if the file does not have this `identity`, is longer than
+/// [`MAX_CONTENT_BYTES`] or can't be read.
 fn content(path: &Path, identity: &Identity) -> Option<Digest> {
     if identity.length > MAX_CONTENT_BYTES {
         return None;
@@ -246,8 +247,8 @@ mod tests {
         };
         let mode = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
         let acts: [&dyn Fn(&Path); 3] = [&link, &link_and_unlink, &mode];
-        for (n, act) in acts.into_iter().enumerate() {
-            assert_eq!(changes(act), [None, Some(Change::Attributes)], "{n}");
+        for (number, act) in acts.into_iter().enumerate() {
+            assert_eq!(changes(act), [None, Some(Change::Attributes)], "act {number}");
         }
         assert_eq!(changes(|path| drop(File::open(path).unwrap())), [None; 2], "reading changes nothing");
     }

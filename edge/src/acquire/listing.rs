@@ -1,5 +1,6 @@
 //! Finds files that appear without an inotify event, by listing the folder. This is needed on file systems to which other
-//! machines or processes write unseen. Such a file is complete once it has settled.
+//! machines or processes write without the Linux kernel reporting it. A file without an event is complete once it has settled:
+//! see `settle`.
 
 use super::settle::Settling;
 use super::{Arrival, Change, Identity, ImageFile};
@@ -21,7 +22,7 @@ impl Listing {
     }
 
     /// Compares the known files with `files`, which are all files of the folder. Files that are new or were written to without
-    /// an event begin to settle. `has_event` tells for which files an event will come.
+    /// an event begin to settle. `has_event` returns true for a file that will be reported without the listing.
     pub(super) fn compare(
         &mut self,
         files: Vec<ImageFile>,

@@ -19,10 +19,11 @@ use crate::config::Matching;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// At most this many images wait for a trigger. Beyond that, the oldest are set aside.
+/// By number, at most this many images wait for a trigger. Beyond that, the oldest are set aside. By order at most one waits,
+/// and free-running has no limit.
 const MAX_WAITING: usize = 256;
 
-/// Why a trigger gets no image.
+/// Why a trigger gets no image (yet).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoImage {
     /// No image has come yet.
@@ -118,8 +119,8 @@ impl Matcher {
         Err(NoImage::OutOfStep)
     }
 
-    /// Puts images and triggers out of step at `now`, if they are matched by order. To be called after a refused trigger, or a
-    /// time in which the folder was not watched.
+    /// Puts images and triggers out of step at `now`, if they are matched by order. To be called after anything that makes the
+    /// order uncertain, such as a refused trigger or a time in which the folder was not watched.
     pub fn doubt(&mut self, now: Instant) {
         if self.matching.is_by_order() {
             self.lose_step(now);
@@ -164,13 +165,13 @@ impl Matcher {
         std::mem::take(&mut self.discarded)
     }
 
-    /// Notes that a trigger ended at `now` without an image. Returns the images that belong to no part: by number the images of
-    /// this part; by order all images that wait, as a late image could be matched to the next part.
+    /// Notes that a trigger ended at `now` without an image. Returns the images that no trigger will get any more: by number
+    /// those of this part; by order all that wait, because a late image could be matched to the next part.
     pub fn missed(&mut self, part_id: u64, now: Instant) -> Vec<ImageFile> {
         self.doubt(now);
-        let its: Vec<_> =
+        let of_this_part: Vec<_> =
             self.waiting.extract_if(.., |arrival| named_part(&arrival.file.path) == Some(part_id)).collect();
-        its.into_iter().for_each(|arrival| self.discard(arrival.file));
+        of_this_part.into_iter().for_each(|arrival| self.discard(arrival.file));
         std::mem::take(&mut self.discarded)
     }
 

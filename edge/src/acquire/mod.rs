@@ -5,13 +5,13 @@
 //! | `image_file` | whether a file is the same as before, and how it changed |
 //! | `file_system` | whether the Linux kernel reports every file of a folder |
 //! | `watch` | which files are complete, by inotify |
-//! | `created` | which created files are complete without a close: hard links |
+//! | `created` | which created files are complete without an event of a close, such as hard links |
 //! | `writer` | whether a process has a file open for writing |
 //! | `listing` | which files appeared without an inotify event |
 //! | `settle` | which files are complete if their writer was not watched |
 //! | `matching` | which image belongs to a trigger |
 //! | `unjudged` | why an image is set aside |
-//! | `archive` | where judged images go, and how much is kept |
+//! | `archive` | where images go, and how much of them is kept |
 
 mod archive;
 mod created;

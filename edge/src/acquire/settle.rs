@@ -1,4 +1,5 @@
-//! Finds out when a file is complete whose writer was not watched: once it is unchanged for [`SETTLED`].
+//! Finds out when a file whose writer was not watched is complete: once it is unchanged for [`SETTLED`], and no process of this
+//! machine is known to have it open for writing.
 
 use super::writer::{Writer, writer_of};
 use super::{Arrival, Identity, ImageFile};
@@ -6,8 +7,8 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a file must be unchanged. A scanner must not pause for longer in the middle of a file, unless the Linux kernel
-/// tells that a process of this machine has the file open for writing.
+/// How long a file must be unchanged. If the Linux kernel can't tell whether the file has a writer, the scanner must not pause
+/// for longer than this in the middle of the file.
 pub(super) const SETTLED: Duration = Duration::from_secs(5);
 /// How often each file is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,8 +40,8 @@ impl Settling {
         self.files.iter().any(|file| file.path == path)
     }
 
-    /// Adds the files that have settled to `arrivals`. A file that is already among the arrivals was completed by a writer and is
-    /// no longer settling.
+    /// Adds the files that have settled to `arrivals`. A settling file that is already among the arrivals is forgotten, because
+    /// it was found complete in another way.
     pub(super) fn add_settled(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
         self.files.retain_mut(|file| {
             if arrivals.iter().any(|arrival| arrival.file.path == file.path) {
@@ -58,7 +59,8 @@ impl Settling {
             if now.saturating_duration_since(file.unchanged_since) < SETTLED {
                 return true;
             }
-            // If the Linux kernel does not tell whether the file has a writer, the file counts as closed.
+            // If the Linux kernel does not tell whether the file has a writer, the file counts as closed. So does an empty file,
+            // which `writer_of` takes for open.
             let is_open = writer_of(&file.path) == Writer::Some && found.length() > 0;
             if !is_open {
                 let path = std::mem::take(&mut file.path);
@@ -70,8 +72,7 @@ impl Settling {
     }
 }
 
-/// The identity of the file at `path`, asked from the server if the file system has one. Otherwise the Linux kernel would use a
-/// cached answer.
+/// The identity of the file at `path`. On a network file system it comes from the server, not from the Linux kernel's cache.
 fn fresh(path: &Path) -> Option<Identity> {
     // The result of this call is not used: the call refreshes the Linux kernel's cache.
     let _ = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);

@@ -3,7 +3,7 @@ use std::io;
 
 /// The texts that people read in the log, in findings and in the journal.
 #[test]
-fn errors() {
+fn texts_of_errors_and_reasons_do_not_change() {
     let scans = || "scans".into();
     let refused = || io::Error::other("REASON");
     let texts = [

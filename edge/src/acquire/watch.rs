@@ -29,10 +29,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often the folder is checked: it must still be the folder at its path, readable and writable. The Linux kernel reports a
-/// folder that is moved, but not one whose parent is moved or whose symbolic link changes.
+/// How often the folder is checked: it must still be the folder at its path, readable and writable. The Linux kernel reports
+/// if the folder is moved, but not if its parent is moved or a symbolic link in its path is changed.
 const POLL_INTERVAL: Duration = RESCAN;
-/// At most this many non-regular paths are remembered as reported. Beyond that number, paths may be reported again.
+/// At most this many paths are remembered as reported because they are not regular files. Beyond that number, paths may be
+/// reported again.
 const MAX_REPORTED: usize = 256;
 
 /// Why the scanner's folder can't be watched, or can't be watched any longer.
@@ -68,7 +69,7 @@ pub struct FolderWatcher {
     /// Device number and inode of the folder.
     identity: (u64, u64),
     checked_at: Instant,
-    /// Non-regular paths that were already reported.
+    /// Paths that were already reported because they are not regular files.
     reported: BTreeSet<PathBuf>,
     created: Created,
     settling: Settling,
@@ -173,7 +174,8 @@ impl FolderWatcher {
         Ok(())
     }
 
-    /// Adds the created files that no process has open for writing.
+    /// Adds the created files that no process has open for writing. If another machine could still write to such a file, the
+    /// file must settle first.
     fn add_created(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let complete = self.created.complete(Instant::now());
         if complete.is_empty() {
@@ -196,7 +198,7 @@ impl FolderWatcher {
         Ok(())
     }
 
-    /// Lets files without an event settle, if the Linux kernel does not report all files.
+    /// Lists the folder and lets files without an event settle, if the Linux kernel does not report all files.
     fn add_listed(&mut self, arrivals: &[Arrival]) -> Result<(), WatchError> {
         if self.listing.is_none() {
             return Ok(());
@@ -209,7 +211,7 @@ impl FolderWatcher {
         Ok(())
     }
 
-    /// Reads the Linux kernel's events and adds the completed files to `arrivals`. An arrival from index `first` on loses its
+    /// Reads the inotify events and adds the completed files to `arrivals`. An arrival from index `first` on loses its
     /// identity if its file was written to meanwhile.
     fn read(&mut self, arrivals: &mut Vec<Arrival>, first: usize) -> Result<(), WatchError> {
         let io = |errno: Errno| WatchError::Io { path: self.folder.clone(), source: errno.into() };

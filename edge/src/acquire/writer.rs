@@ -23,8 +23,9 @@ pub(super) enum Writer {
     Gone,
 }
 
-/// Asks the Linux kernel about the file at `path`. An empty file counts as open without a question: between its creation and
-/// the open call of its creator it would appear closed, and a lease at that moment could delay the creator.
+/// Asks the Linux kernel about the file at `path`. An empty file counts as open, and the Linux kernel is not asked: while the
+/// creator's open call has created the file but not yet returned, the file would appear closed, and a lease could delay the
+/// creator.
 pub(super) fn writer_of(path: &Path) -> Writer {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => return Writer::Gone,
@@ -120,7 +121,8 @@ mod tests {
         }
     }
 
-    /// Opens at the moment of the lease wait for its release, and the Linux kernel's signal must not end this process.
+    /// An open call during the lease waits until the lease is released. The signal that the Linux kernel then sends must not
+    /// end this process.
     #[test]
     fn a_process_that_opens_a_file_for_writing_is_not_blocked() {
         let folder = tempfile::tempdir().unwrap();

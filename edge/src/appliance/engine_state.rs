@@ -1,4 +1,5 @@
-//! Keeps the state of the engine. The judge changes the state, the line reports it to the PLC and grants proofs.
+//! Keeps the state of the engine. The judge changes the state. `Line` reports it to the PLC, and grants the proofs that
+//! the judge requests.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -5,12 +5,12 @@ use cellgate_protocol::health::{Health, WorkerProgress};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long an idle worker may go without a sign of life. A health token is valid for another 100 ms, so a stuck worker is noticed
-/// within 300 ms.
+/// How long an idle worker may go without a sign of life. The sum of this time and the 100 ms for which a health token is valid is
+/// less than the 300 ms after which the PLC rejects (`cellgate_protocol::limits::DEVICE_STALE_MS`).
 const IDLE: Duration = Duration::from_millis(150);
 /// The age that is given to the sign of life of a worker that can't do its work: too old for health, too young to count as stuck.
 const UNABLE: Duration = Duration::from_millis(500);
-/// The longest time that a worker waits for work before it gives its next sign of life.
+/// The longest time that the watcher and the judge wait for work before they give their next sign of life.
 pub(super) const PAUSE: Duration = Duration::from_millis(40);
 
 /// The appliance's monotonic clock, in whole milliseconds since the start.
@@ -84,9 +84,9 @@ pub(super) struct Liveness {
     cells: [Cell; Worker::ALL.len()],
 }
 
-/// A sign of life as one number. The lowest [`ALLOWED_BITS`] bits are the time that the worker may take until its next sign of life,
-/// in ms (4 hours at most). The bits above are the time of this sign of life, in ms. Both are in one atomic value, so that no thread
-/// reads the time of one sign of life with the allowance of another.
+/// A sign of life as one number. The lowest [`ALLOWED_BITS`] bits are the time that the worker may take until its next sign of
+/// life, in ms (4.6 hours at most). The bits above are the time of this sign of life, in ms. Both are in one atomic value, so that
+/// no thread reads the time of one sign of life with the allowance of another.
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
 

@@ -2,14 +2,18 @@
 //!
 //! | queue | from | to | when it is full |
 //! |---|---|---|---|
-//! | [`JudgeQueue`], 256 | watcher, port | judge | an arrival: the watcher keeps it and tries again, and there is no health until it is sent. A part: it is REJECT/INTERNAL. `Doubt` and `Recorded`: the next step sends them |
+//! | [`JudgeQueue`], 256 | watcher, port | judge | an arrival: the watcher keeps it and tries again, and there is no health until the queue has space. A part: it is REJECT/INTERNAL. `Doubt` and `Recorded`: the sender tries again |
 //! | [`LineQueue`], 64 | judge, journal | port | the sender blocks and gives no sign of life: no part passes, and in the end the process restarts |
 //! | [`ArchiverQueue`], 1024 | watcher, judge, port | archiver | the images stay in the scanner's folder; each is logged and counted |
 //! | the journal's own, 16 | port, archiver | journal | the request fails: `JournalError::Overloaded` |
 //!
-//! The line handles one part at a time, so the line's queue and the journal's queue hold a few messages at most. Besides
-//! what is in the queues, the watcher keeps one path for each image in the scanner's folder. When free-running, the judge keeps the
-//! paths instead.
+//! `Line` (module `line`) runs in the port's thread and handles one part at a time. So its queue and the journal's queue hold a few
+//! messages at most. The services also keep images outside the queues:
+//!
+//! - The watcher keeps images that are not complete, not sent or not read yet. On a file system whose changes the Linux kernel does
+//!   not report completely, the watcher keeps all images that are in the scanner's folder.
+//! - The judge keeps images that wait for a trigger: at most 256. When free-running, their number is not limited.
+//! - The archiver keeps images that could not be moved: at most 10,000.
 
 use super::part::Part;
 use super::part::judged::Judged;
@@ -23,7 +27,7 @@ use tokio::sync::mpsc;
 
 /// The capacity of the judge's queue.
 const MAX_JUDGE_MESSAGES: usize = 256;
-/// The capacity of the line's queue.
+/// The capacity of `Line`'s queue.
 const MAX_LINE_MESSAGES: usize = 64;
 /// The capacity of the archiver's queue.
 const MAX_ARCHIVER_MESSAGES: usize = 1024;
@@ -35,19 +39,19 @@ pub(super) enum ToJudge {
     Part(Part),
     /// An image is complete.
     Arrival(Arrival),
-    /// A trigger was refused, or the folder was not watched for a while. When matching by order, the next image can no longer be
-    /// assigned to a trigger.
+    /// A trigger was refused, a part or an image was not queued in time, or the folder was not watched for a while. When matching
+    /// by order, the next image can no longer be assigned to a trigger.
     Doubt,
     /// The image without a trigger is recorded, so the next one may be judged.
     Recorded,
 }
 
-/// A message to the line.
+/// A message to `Line`.
 #[derive(Debug)]
 pub(super) enum ToLine {
     /// The result for a part.
     Judged {
-        /// The line's number of the part.
+        /// The part's [`Part::number`].
         number: u64,
         /// The result of judging the part.
         judged: Judged,
@@ -61,14 +65,14 @@ pub(super) enum ToLine {
     },
     /// The journal's answer to an acceptance.
     Accepted {
-        /// The line's number of the part.
+        /// The part's [`Part::number`].
         number: u64,
         /// The stored trigger, or why it was not stored.
         accepted: Result<Accepted, JournalError>,
     },
     /// The journal's answer to a verdict.
     Committed {
-        /// The line's number of the part.
+        /// The part's [`Part::number`].
         number: u64,
         /// The stored row, or why it was not stored.
         committed: Result<Box<CommitReceipt>, JournalError>,
@@ -111,7 +115,7 @@ impl JudgeQueue {
     }
 }
 
-/// The sending end of the line's queue.
+/// The sending end of `Line`'s queue.
 #[derive(Debug, Clone)]
 pub(super) struct LineQueue(mpsc::Sender<ToLine>);
 
@@ -122,8 +126,8 @@ impl LineQueue {
         (Self(sender), receiver)
     }
 
-    /// Queues `message` and blocks while the queue is full. Returns false if the line has ended. The line itself must not call
-    /// this: it would wait for itself.
+    /// Queues `message` and blocks while the queue is full. Returns false if the port, which owns the receiving end, has ended. The
+    /// port's thread must not call this: it would wait for itself.
     pub(super) fn send(&self, message: ToLine) -> bool {
         self.0.blocking_send(message).is_ok()
     }

@@ -1,9 +1,9 @@
-//! The appliance: a trigger gets exactly one durable verdict.
+//! Runs the appliance, which gives each trigger exactly one durable verdict.
 //!
 //! ```text
 //!  scanner's folder --> watcher --> judge (sandbox, conversion, network, policy)
 //!                                     |  result
-//!  PLC <--> port: line (session, life of the part) <--> journal      archiver
+//!  PLC <--> port: Line (session, life of the part) <--> journal      archiver
 //! ```
 //!
 //! | file | concept |
@@ -15,13 +15,13 @@
 //! | `liveness` | signs of life of the workers, which are the supervised threads; without them no part passes |
 //! | `engine_state` | the state of the engine |
 //! | `part/lifecycle` | the life of one part; pure logic without clock, channel or thread |
-//! | `part/effect` | requests of a life to the other services |
+//! | `part/effect` | requests of a life to the journal and the archiver |
 //! | `part/judged` | the result of judging a part |
 //! | `watcher` | service: finds complete images |
 //! | `judge` | service: judges the image of each trigger |
 //! | `judge/logic` | what the judge does next; pure logic without clock, channel or thread |
 //! | `port` | service: the serial port, reopened after a loss |
-//! | `line` | the session with the PLC, the part in progress, verdicts that the PLC has not acknowledged; no I/O of its own |
+//! | `line` | the type `Line`, the appliance's side of the link: the session with the PLC, the part in progress, verdicts that the PLC has not acknowledged; no I/O of its own |
 //! | `profile` | carries the session over native frames or Modbus registers |
 //! | `archiver` | service: moves images to the archive, deletes old images and old verdicts |
 //! | `page` | service: serves the metrics for Prometheus |

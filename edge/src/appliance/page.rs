@@ -30,7 +30,7 @@ impl Service for Page {
     }
 }
 
-/// The current metrics as text, with those that say which supervised threads give signs of life. `None` if the text can't be written.
+/// Updates the metrics of health and workers, and returns all metrics as text. `None` if the text can't be written.
 fn page(shared: &Shared) -> Option<String> {
     let Shared { liveness, metrics, .. } = shared;
     metrics.device.set_health(liveness.health().is_some());

@@ -34,7 +34,8 @@ impl Service for PortService {
         Role::Last
     }
 
-    /// Runs until the appliance is stopping and no part is in progress.
+    /// Runs until the appliance is stopping and no part is in progress, but at most [`MAX_FINISH_TIME`] after the appliance
+    /// began to stop.
     fn run(self) {
         let Self { plc, line, messages, runtime } = self;
         runtime.block_on(serve(plc, line, messages));

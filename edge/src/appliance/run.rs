@@ -62,7 +62,7 @@ pub enum RunError {
 /// How the appliance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// By a signal. The part in progress was finished.
+    /// By a signal. The part in progress was finished, unless that took more than 10 s.
     Asked,
     /// A supervised thread got stuck or panicked, or the GPU was lost. The process must end with [`STUCK`] at once, without waiting
     /// for threads.

@@ -18,13 +18,13 @@ const MAX_END_TIME: Duration = Duration::from_secs(3);
 /// A service of the appliance.
 ///
 /// - Run: [`Service::run`], in its own thread.
-/// - Shutdown: the service returns soon after [`Shared::is_shut_down`] is set. The supervisor waits 3 s at most.
-/// - Liveness: unless the service is optional, it gives [`super::liveness::Liveness`] a sign of life within the time that it allowed
-///   itself. The appliance ends if the service returns or panics before shutdown.
+/// - Shutdown: the service returns soon after [`Shared::is_shut_down`] becomes true. The supervisor waits 3 s at most.
+/// - Liveness: unless the service is optional, it gives [`super::liveness::Liveness`] a sign of life within the time that it
+///   allowed itself, and the appliance ends if it returns or panics before shutdown.
 ///
-/// Two threads are special. The port returns without shutdown once the appliance is stopping and no part is in progress. Then the
-/// other services are shut down. The journal starts its own thread, because other programs use it without an appliance; see
-/// [`Services::depend_on`].
+/// Two threads are special. The port returns without shutdown once the appliance is stopping and no part is in progress, or after
+/// [`super::line::MAX_FINISH_TIME`]. Then the other services are shut down. The journal starts its own thread, because other
+/// programs use it without an appliance; see [`Services::depend_on`].
 pub(super) trait Service: Send + 'static {
     /// The name of the service's thread.
     fn name(&self) -> &'static str;
@@ -72,7 +72,7 @@ impl Running {
 }
 
 impl Services {
-    /// No service is running yet.
+    /// Supervises services that are started later with [`Self::start`].
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared, running: Vec::new(), dependencies: Vec::new() }
     }
@@ -93,8 +93,8 @@ impl Services {
         Ok(())
     }
 
-    /// Supervises the services until the one with [`Role::Last`] returns. Returns false if a needed thread ended or got stuck before
-    /// that, or if the service with [`Role::Last`] returned without a request to stop.
+    /// Supervises the services until the one with [`Role::Last`] returns. Returns false if a needed thread ended or got stuck
+    /// before that, or if the service with [`Role::Last`] returned without a request to stop.
     pub(super) fn supervise(&self) -> bool {
         let mut is_archiving = true;
         loop {
@@ -119,7 +119,7 @@ impl Services {
         }
     }
 
-    /// The name of a thread with this role that has ended, if any.
+    /// The name of a thread with this role that has ended, if any. The dependencies have the role [`Role::Needed`].
     fn ended(&self, role: Role) -> Option<&str> {
         let mut services = self.running.iter().filter(|service| service.role == role);
         let service = services.find(|service| service.thread.is_finished()).map(Running::name);
@@ -149,6 +149,7 @@ mod tests {
     use super::*;
     use crate::appliance::shared::tests::shared;
 
+    /// A service with this name, this role and this function as [`Service::run`].
     struct TestService<F>(&'static str, Role, F);
 
     impl<F: FnOnce() + Send + 'static> Service for TestService<F> {

@@ -1,4 +1,4 @@
-//! Holds the state that all services share.
+//! Holds the state that all services share: clock, liveness, engine state, metrics, and whether the appliance is stopping.
 
 use super::engine_state::EngineCell;
 use super::liveness::{Clock, Liveness};
@@ -48,8 +48,8 @@ impl Shared {
         self.is_shut_down.store(true, Ordering::Release);
     }
 
-    /// The engine is lost, and only a new process can run it again. The part in progress is finished as after a signal, then the
-    /// process ends with [`super::STUCK`].
+    /// Notes that the engine is lost, so that only a new process can run it again. The part in progress is finished as after a
+    /// signal, then the process ends with [`super::STUCK`].
     pub(super) fn give_up_engine(&self, detail: &str) {
         tracing::error!(
             event = "engine_lost",

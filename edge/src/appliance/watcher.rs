@@ -103,7 +103,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// Gives a sign of life that allows the watcher the time that reading an image takes.
+    /// Gives a sign of life that allows the watcher the time that reading an image takes. Gives none while a doubt is due, because
+    /// there must be no health then.
     fn allow_reading(&self, is_doubt_due: bool) {
         if !is_doubt_due {
             self.shared.liveness.busy(Worker::Watcher, MAX_READ_TIME);

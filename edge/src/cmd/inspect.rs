@@ -74,6 +74,7 @@ pub(crate) struct Args {
     plan_key: PathBuf,
 }
 
+/// Reads the value of `--threads`.
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let cores = most_threads();
     let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= cores);
@@ -135,9 +136,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!all_pass)))
 }
 
-/// One line of output. Fields may be added, but none is changed or removed.
+/// One image's row of the output: a line of text in JSON. Fields may be added, but none is changed or removed.
 #[derive(Serialize)]
-struct Line<'j> {
+struct Row<'j> {
     path: String,
     verdict: &'static str,
     reason: &'static str,
@@ -198,9 +199,9 @@ impl<'j> Line<'j> {
     }
 }
 
-/// Prints and flushes one line. Returns false if the reader has closed stdout.
-fn print_line(output: &mut impl Write, line: &Line<'_>) -> anyhow::Result<bool> {
-    let mut text = serde_json::to_string(line)?;
+/// Prints and flushes one row. Returns false if the reader has closed stdout.
+fn print_row(output: &mut impl Write, row: &Row<'_>) -> anyhow::Result<bool> {
+    let mut text = serde_json::to_string(row)?;
     text.push('\n');
     still_open(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }

@@ -125,7 +125,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Opens the journal. If its folder can't be written, logs whether the newest rows may be missing.
+/// Opens the journal. If its folder can't be written, warns, and logs whether the newest rows may be missing.
 fn open(path: &Path) -> anyhow::Result<Reader> {
     let reader = Reader::open(path)?;
     let journal = path.display();
@@ -208,7 +208,9 @@ fn export(args: &Export) -> anyhow::Result<ExitCode> {
 
 /// Why an export ended early.
 enum Stop {
+    /// The journal can't be read.
     Journal(JournalError),
+    /// Stdout can't be written.
     Output(anyhow::Error),
 }
 
@@ -218,6 +220,7 @@ impl From<JournalError> for Stop {
     }
 }
 
+/// The input or output error in an error of csv, so that `run` recognises a closed stdout.
 fn csv_error(error: csv::Error) -> anyhow::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error.into(),
@@ -231,7 +234,7 @@ fn write_json(output: &mut impl Write, record: &VerdictRow) -> anyhow::Result<()
     Ok(output.write_all(&text)?)
 }
 
-/// The columns of the table: their names in an export and their headings.
+/// The columns of the table: for each its name in an export, and its heading.
 const LISTED: [(&str, &str); 8] = [
     ("seq", "seq"),
     ("committed", "committed"),

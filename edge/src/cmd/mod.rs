@@ -1,4 +1,4 @@
-//! The subcommands, one per file.
+//! Defines the subcommands, one per file: their arguments and what they print. Also starts the logging.
 
 pub(crate) mod doctor;
 pub(crate) mod inspect;
@@ -14,7 +14,7 @@ pub(crate) mod tensorrt;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
-/// The log filter if RUST_LOG is not set. The messages of TensorRT's bindings (`trtx`) only repeat ours.
+/// The default log filter. TensorRT's bindings (`trtx`) log only warnings and errors, as their other messages repeat ours.
 const LOGGED: &str = "info,trtx=warn";
 
 /// Returns the log filter `wanted`, the value of RUST_LOG, or the default if it is unset, empty or malformed.
@@ -24,11 +24,11 @@ fn filter(wanted: Option<&str>) -> EnvFilter {
     wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or_else(|| LOGGED.into())
 }
 
-/// Starts logging to stderr, as JSON or as text lines. Only a terminal gets colours.
+/// Starts logging to stderr: as JSON objects if `json` is true, else as text. Only a terminal gets colours.
 pub(crate) fn start_logging(json: bool) {
     let filter = filter(std::env::var(EnvFilter::DEFAULT_ENV).ok().as_deref());
-    // A line that can't be written is dropped. By default tracing reports that on stderr, which can't be written either, and
-    // panics.
+    // A log line that can't be written is dropped. By default tracing would report that on stderr, which can't be written
+    // either, and panic.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     if json {
         log.json().init();

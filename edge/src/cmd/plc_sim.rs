@@ -94,11 +94,13 @@ enum ParityArg {
     None,
 }
 
+/// Reads the value of `--baud`.
 fn baud(text: &str) -> Result<u32, String> {
     let baud = text.parse().ok().filter(|baud| BAUDS.contains(baud));
     baud.ok_or_else(|| format!("found {text}, expected one of {}", BAUDS.map(|baud| baud.to_string()).join(", ")))
 }
 
+/// Reads the value of `--model-digest`: the first 8 bytes of a digest. Ignores further digits.
 fn model_digest(text: &str) -> Result<DigestStart, String> {
     let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
     let bytes: Option<Vec<u8>> = (0..8).map(byte).collect();
@@ -114,6 +116,7 @@ struct Summary {
     rejected: u64,
     /// The rejected parts whose reason is the gate's own, such as a late verdict, and not the device's.
     by_gate: u64,
+    /// The time from each part's trigger to its outcome.
     times_ms: Vec<u64>,
 }
 
@@ -173,13 +176,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(summary.by_gate > 0)))
 }
 
+/// Prints one part's outcome.
 fn print(output: &mut impl Write, outcome: &PartEnd, json: bool) -> io::Result<()> {
     let PartEnd { part_id, decision, elapsed_ms, claim, .. } = outcome;
     let (verdict, reason) = words(decision);
-    let said = claim.map(|claim| claim.code.verdict().name());
+    let device_verdict = claim.map(|claim| claim.code.verdict().name());
     if json {
         let line = serde_json::json!({
-            "part": part_id, "gate": verdict, "reason": reason, "device": said, "ms": elapsed_ms,
+            "part": part_id, "gate": verdict, "reason": reason, "device": device_verdict, "ms": elapsed_ms,
         });
         writeln!(output, "{line}")
     } else {

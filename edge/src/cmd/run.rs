@@ -33,7 +33,7 @@ pub(crate) struct Args {
     example: bool,
 }
 
-/// Runs `run`.
+/// Runs the subcommand `run`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(path) = args.config.as_deref().filter(|_| !args.example) else {
         std::io::stdout().write_all(Config::EXAMPLE.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Replaces the subcommands `plan` and `gpu-check` in a program that was built without TensorRT: each fails and says why.
+//! Defines the subcommands `plan` and `gpu-check` of a program that was built without TensorRT: each fails and says why.
 
 use clap::Subcommand;
 use std::ffi::OsString;

@@ -4,7 +4,7 @@ use super::{BAUDS, Config, ConfigError, Matching, most_threads};
 use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
-/// The largest image that the TIFF reader accepts, in pixels.
+/// The limit of `acquire.largest_pixels`: 256 Mi pixels, as many as `convert::LaunchSequence::MAX_PIXELS`.
 const MAX_PIXELS: u64 = 1 << 28;
 /// The longest interval between two proofs: a year.
 const MAX_PROVE_MINUTES: u32 = 525_600;
@@ -71,8 +71,8 @@ impl Config {
         Ok(())
     }
 
-    /// Checks that archive, scanner's folder and journal do not lie within one another. `path` is the path of the
-    /// configuration's file, for the error.
+    /// Checks that neither the archive nor the scanner's folder is inside the other, and that the journal is in neither. `path` is
+    /// the path of the configuration's file, for the error.
     pub(super) fn check_places(&self, path: &Path) -> Result<(), ConfigError> {
         let scans = ("acquire.folder", &self.acquire.folder);
         let archive = ("acquire.archive", &self.acquire.archive);

@@ -164,7 +164,7 @@ pub enum Profile {
     Modbus,
 }
 
-/// The parity bit of the serial link.
+/// The parity bit of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ParityConfig {
@@ -200,19 +200,19 @@ pub struct MetricsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
-    /// The format of lines.
+    /// The format of the log.
     #[serde(default)]
     pub format: LogFormat,
 }
 
-/// The format of the log's lines.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// For people and for journald.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object for each log line.
     Json,
 }
 
@@ -274,7 +274,7 @@ pub enum ConfigError {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// The parser's error, with line and column.
+        /// The parser's error, with its place in the file.
         source: Box<toml::de::Error>,
     },
     /// A value is out of range or contradicts the value of another key.

@@ -1,15 +1,16 @@
-//! Reads the numbers in `edge.toml` and checks their ranges. The command line uses [`BAUDS`] and [`most_threads`] too.
+//! Reads the numbers in `edge.toml`, and refuses those that a key's type can't hold. `check.rs` checks the ranges. The command
+//! line uses [`BAUDS`] and [`most_threads`] too.
 
 use serde::Deserializer;
 use serde::de::{Error, Unexpected, Visitor};
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
-/// The speeds that serial ports support, in bits per second.
+/// The speeds of the serial port that can be configured, in bits per second.
 pub const BAUDS: [u32; 10] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 921_600, 1_000_000];
 
 /// The largest number of threads for ONNX Runtime: the number of cores that this process may use. More threads are not faster, as
-/// they spin while they wait for each other. With hundreds of threads, a network takes minutes or never ends.
+/// they spin while they wait for each other. With hundreds of threads, a network takes minutes for an image, or never ends.
 #[must_use]
 pub fn most_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -1,3 +1,5 @@
+//! Tests the example, the default values and the refusals of `edge.toml`.
+
 use super::*;
 
 /// A configuration with only the keys that have no default.
@@ -44,7 +46,7 @@ fn refused(text: &str) -> ConfigError {
 }
 
 #[test]
-fn a_misspelt_key_is_named_with_its_line() {
+fn a_misspelt_key_is_named_with_its_place_in_the_file() {
     insta::assert_snapshot!("misspelt_key", refused(&LEAST.replace("folder =", "foldr =")));
 }
 
@@ -62,7 +64,7 @@ fn values_out_of_range_are_refused() {
         "[model]\nprove_every_minutes = 4294967295",
         "[model]\nengine = \"cuda\"",
     ]
-    .map(|line| (line, LEAST.replace(line.split('\n').next().unwrap(), line)));
+    .map(|section| (section, LEAST.replace(section.split('\n').next().unwrap(), section)));
     let replaced = [
         ("\"model\"", "\"\""),
         ("\"scans\"", "\"\""),
@@ -76,7 +78,7 @@ fn values_out_of_range_are_refused() {
     ]
     .map(|(old, new)| (new, LEAST.replace(old, new)));
     let refusals: Vec<_> =
-        added.into_iter().chain(replaced).map(|(line, text)| format!("{line}\n=> {}\n", refused(&text))).collect();
+        added.into_iter().chain(replaced).map(|(change, text)| format!("{change}\n=> {}\n", refused(&text))).collect();
     insta::with_settings!({filters => vec![(r"1 to \d+, the number of", "1 to CORES, the number of")]}, {
         insta::assert_snapshot!("values_out_of_range", refusals.join("\n"));
     });
@@ -113,7 +115,7 @@ fn numbers_of_another_type_are_refused() {
     insta::assert_snapshot!("numbers_of_another_type", refusals);
 }
 
-/// With more threads, a network would take minutes.
+/// With far more threads, a network would take minutes for an image.
 #[test]
 fn threads_are_at_most_the_number_of_cores() {
     let with = |threads: usize| parse(&LEAST.replace("[model]", &format!("[model]\nthreads = {threads}")));
@@ -122,7 +124,7 @@ fn threads_are_at_most_the_number_of_cores() {
     assert!(matches!(&error, ConfigError::Value { key: "model.threads", .. }), "{error}");
 }
 
-/// Otherwise tidying the archive would find images that were not judged yet, or the journal.
+/// Deleting the archive's oldest images must not reach images that are not judged yet, nor the journal.
 #[test]
 fn archive_scans_and_journal_must_not_overlap() {
     let place = tempfile::tempdir().unwrap();

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// A source file: its name for the compiler's messages, and its text.
+/// A source file: its path, which the compiler's messages name, and its text.
 type File = (&'static str, &'static str);
 
-/// Embeds a file in the program.
+/// Embeds a file of `edge/kernels` in the program.
 macro_rules! file {
     ($name:literal) => {
         (concat!("edge/kernels/", $name), include_str!(concat!("../../kernels/", $name)))
@@ -18,7 +18,7 @@ const BASE: [File; 2] = [file!("gpu.h"), file!("common.h")];
 const HISTOGRAM: File = file!("histogram.cu");
 const BOUNDS: File = file!("bounds.cu");
 const CONVERT: File = file!("convert.cu");
-/// The definitions of the kernels of `CONVERT`, one per line.
+/// The definitions of the kernels of `CONVERT`, each on its own line of text.
 const CONVERT_KERNELS: &str = file!("convert_kernels.cu").1;
 
 /// A CUDA kernel. Its source documents its work, its arguments and its shared memory.
@@ -49,7 +49,7 @@ impl Kernel {
         Self::ConvertPixel16,
     ];
 
-    /// Its name in the source.
+    /// The kernel's name in the source.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -82,8 +82,8 @@ impl Kernel {
         }
     }
 
-    /// A complete source text with `kernels`, without `#include`. Files that none of `kernels` needs are left out, because
-    /// compiling is the longest step of the start.
+    /// A complete source text with `kernels`, without `#include`. Files that none of `kernels` needs are left out, because each
+    /// start compiles the text, which takes about a second.
     #[must_use]
     pub fn source(kernels: &[Self]) -> String {
         let mut text = String::new();
@@ -93,8 +93,9 @@ impl Kernel {
             let _ = writeln!(text, "#line 1 \"{name}\"\n{content}");
         }
         for kernel in kernels {
-            let line = CONVERT_KERNELS.lines().find(|line| line.contains(&format!("({},", kernel.name())));
-            text.extend(line.into_iter().chain(["\n"]));
+            // Only the kernels of `CONVERT` have a definition here.
+            let definition = CONVERT_KERNELS.lines().find(|text| text.contains(&format!("({},", kernel.name())));
+            text.extend(definition.into_iter().chain(["\n"]));
         }
         text
     }
@@ -108,12 +109,12 @@ mod tests {
     fn the_source_has_the_wanted_kernels_and_no_others() {
         for wanted in Kernel::ALL {
             let source = Kernel::source(&[wanted]);
-            let definition = |kernel: Kernel| {
+            let is_defined = |kernel: Kernel| {
                 source.contains(&format!("KERNEL({}) {}(", kernel.threads(), kernel.name()))
                     || source.contains(&format!("CONVERT_KERNEL({},", kernel.name()))
             };
-            assert!(definition(wanted), "{wanted:?}");
-            assert!(Kernel::ALL.into_iter().all(|other| !definition(other) || other.file() == wanted.file()));
+            assert!(is_defined(wanted), "{wanted:?}");
+            assert!(Kernel::ALL.into_iter().all(|other| !is_defined(other) || other.file() == wanted.file()));
             assert_eq!(source.matches("CONVERT_KERNEL(convert").count(), usize::from(wanted.file() == CONVERT));
         }
     }

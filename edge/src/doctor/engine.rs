@@ -18,7 +18,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Checks model, engine, sandbox and golden images as `run` would use them.
+/// Checks model, engine, sandbox and golden images as `run` would use them, but keeps no plan.
 fn model_and_engine(config: &Config) -> Finding {
     let what = "model and engine";
     let model = match Model::open(&config.model.path, &model::ModelLimits::default()) {
@@ -38,8 +38,9 @@ fn model_and_engine(config: &Config) -> Finding {
                 "{}: {chosen}; the golden images have their expected scores ({ms} ms, the slowest {slowest} ms)",
                 config.model.path.display()
             );
-            let is_unasked = config.model.engine == EngineChoice::Auto && !chosen.is_on_gpu;
-            let gpu = gpu_node(Path::new("/dev")).filter(|_| is_unasked);
+            // `auto` chose the CPU, which is a problem if there is a GPU.
+            let is_cpu_by_auto = config.model.engine == EngineChoice::Auto && !chosen.is_on_gpu;
+            let gpu = gpu_node(Path::new("/dev")).filter(|_| is_cpu_by_auto);
             let hints = [
                 chosen.is_plan_new.then(|| plan_hint(&config.model.plans)),
                 (!missing.required().is_empty())
@@ -65,7 +66,7 @@ fn plan_hint(plans: &Path) -> String {
     )
 }
 
-/// Returns the first file in the folder `devices` (`/dev`) that stands for an NVIDIA GPU: of a card, a Jetson, or WSL.
+/// Returns the first file in the folder `devices` (`/dev`) that stands for an NVIDIA GPU: on a card, in a Jetson, or in WSL.
 fn gpu_node(devices: &Path) -> Option<PathBuf> {
     const NODES: [&str; 5] = ["nvidia0", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg"];
     NODES.into_iter().map(|node| devices.join(node)).find(|node| node.exists())

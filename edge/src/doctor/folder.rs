@@ -4,6 +4,7 @@ use crate::finding::Finding;
 use rustix::fs::{Access, access};
 use std::path::Path;
 
+/// Checks the folder at `path`. The finding's name is `what`.
 pub(super) fn folder(what: &'static str, path: &Path) -> Finding {
     if !path.is_dir() {
         return Finding::failure(what, format!("{}: no such folder; create it, or configure another", path.display()));

@@ -3,7 +3,8 @@
 use cellgate_models::digest::Digest;
 use std::num::NonZeroU64;
 
-/// The record of one removal of rows by retention. It holds what is needed to verify the chain of the rows that were kept.
+/// What is stored about one removal of rows by retention, so that the chain of the rows that were kept can still be
+/// verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
     /// The anchor's number: 1, 2, 3, ...

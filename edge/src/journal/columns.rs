@@ -1,5 +1,5 @@
-//! Defines the columns of the table `verdict`: for each column, its declaration, writing, reading, hash and export in one
-//! place.
+//! Defines the columns of the table `verdict`. One entry of [`COLUMNS`] says how the column is declared, written, read,
+//! hashed and exported.
 
 use super::fields::{Exported, Field, hash_optional};
 use super::values::optional;
@@ -87,7 +87,8 @@ pub(super) const COLUMNS: [Column; 27] = [
     Column { hash: nothing, ..column!("hash", "BLOB NOT NULL CHECK (length(hash) = 32)", hash) },
 ];
 
-/// Also reads and hashes the upper bound: either both bounds have a value or neither, and they are hashed as one value.
+/// The lower bound. Its `read` and `hash` include the upper bound, because the two bounds are NULL together and are hashed as
+/// one value.
 const BOUNDS_LOW: Column = Column {
     name: "bounds_low",
     exported_as: "bounds_low",
@@ -106,7 +107,7 @@ const BOUNDS_LOW: Column = Column {
     export: |record| Exported::Number(record.entry.bounds.map(|bounds| bounds.low.into())),
 };
 
-/// Read and hashed with [`BOUNDS_LOW`].
+/// The upper bound, which is read and hashed by [`BOUNDS_LOW`].
 const BOUNDS_HIGH: Column = Column {
     name: "bounds_high",
     exported_as: "bounds_high",

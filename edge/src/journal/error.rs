@@ -145,7 +145,7 @@ pub enum JournalError {
     /// The journal had an error before and is not ready. Nothing was written.
     #[error("the journal is not ready: {why}")]
     NotReady {
-        /// The error that made it not ready.
+        /// The error that made the journal not ready.
         why: String,
     },
     /// An input/output error. The journal was reopened, and the row is certainly not in it.
@@ -203,7 +203,7 @@ mod tests {
     use std::io;
 
     #[test]
-    fn errors() {
+    fn texts_of_errors_do_not_change() {
         let path = || PathBuf::from("verdicts.sqlite");
         let source = || io::Error::other("REASON");
         let sqlite = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("REASON".to_owned()));

@@ -1,11 +1,12 @@
-//! Turns a record into one line of an export.
+//! Formats a record for an export: as one row of a CSV file, or as one JSON object.
 
 use super::columns::COLUMNS;
 use super::fields::Exported;
 use super::verdict_row::VerdictRow;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-/// A record as one line of an export, with its columns in the order of JOURNAL.md. New columns are only added at the end.
+/// A record as one CSV row or JSON object of an export, with its columns in the order of JOURNAL.md. New columns are only
+/// added at the end.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportLine<'r>(pub &'r VerdictRow);
 
@@ -24,11 +25,11 @@ impl<'r> ExportLine<'r> {
 
 impl Serialize for ExportLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut line = serializer.serialize_struct("ExportLine", COLUMNS.len())?;
+        let mut fields = serializer.serialize_struct("ExportLine", COLUMNS.len())?;
         for column in &COLUMNS {
-            line.serialize_field(column.exported_as, &(column.export)(self.0))?;
+            fields.serialize_field(column.exported_as, &(column.export)(self.0))?;
         }
-        line.end()
+        fields.end()
     }
 }
 
@@ -41,7 +42,7 @@ mod tests {
     const GOLDEN: &str = r#"{"seq":258,"boot_epoch":3,"trigger":8,"kind":"FREE_RUNNING","part":18446744073709551611,"nonce":5,"deadline_ms":6,"received":"1970-01-01T00:00:00.007Z","committed":"1969-12-31T23:59:59.981Z","age_ms":13,"verdict":"REVIEW","reason":"SCORE_FROM_REVIEW","score":0.5,"model":"0909090909090909090909090909090909090909090909090909090909090909","image":null,"image_name":"10.tif","bounds_low":11,"bounds_high":12,"read_us":14,"convert_us":15,"infer_us":16,"decide_us":17,"simulated":true,"degraded":false,"detail":"eighteen","previous":"1414141414141414141414141414141414141414141414141414141414141414","hash":"0000000000000000000000000000000000000000000000000000000000000000"}"#;
 
     #[test]
-    fn the_format_of_a_line_does_not_change() {
+    fn the_format_of_an_exported_record_does_not_change() {
         assert_eq!(serde_json::to_string(&ExportLine(&row())).unwrap(), GOLDEN);
         let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         table.write_record(ExportLine::names()).unwrap();

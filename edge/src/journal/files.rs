@@ -45,7 +45,8 @@ impl Identity {
     }
 }
 
-/// Whether an appliance uses the journal. If none does, this function holds the lock for a moment. It creates no file.
+/// Whether an appliance uses the journal. If no appliance does, this function holds the journal's lock for a moment. It creates
+/// no file.
 pub(crate) fn is_held(path: &Path) -> bool {
     let Ok(path) = resolved(path) else { return false };
     let Ok(file) = File::open(beside(&path, ".lock")).map(Lock) else { return false };
@@ -119,6 +120,7 @@ pub(super) fn index_of(path: &Path) -> PathBuf {
     beside(path, "-shm")
 }
 
+/// The file beside `path` whose name has this suffix in addition.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

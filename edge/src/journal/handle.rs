@@ -50,8 +50,8 @@ impl Journal {
     /// Records that `trigger` was accepted. When this returns without an error, the acceptance is durable and BUSY may go out.
     ///
     /// # Errors
-    /// On any error the trigger was not accepted and gets no record. [`JournalError::AlreadyInHand`]: the same part and nonce are
-    /// being judged.
+    /// On any error the trigger was not accepted, and BUSY must not go out. [`JournalError::AlreadyInHand`]: the same part and
+    /// nonce are being judged, and only their earlier acceptance gets a record.
     pub fn accept(&self, trigger: AcceptedTrigger) -> Result<Accepted, JournalError> {
         self.ask(|reply| JournalRequest::Accept(trigger, Instant::now(), reply))
     }
@@ -94,8 +94,8 @@ impl Journal {
         self.send(JournalRequest::Commit(Box::new(entry), Instant::now(), Box::new(done)))
     }
 
-    /// Notes that the PLC acknowledged a record. The acknowledgement is written with the next transaction, at most a second
-    /// later. If the acknowledgement is lost, the record is sent once more, as RECORD.
+    /// Notes that the PLC acknowledged a record. The acknowledgement is written with the next acceptance or verdict, or once no
+    /// request has come for a second. If the acknowledgement is lost, the record is sent once more, as RECORD.
     ///
     /// # Errors
     /// The queue is full or the journal is closed.
@@ -112,7 +112,7 @@ impl Journal {
     }
 
     /// Removes up to 1,000 of the oldest rows as [`JournalOptions::retention`] allows. `now_unix_ms` is the time in milliseconds
-    /// since 1970. To be called every few minutes, and again at once while it returns `more`.
+    /// since 1970. To be called about every minute, and again at once while it returns `more`.
     ///
     /// # Errors
     /// The journal is not ready, or failed.
@@ -120,13 +120,13 @@ impl Journal {
         self.ask(|reply| JournalRequest::Prune(now_unix_ms, reply))
     }
 
-    /// Whether the journal's thread runs. After a panic of it, waiting requests are never answered.
+    /// Whether the journal's thread runs. After a panic of that thread, waiting requests are never answered.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// The journal's health. Does not wait for the journal's thread.
+    /// Reports whether the journal works. Does not wait for the journal's thread.
     #[must_use]
     pub fn health(&self) -> JournalHealth {
         let state = locked(&self.state);
@@ -139,8 +139,8 @@ impl Journal {
         }
     }
 
-    /// The last sign of life of the journal's thread, and how long it may be silent from then on. It may be silent for long
-    /// while the journal is not ready, as no verdict waits for it then.
+    /// The last sign of life of the journal's thread, and how long it may be silent from then on. It may be silent for long while
+    /// the journal is not ready, because no verdict waits for it then.
     #[must_use]
     pub fn progress(&self) -> (Instant, Duration) {
         let state = locked(&self.state);

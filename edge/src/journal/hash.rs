@@ -172,7 +172,7 @@ pub(super) mod tests {
             };
             let kind = if free_running { TriggerKind::FreeRunning } else { TriggerKind::Plc };
             let mut record = VerdictRow {
-                // The store counts from 1, and SQLite's keys end at i64::MAX.
+                // The store counts from 1, and SQLite's row numbers end at i64::MAX.
                 seq: NonZeroU64::new(seq >> 1 | 1).unwrap(),
                 boot_epoch: NonZeroU32::new(epoch).unwrap(),
                 trigger: AcceptedTrigger { kind, part, nonce, deadline_ms, received_unix_ms: received },

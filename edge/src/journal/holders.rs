@@ -12,8 +12,8 @@ const INDEX: RangeInclusive<u64> = 120..=127;
 /// The byte of the WAL index that every process locks while it has the journal open.
 const INDEX_OPEN: RangeInclusive<u64> = 128..=128;
 
-/// The processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, the processes that
-/// have the journal open. Empty if this user can't see any of them.
+/// The other processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, the other
+/// processes that have the journal open. Empty if this user can't see any of them.
 pub(super) fn holders(path: &Path) -> String {
     let Ok(locks) = fs::read_to_string("/proc/locks") else { return String::new() };
     let inode = |suffix: &str| {
@@ -22,7 +22,7 @@ pub(super) fn holders(path: &Path) -> String {
         fs::metadata(name).map_or(0, |file| file.ino())
     };
     let (database, index) = (inode(""), inode("-shm"));
-    let of = |wanted: &[(u64, &RangeInclusive<u64>, Option<&str>)]| {
+    let processes = |wanted: &[(u64, &RangeInclusive<u64>, Option<&str>)]| {
         let is_wanted = |lock: &Lock<'_>| {
             wanted.iter().any(|(inode, bytes, kind)| {
                 lock.inode == *inode && bytes.contains(&lock.first) && kind.is_none_or(|kind| kind == lock.kind)
@@ -35,9 +35,9 @@ pub(super) fn holders(path: &Path) -> String {
         found.retain(|&process| process != std::process::id());
         found
     };
-    let mut found = of(&[(database, &DATABASE, Some("WRITE")), (index, &INDEX, Some("WRITE"))]);
+    let mut found = processes(&[(database, &DATABASE, Some("WRITE")), (index, &INDEX, Some("WRITE"))]);
     if found.is_empty() {
-        found = of(&[(index, &INDEX_OPEN, None), (database, &DATABASE, None)]);
+        found = processes(&[(index, &INDEX_OPEN, None), (database, &DATABASE, None)]);
     }
     found.into_iter().map(named).collect::<Vec<_>>().join(", ")
 }
@@ -49,7 +49,7 @@ fn named(process: u32) -> String {
     }
 }
 
-/// A line of `/proc/locks` such as `3: POSIX  ADVISORY  WRITE 4711 fd:01:173521 120 120`.
+/// A lock, from a line of text of `/proc/locks` such as `3: POSIX  ADVISORY  WRITE 4711 fd:01:173521 120 120`.
 struct Lock<'l> {
     kind: &'l str,
     process: u32,
@@ -61,6 +61,7 @@ struct Lock<'l> {
 
 impl<'l> Lock<'l> {
     fn read(line: &'l str) -> Option<Self> {
+        // A process that waits for a lock has `->` after the number.
         let mut words = line.split_whitespace().skip(1).skip_while(|word| *word == "->");
         let is_posix = words.next()? == "POSIX";
         let (kind, process, file, first) = (words.nth(1)?, words.next()?, words.next()?, words.next()?);

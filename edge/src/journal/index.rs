@@ -1,20 +1,20 @@
-//! Survives a full disk that refuses a page of SQLite's WAL index (`-shm`).
+//! Keeps the process alive when a full disk refuses a page of SQLite's WAL index (`-shm`).
 //!
 //! SQLite shares this index between processes as a memory-mapped file. On a full disk, a store to a page that needs a new block
-//! fails with SIGBUS, which ends the process. Such pages occur on btrfs at each write after a write-back, on ext4 with blocks
-//! below 4 KiB, and in holes of any file. JOURNAL.md lists the alternatives and why they were not chosen.
+//! fails with SIGBUS, which ends the process. Such pages occur on btrfs at each write after a write-back, on ext4 and XFS with
+//! blocks below 4 KiB, and in holes of any file. JOURNAL.md lists the alternatives and why they were not chosen.
 //!
 //! This module catches the signal. While a thread works with SQLite in [`watched`], a refused page makes the whole index a
 //! private copy in this process's memory, with the same addresses and bytes. SQLite finishes its transaction on the copy. The
-//! caller treats the transaction as failed, closes the database, and reopens it when there is space.
+//! caller treats the transaction as failed, closes the journal, and reopens it when there is space.
 //!
 //! - Other processes keep the index as it was before that transaction. SQLite publishes a transaction by writing the first page
 //!   of the index last, and nothing after the refused page reaches the file.
 //! - No row was acknowledged. What the transaction left in the WAL is found or overwritten when the journal is reopened.
-//! - The WAL is truncated only after all of it is in the database and the file of the index shows that. Otherwise other processes
-//!   would look for rows in an empty WAL.
-//! - Only a readable page is replaced. If the page can't be read (the file was truncated, the disk failed), continuing could
-//!   lose rows. So the process ends then, as it does for a SIGBUS in any other thread or mapping.
+//! - The WAL is truncated only after all of it is in the database file and the file of the index shows that. Otherwise other
+//!   processes would look for rows in an empty WAL.
+//! - A writing thread continues only if the page can still be read. If it can't be read (the file was truncated, the disk
+//!   failed), continuing could lose rows. So the process ends then, as it does for a SIGBUS in any other thread or mapping.
 //!
 //! A reader never writes to the index, so a full disk does not affect it. If a page that a reader needs is gone, the reader
 //! sees zeros there, and [`watched_reading`] discards everything it has read.
@@ -37,8 +37,9 @@ enum Watch {
 }
 
 thread_local! {
-    // A signal handler may use both values, as they are initialised by constants and have no destructor.
+    // A signal handler may use both values, because they are initialised by constants and have no destructor.
     static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
+    /// Whether a page of an index was refused or gone since [`Watching::begin`].
     static IS_REFUSED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -81,7 +82,8 @@ pub(super) fn watched_reading<T>(work: impl FnOnce() -> T) -> Result<T, Gone> {
     if IS_REFUSED.get() { Err(Gone) } else { Ok(outcome) }
 }
 
-/// Restores on drop the state that it found at its beginning, so also after a panic.
+/// Watches this thread while it exists. Holds the values of [`WATCH`] and [`IS_REFUSED`] from before, which its drop restores,
+/// also after a panic.
 struct Watching(Watch, bool);
 
 impl Watching {
@@ -141,7 +143,7 @@ extern "C" fn handle(_signal: i32, about: *mut libc::siginfo_t, _context: *mut l
             libc::sigaction(libc::SIGBUS, BEFORE.get().unwrap_or(&system), ptr::null_mut());
         }
     }
-    // SAFETY: as above.
+    // SAFETY: errno is this thread's own.
     unsafe { *libc::__errno_location() = errno };
 }
 
@@ -158,8 +160,9 @@ struct Mapping {
 /// Replaces, with `put`, all mappings of the file that is mapped at `address`. Only mappings with this `is_writable` count.
 /// `None` if a mapping can't be replaced.
 fn detach(address: usize, is_writable: bool, put: fn(&Mapping) -> Option<()>) -> Option<()> {
-    let hit = mapping(|mapping| mapping.is_writable == is_writable && (mapping.start..mapping.end).contains(&address))?;
-    while let Some(mapping) = mapping(|mapping| mapping.is_writable == is_writable && mapping.file == hit.file) {
+    let hit =
+        find_mapping(|mapping| mapping.is_writable == is_writable && (mapping.start..mapping.end).contains(&address))?;
+    while let Some(mapping) = find_mapping(|mapping| mapping.is_writable == is_writable && mapping.file == hit.file) {
         put(&mapping)?;
     }
     Some(())
@@ -228,32 +231,34 @@ impl Drop for Descriptor {
 }
 
 /// The first shared mapping of a file for which `is_wanted` is true.
-fn mapping(is_wanted: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
+fn find_mapping(is_wanted: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
     let list = Descriptor::open(c"/proc/self/maps")?;
-    let mut lines = Lines::default();
+    let mut parser = MapsParser::default();
     let mut bytes = [0_u8; 1024];
     loop {
         // SAFETY: the length is that of `bytes`.
         let read = unsafe { libc::read(list.0, bytes.as_mut_ptr().cast(), bytes.len()) };
         let read = usize::try_from(read).ok().filter(|&read| read > 0)?;
-        if let Some(found) = bytes[..read].iter().filter_map(|&byte| lines.feed(byte)).find(&is_wanted) {
+        if let Some(found) = bytes[..read].iter().filter_map(|&byte| parser.feed(byte)).find(&is_wanted) {
             return Some(found);
         }
     }
 }
 
-/// Reads lines of `/proc/self/maps`, such as `7f0a-7f0b rw-s 00000000 fd:01 1234   /var/journal-shm`, byte by byte.
+/// Parses the text of `/proc/self/maps` byte by byte, without allocating. It has one line of text for each mapping, such as
+/// `7f0a-7f0b rw-s 00000000 fd:01 1234   /var/journal-shm`.
 #[derive(Debug, Default)]
-struct Lines {
-    /// The number of the current word in the line, from 0.
+struct MapsParser {
+    /// The number of the current word in its line of text, from 0.
     word: usize,
+    /// The number that the digits of this word have given so far.
     number: u64,
     is_shared: bool,
     mapping: Mapping,
 }
 
-impl Lines {
-    /// Takes the next byte. At the end of a line, returns its mapping if that is a shared mapping of a file.
+impl MapsParser {
+    /// Takes the next byte. At the end of a line of text, returns its mapping if that is a shared mapping of a file.
     fn feed(&mut self, byte: u8) -> Option<Mapping> {
         let digit = |radix| (byte as char).to_digit(radix).map(u64::from);
         match (self.word, byte) {
@@ -297,8 +302,8 @@ mod tests {
             7f00-7f10 rw-s 00000000 fd:1a 173522                   /a b/journal-shm (deleted)\n\
             7f10-7f20 rw-p 00000000 00:00 0 \n\
             7f20-7f30 r--s 00008000 fd:1a 173522 /a\n";
-        let mut lines = Lines::default();
-        let found: Vec<_> = text.iter().filter_map(|&byte| lines.feed(byte)).collect();
+        let mut parser = MapsParser::default();
+        let found: Vec<_> = text.iter().filter_map(|&byte| parser.feed(byte)).collect();
         let file = [0xfd, 0x1a, 173_522];
         let expected = [(0x7f00, 0x7f10, true), (0x7f20, 0x7f30, false)].map(|(start, end, is_writable)| Mapping {
             start,
@@ -314,6 +319,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("image");
         File::create(&image).unwrap().set_len(1 << 20).unwrap();
+        // Status 77 says that this user can't mount the disk.
         let script = "mkfs.ext4 -q -F -b 1024 \"$1/image\" && mount -o loop \"$1/image\" \"$1\" || exit 77
             exec \"$2\" --exact \"$3\" --nocapture";
         let status = Command::new("unshare")
@@ -352,19 +358,24 @@ mod tests {
         match std::env::var("INDEX_TEST").unwrap().as_str() {
             "refused" => {
                 let found = put_all(&[0, 1, 2, 3, 4, 5, 6, 7]);
-                assert!(matches!(found, Err(Error::SqliteFailure(error, _)) if error.extended_code == 13), "{found:?}");
+                assert!(
+                    matches!(found, Err(Error::SqliteFailure(error, _)) if error.extended_code == rusqlite::ffi::SQLITE_FULL),
+                    "{found:?}"
+                );
                 // The memory holds the old and the new bytes; the file holds only the old ones.
-                // SAFETY: as above.
+                // SAFETY: within the mappings, which only this thread uses.
                 let seen = |page: usize| unsafe { *((maps[page / 4] + page % 4 * PAGE) as *const u8) };
                 assert!((0..PAGES).all(|page| seen(page) == 1 + page as u8));
                 let bytes = fs::read(&path).unwrap();
                 assert!((0..PAGES).all(|page| bytes[page * PAGE] == if page == 5 { 6 } else { 0 }));
                 put_all(&[]).unwrap();
             }
+            // The page can't be read, because the file ends before it.
             "cut" => {
                 file.set_len(PAGE as u64).unwrap();
                 let _ = put_all(&[2]);
             }
+            // "unwatched": a store outside of `watched`.
             _ => put(2),
         }
     }

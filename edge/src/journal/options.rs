@@ -1,4 +1,4 @@
-//! Defines the options of a journal, the result of opening it, and its health.
+//! Defines the options of a journal, the result of opening it, and the report on whether it works.
 
 use super::verdict_row::VerdictRow;
 use std::num::NonZeroU32;
@@ -31,9 +31,9 @@ impl Default for JournalOptions {
     }
 }
 
-/// Which rows may be removed: the oldest ones beyond a limit. The newest row, rows that the PLC has not acknowledged and rows
-/// younger than `protect_days` are always kept. While the clock is not plausible, all rows are kept; see
-/// [`super::Pruned::clock_doubted`].
+/// Which rows may be removed: the oldest ones beyond a limit. These rows, and all rows after them, are always kept: the
+/// newest row, the oldest row that the PLC has not acknowledged, and the oldest row that is younger than `protect_days`.
+/// While the clock is not plausible, all rows are kept; see [`super::Pruned::clock_doubted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Rows older than this may be removed.
@@ -55,20 +55,20 @@ pub struct Recovery {
     pub rows: u64,
     /// The new REJECT/RESTARTED records of the parts that were being judged when the appliance stopped.
     pub restarted: Vec<VerdictRow>,
-    /// The records that the PLC has not acknowledged, including those in `restarted`; of more than 1,000 the newest 1,000. They
-    /// may only be sent as RECORD, which the PLC never acts on.
+    /// The newest records that the PLC has not acknowledged, at most 1,000, including those in `restarted`. They may only be
+    /// sent as RECORD, which the PLC never acts on.
     pub unacknowledged: Vec<VerdictRow>,
 }
 
-/// The health of a journal.
+/// The report on whether a journal works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalHealth {
     /// Whether the journal takes requests, its disk has space for their rows, and no request takes longer than
     /// [`JournalOptions::stall`].
     pub ready: bool,
-    /// Number of errors since it was opened.
+    /// Number of errors since the journal was opened at the start.
     pub failures: u64,
-    /// How often it was reopened and verified after an error.
+    /// How often the journal was reopened and verified after an error.
     pub reopenings: u64,
     /// The newest error.
     pub last_error: Option<String>,

@@ -18,13 +18,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The files that are now at `path`, which is resolved, and beside it.
+    /// The files that are now at the resolved `path` and beside it.
     pub(super) fn of(path: &Path) -> Answer<Self> {
         let identity = |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path, source });
         Ok(Self { path: path.to_owned(), database: identity(path.to_owned())?, wal: Some(identity(wal_of(path))?) })
     }
 
-    /// Checks that the files are still in their place.
+    /// Checks that the files that were opened are still in their place.
     pub(super) fn check(&self) -> Answer<()> {
         self.check_database()?;
         let path = wal_of(&self.path);
@@ -43,8 +43,8 @@ impl Place {
     }
 
     /// As [`Self::check`], while the journal is closed. If another program was the last to close the journal, SQLite moved the
-    /// WAL into the database and deleted the WAL. A missing WAL is accepted if the database alone holds everything in `stored`
-    /// and this `boot_epoch`.
+    /// WAL into the database file and deleted the WAL. A missing WAL is accepted if the database file alone holds everything
+    /// in `stored` and this `boot_epoch`.
     pub(super) fn check_closed(&self, boot_epoch: NonZeroU32, stored: &Stored) -> Answer<()> {
         let found = self.check();
         let wal = wal_of(&self.path).metadata();
@@ -58,7 +58,7 @@ impl Place {
         found
     }
 
-    /// Whether the database is in its place.
+    /// Whether the database file is in its place.
     pub(super) fn has_database(&self) -> bool {
         self.check_database().is_ok()
     }
@@ -71,12 +71,14 @@ impl Place {
         Err(io(io::Error::other("the journal that was opened at the start was moved or replaced")))
     }
 
-    /// Notes that the content of the lost WAL is in the database.
+    /// Notes that the content of the lost WAL is in the database file.
     pub(super) fn wal_is_saved(&mut self) {
         self.wal = None;
     }
 
-    /// Notes that the journal was reopened, or that the attempt failed. Either way the attempt may have created a new WAL.
+    /// Notes whether an attempt to reopen the journal succeeded. After a success, the WAL that is there now is the journal's.
+    /// After a failure, the WAL from before is still expected. If there was none, because its content was saved, the failed
+    /// attempt may have created the WAL that is there now.
     pub(super) fn opened(&mut self, is_open: bool) {
         if is_open || self.wal.is_none() {
             self.wal = Identity::of(&wal_of(&self.path)).ok();

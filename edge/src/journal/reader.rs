@@ -94,7 +94,7 @@ impl Reader {
         readonly::steadily(&self.path, &mut self.opened.borrow_mut(), |opened| work(&opened.connection))
     }
 
-    /// The newest `limit` records, oldest first.
+    /// The newest records that `filter` selects, at most `limit`, the oldest of them first.
     ///
     /// # Errors
     /// The file can't be read, or holds an invalid value.
@@ -104,7 +104,7 @@ impl Reader {
         Ok(records)
     }
 
-    /// Calls `each` with every record, oldest first, until it fails.
+    /// Calls `each` with every record that `filter` selects, oldest first, until `each` fails.
     ///
     /// # Errors
     /// The errors of [`Self::newest`], or the error of `each`.

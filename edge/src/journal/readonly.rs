@@ -20,8 +20,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
-/// SQLite's parameter to use the WAL index without writing to it. A write could end this process on a full disk, see
-/// `index.rs`. If no writer maintains the index, SQLite builds one in memory.
+/// SQLite's parameter to use the WAL index without writing to it. On a full disk, a write to the index could end this process:
+/// see `index.rs`. If no writer maintains the index, SQLite builds one in memory.
 const SHARED: &str = "readonly_shm=1";
 /// No parameter: for a private copy of the journal, beside which SQLite may create an index.
 const PLAIN: &str = "";
@@ -30,8 +30,8 @@ const ALONE: &str = "immutable=1";
 
 /// How long a reader retries while a writer opens the journal.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The pause between two attempts. The reader has no file open meanwhile, as the writer can't recreate the index while any
-/// process has it open.
+/// The pause between two attempts. The reader has no file open meanwhile, because the writer can't recreate the index while
+/// any process has it open.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a reader reads from.
@@ -77,8 +77,8 @@ impl Files {
     }
 }
 
-/// Opens the journal at `path`, which must exist, and does `work` with it. Repeats both for up to [`PATIENCE`] if a writer was
-/// opening the journal meanwhile. `opened` keeps the connection between calls.
+/// Opens the journal at `path`, which must exist, and does `work` with it. Repeats opening and `work` for up to [`PATIENCE`]
+/// if a writer was opening the journal meanwhile. `opened` keeps the connection between calls.
 pub(super) fn steadily<T>(
     path: &Path,
     opened: &mut Option<Opened>,
@@ -113,7 +113,7 @@ fn reopened(path: &Path) -> JournalError {
     JournalError::Reopened { path: path.to_owned() }
 }
 
-/// Whether the error can be temporary, as a writer is opening or closing the journal.
+/// Whether the error can be temporary, because a writer is opening or closing the journal.
 fn is_temporary(error: &JournalError) -> bool {
     match error {
         JournalError::Reopened { .. } => true,
@@ -221,7 +221,7 @@ fn uri(path: &Path, parameters: &str) -> String {
     uri + "?" + parameters
 }
 
-/// Whether the error can come from the WAL or its index. SQLite opens and creates them also for reading.
+/// Whether the error can come from the WAL or its index. SQLite opens and creates these two files also for reading.
 fn is_about_files_beside(error: &rusqlite::Error) -> bool {
     let Some(error) = error.sqlite_error() else { return false };
     matches!(

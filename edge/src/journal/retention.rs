@@ -9,7 +9,8 @@ use rusqlite::{OptionalExtension, TransactionBehavior};
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 
-/// At most this many rows are removed in one transaction, so that a verdict waits for it only for milliseconds.
+/// At most this many rows are removed in one transaction, so that a verdict waits only some milliseconds for the transaction to
+/// end.
 const BATCH: i64 = 1000;
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -21,7 +22,7 @@ pub struct Pruned {
     /// Whether more rows may be left to remove: call again.
     pub more: bool,
     /// Whether nothing was removed because the clock is not plausible: it is before the newest row, or it jumped ahead by more
-    /// than the protected days.
+    /// than `protect_days` within the last `protect_days`.
     pub clock_doubted: bool,
 }
 
@@ -34,6 +35,7 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
     let Some(oldest) = number("SELECT min(seq) FROM verdict", &[])? else { return Ok(Pruned::default()) };
     let newest = number("SELECT max(seq) FROM verdict", &[])?.unwrap_or(oldest);
     let batch_end = (oldest + BATCH).min(newest);
+    // The first row of the last `days` days, or `batch_end` if every row before `batch_end` is older.
     let first_since = |days: u32| {
         let since = now_unix_ms - i64::from(days) * MS_PER_DAY;
         let sql = "SELECT min(seq) FROM verdict WHERE seq < ?1 AND committed_unix_ms >= ?2";
@@ -85,9 +87,10 @@ pub(super) fn prune(store: &mut Store, retention: &Retention, now_unix_ms: i64) 
     Ok(Pruned { rows: pruned_rows, more: first_kept == oldest + BATCH, clock_doubted: false })
 }
 
-/// Whether the time `now` follows the times of the rows without a jump of more than `leap` ms, neither after the newest row nor
-/// within the last `leap` ms. So a wrong clock is accepted only after it has run for `leap` ms. After a pause longer than
-/// `leap`, it also takes `leap` ms until the clock is plausible again.
+/// Whether the time `now` is plausible after the times of the rows, which `committed` returns. The newest row must be 0 to
+/// `leap` ms older than `now`. The first row of the last `leap` ms must be at most `leap` ms newer than the row before it. So a
+/// wrong clock is accepted only after it has run for `leap` ms. After a pause longer than `leap`, it also takes `leap` ms until
+/// the clock is plausible again.
 fn is_plausible(
     now: i64,
     leap: i64,

@@ -1,7 +1,7 @@
 //! Checks whether the disk has space for the next rows.
 //!
-//! A single row that could be written does not show this. A journal on a full disk can be opened, and opening it empties its
-//! WAL, which then has space for a few pages.
+//! That one row could be written does not prove it: opening a journal truncates its WAL, which frees space for a few rows even
+//! on a full disk.
 
 use super::JournalError;
 use super::files::folder_of;
@@ -23,8 +23,8 @@ pub(super) fn check(path: &Path) -> Answer<()> {
     if rustix::fs::statvfs(path).is_ok_and(is_free) { Ok(()) } else { attempt(path) }
 }
 
-/// Checks that the disk has space by allocating [`ROOM_BYTES`] for a moment. The count of free blocks is an estimate on some
-/// file systems, and ignores quotas.
+/// Checks that the disk has space by allocating [`ROOM_BYTES`] for a moment. The system's count of free blocks does not prove
+/// this: on some file systems it is an estimate, and it ignores quotas.
 ///
 /// # Errors
 /// As [`check`].

@@ -1,4 +1,5 @@
-//! Writes rows of `verdict`, and reads and writes rows of `accepted` and `anchor`.
+//! Writes rows of the table `verdict`, which `columns` reads, and reads and writes rows of the tables `accepted` and
+//! `anchor`.
 
 use super::anchor::Anchor;
 use super::columns::COLUMNS;

@@ -11,8 +11,8 @@ const APPLICATION_ID: i32 = 0x4347_4a31;
 /// `user_version`: the schema that this program writes and reads.
 const SCHEMA_VERSION: i32 = 1;
 
-/// The SQL that creates the tables before `verdict`. Unsigned 64-bit numbers (part, seq, trigger) are stored as signed numbers
-/// with the same bits.
+/// The SQL that creates the tables before `verdict`, which [`columns::table`] creates. Unsigned 64-bit numbers (part, seq,
+/// trigger) are stored as signed numbers with the same bits.
 const TABLES: &str = "
 CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,5 +1,5 @@
-//! Reads and writes the open journal. Each function that writes is one transaction. After an error the store must be closed;
-//! `writer.rs` reopens the journal.
+//! Reads and writes the open journal. Each function that writes is one transaction. After an error of SQLite the store must be
+//! dropped, which closes the journal. `writer.rs` then reopens it.
 
 use super::schema::{self, unusable};
 use super::values::stored;
@@ -45,7 +45,7 @@ impl Failure {
     }
 }
 
-/// How the WAL is moved into the database.
+/// How the WAL is moved into the database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checkpoint {
     /// Without waiting for readers. The WAL keeps its length, and new rows reuse its space.
@@ -57,8 +57,11 @@ pub(super) enum Checkpoint {
 /// An open journal.
 pub(super) struct Store {
     connection: Connection,
+    /// The newest boot epoch; 0 if no boot epoch was begun.
     boot_epoch: u32,
+    /// The number of rows when the journal was opened.
     rows: u64,
+    /// The number of the newest row; 0 if there never was a row.
     newest_seq: u64,
     newest_hash: Digest,
     /// The newest accepted trigger; 0 if no trigger was accepted.
@@ -85,8 +88,8 @@ impl Stored {
 }
 
 impl Store {
-    /// Opens or creates the journal. Checks the database, the newest `verify_rows` rows and all anchors, and moves the WAL into
-    /// the database. Returns the store and whether it was created.
+    /// Opens or creates the journal. Checks the database file, the newest `verify_rows` rows and all anchors, and moves the WAL
+    /// into the database file. Returns the store and whether the journal was created.
     pub(super) fn open(path: &Path, verify_rows: u64) -> Answer<(Self, bool)> {
         let unusable = |error| unusable(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -239,7 +242,7 @@ impl Store {
         self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], columns::record)?.collect()
     }
 
-    /// Moves the WAL into the database, as far as readers allow, and syncs both.
+    /// Moves the WAL into the database file, as far as readers allow, and syncs both.
     pub(super) fn checkpoint(&self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
         match checkpoint {
             Checkpoint::Passive => self.move_wal("PASSIVE").map(drop),
@@ -247,9 +250,9 @@ impl Store {
         }
     }
 
-    /// Moves all of the WAL into the database, syncs it and truncates the WAL. Returns false if a reader prevents that. It
-    /// takes two steps because the disk may refuse a page of the index in the first one. Then other processes still look for
-    /// rows in the WAL, and the WAL must not be truncated.
+    /// Moves all of the WAL into the database file, syncs that file and truncates the WAL. Returns false if a reader prevents
+    /// that. There are two steps, because the disk may refuse a page of the index in the first one. Then other processes still
+    /// look for rows in the WAL, and the WAL must not be truncated.
     pub(super) fn empty_wal(&self) -> rusqlite::Result<bool> {
         let is_moved = self.move_wal("FULL")?;
         index::check_intact()?;
@@ -259,7 +262,7 @@ impl Store {
         Ok(is_moved)
     }
 
-    /// Makes a checkpoint. Returns whether all of the WAL is in the database now.
+    /// Makes a checkpoint. Returns whether all of the WAL is in the database file now.
     fn move_wal(&self, mode: &str) -> rusqlite::Result<bool> {
         self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             let (is_busy, in_log, moved) = (row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
@@ -301,7 +304,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
-    // In KiB. Rows are only added at the end, so a larger cache would only use more memory.
+    // A negative size is in KiB. Rows are only added at the end, so a larger cache would only use more memory.
     connection.pragma_update(None, "cache_size", -256)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(Duration::from_millis(100))
@@ -390,6 +393,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut first, _) = Store::open(&folder.path().join("first"), 10).unwrap();
         let begun = first.start().unwrap().0.get();
+        // 2026-05-03, in seconds since 2020.
         assert!(begun > 200_000_000, "{begun}");
         assert_eq!(first.start().unwrap().0.get(), begun + 1);
     }

@@ -20,7 +20,8 @@ pub fn now_unix_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The time as `YYYY-MM-DDThh:mm:ss.mmmZ`; as a plain number outside the years 0 to 9999.
+/// The time as `YYYY-MM-DDThh:mm:ss.mmmZ`. A time before the year 0, or after jiff's last time (9999-12-30T22:00),
+/// becomes a plain number.
 #[must_use]
 pub fn format_utc_ms(unix_ms: i64) -> String {
     let utc = Timestamp::from_millisecond(unix_ms).map(|time| TimeZone::UTC.to_datetime(time)).ok();
@@ -28,7 +29,7 @@ pub fn format_utc_ms(unix_ms: i64) -> String {
     utc.map_or_else(|| unix_ms.to_string(), |utc| utc.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
-/// Reads a date, or a date and time, with or without seconds, milliseconds and `Z`.
+/// Reads a date, or a date with a time. The time may have seconds, milliseconds and a `Z`.
 ///
 /// # Errors
 /// [`ParseTimeError`] for anything else, including dates that don't exist.
@@ -76,6 +77,7 @@ mod tests {
     }
 
     proptest! {
+        /// The times are those of the years 0 to 9999.
         #[test]
         fn a_formatted_time_is_parsed_to_the_same_value(unix_ms in -62_167_219_200_000..253_402_300_799_999_i64) {
             prop_assert_eq!(parse_utc_ms(&format_utc_ms(unix_ms)), Ok(unix_ms));

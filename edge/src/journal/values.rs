@@ -31,5 +31,6 @@ pub(super) fn optional<S: FromSql, T>(
 
 /// The error for a column whose value is not `expected`.
 pub(super) fn wrong(column: &'static str, expected: &'static str) -> rusqlite::Error {
+    // The index 0 and the type are not used: only the text is shown.
     rusqlite::Error::FromSqlConversionFailure(0, Type::Null, format!("column {column}: expected {expected}").into())
 }

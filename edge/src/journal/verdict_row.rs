@@ -40,11 +40,11 @@ impl TriggerKind {
 pub struct AcceptedTrigger {
     /// What triggered the judging.
     pub kind: TriggerKind,
-    /// The part's identity.
+    /// The part's number from the PLC; 0 for an image without a trigger.
     pub part: u64,
     /// Distinguishes two triggers of one part.
     pub nonce: u32,
-    /// Milliseconds from receipt until the verdict is due.
+    /// Milliseconds from receipt until the verdict is due; `u32::MAX` for an image without a trigger.
     pub deadline_ms: u32,
     /// When the trigger was received, in milliseconds since 1970, UTC.
     pub received_unix_ms: i64,
@@ -64,7 +64,7 @@ impl Accepted {
         self.id
     }
 
-    /// The time from the request until it was durable.
+    /// The time from the request until the acceptance was durable.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.duration
@@ -94,13 +94,13 @@ pub struct RowBounds {
 /// The time of each stage in microseconds; 0 for a stage that was not reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageTimes {
-    /// Reading and decoding.
+    /// Reading and decoding, and waiting for the digest.
     pub read_us: u32,
-    /// Converting to 8 bits and resizing.
+    /// Converting the radiograph to the network's input.
     pub convert_us: u32,
     /// Running the network.
     pub infer_us: u32,
-    /// Applying the thresholds.
+    /// Applying the policy.
     pub decide_us: u32,
 }
 
@@ -115,15 +115,17 @@ pub struct VerdictEntry {
     pub reason: String,
     /// The network's score, 0 to 1. A score that is not finite is recorded as no score.
     pub score: Option<f32>,
-    /// Digest of the manifest of the model that judged.
+    /// Digest of the manifest of the model that the appliance judges with. `None` for a part that was being judged when
+    /// the appliance stopped.
     pub model: Option<Digest>,
-    /// Digest of the bytes that were judged.
+    /// Digest of the bytes that were judged. `None` if no bytes were read.
     pub image: Option<Digest>,
     /// The image's file name, at most [`MAX_NAME_BYTES`]; empty if there was no image.
     pub image_name: String,
-    /// The bounds of the conversion, if they are the same for every image of the model.
+    /// The bounds of the conversion, if they are the same for every image of the model and the image has a score.
     pub bounds: Option<RowBounds>,
-    /// Milliseconds from receipt to this commit, by a monotonic clock.
+    /// Milliseconds from the receipt of the trigger until the verdict was handed to the journal, by a monotonic clock.
+    /// For a part that was being judged when the appliance stopped, by the system's clock.
     pub age_ms: u32,
     /// The time of each stage.
     pub times: StageTimes,
@@ -136,7 +138,8 @@ pub struct VerdictEntry {
 }
 
 impl VerdictEntry {
-    /// The entry, with values cut to the limits of the format.
+    /// The entry with values that the journal can store: texts are cut to their limits, and a score that is not finite
+    /// becomes `None`.
     pub(super) fn bounded(mut self) -> Self {
         cut(&mut self.reason, MAX_REASON_BYTES);
         cut(&mut self.image_name, MAX_NAME_BYTES);
@@ -212,7 +215,7 @@ impl CommitReceipt {
         &self.record
     }
 
-    /// The time from the request until it was durable.
+    /// The time from the request until the record was durable.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.duration

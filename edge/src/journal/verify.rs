@@ -76,13 +76,13 @@ fn bad(place: impl fmt::Display, what: impl fmt::Display) -> Stop {
 fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
     let (identity, boot_epoch) = connection
         .query_row("SELECT identity, boot_epoch FROM state", [], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?)))
-        .map_err(|error| value_or(error, "state"))?;
+        .map_err(|error| bad_or_unreadable(error, "state"))?;
     let genesis = hash::genesis(&identity);
     let (pruned_rows, oldest) = anchors(connection, genesis)?;
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
     let newest = number("SELECT coalesce(max(seq), 0) FROM verdict")?;
-    let from = newest.saturating_sub(limit.min(newest)).max(oldest.expected_seq - 1);
-    let mut link = if from + 1 == oldest.expected_seq { oldest } else { link_before(connection, from + 1)? };
+    let from = newest.saturating_sub(limit.min(newest)).max(oldest.seq - 1);
+    let mut next = if from + 1 == oldest.seq { oldest } else { next_after_trusted(connection, from)? };
 
     let sql = format!("SELECT {} FROM verdict WHERE seq > ?1 ORDER BY seq", columns::names());
     let mut statement = connection.prepare(&sql)?;
@@ -90,42 +90,44 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
     let mut report = Report { rows: 0, first: None, last: None, pruned_rows, in_hand: 0 };
     while let Some(row) = found.next()? {
         let seq = row.get::<_, i64>("seq")?;
-        if seq.cast_unsigned() != link.expected_seq {
-            return Err(bad(format!("row {}", link.expected_seq), format!("missing: the next row is {seq}")));
+        if seq.cast_unsigned() != next.seq {
+            return Err(bad(format!("row {}", next.seq), format!("missing: the next row is {seq}")));
         }
-        let record = columns::record(row).map_err(|error| value_or(error, format!("row {seq}")))?;
-        check(&record, &link, boot_epoch)?;
-        link = Link { expected_seq: link.expected_seq + 1, previous: record.hash, epoch: record.boot_epoch.get() };
+        let record = columns::record(row).map_err(|error| bad_or_unreadable(error, format!("row {seq}")))?;
+        check(&record, &next, boot_epoch)?;
+        next = NextRow { seq: next.seq + 1, previous: record.hash, min_epoch: record.boot_epoch.get() };
         report.rows += 1;
         report.last = Some((record.seq, record.hash));
     }
     if report.rows == 0 && pruned_rows > 0 {
-        return Err(bad(format!("row {}", link.expected_seq), "missing: retention always keeps the newest row"));
+        return Err(bad(format!("row {}", next.seq), "missing: retention always keeps the newest row"));
     }
-    others(connection, newest)?;
+    check_other_tables(connection, newest)?;
     report.first = NonZeroU64::new(number("SELECT coalesce(min(seq), 0) FROM verdict")?);
     report.in_hand = number("SELECT count(*) FROM accepted")?;
     Ok(report)
 }
 
-/// What the previous row, or the newest anchor, tells about the next row.
-struct Link {
-    expected_seq: u64,
+/// What the next row must match, according to the previous row or the newest anchor.
+struct NextRow {
+    seq: u64,
+    /// The hash of the previous row.
     previous: Digest,
-    epoch: u32,
+    /// The lowest possible boot epoch.
+    min_epoch: u32,
 }
 
-fn check(record: &VerdictRow, link: &Link, boot_epoch: u32) -> Result<(), Stop> {
+fn check(record: &VerdictRow, next: &NextRow, boot_epoch: u32) -> Result<(), Stop> {
     let place = format!("row {}", record.seq);
-    if record.previous != link.previous {
-        let expected = link.previous;
+    if record.previous != next.previous {
+        let expected = next.previous;
         return Err(bad(place, format!("found previous hash {}, expected {expected}", record.previous)));
     }
     let expected = hash::of_row(record);
     if record.hash != expected {
         return Err(bad(place, format!("found hash {}, expected {expected} for the content of the row", record.hash)));
     }
-    let epochs = link.epoch..=boot_epoch;
+    let epochs = next.min_epoch..=boot_epoch;
     if !epochs.contains(&record.boot_epoch.get()) {
         let (found, low, high) = (record.boot_epoch, epochs.start(), epochs.end());
         return Err(bad(place, format!("found boot epoch {found}, expected {low} to {high}")));
@@ -134,15 +136,15 @@ fn check(record: &VerdictRow, link: &Link, boot_epoch: u32) -> Result<(), Stop> 
 }
 
 /// Verifies the anchors. Returns the number of removed rows and what the oldest row must match.
-fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, Link), Stop> {
+fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, NextRow), Stop> {
     let mut statement = connection.prepare("SELECT * FROM anchor ORDER BY number")?;
     let mut found = statement.query([])?;
     let (mut count, mut pruned, mut previous) = (0, 0_u64, genesis);
-    let mut link = Link { expected_seq: 1, previous: genesis, epoch: 1 };
+    let mut oldest = NextRow { seq: 1, previous: genesis, min_epoch: 1 };
     while let Some(row) = found.next()? {
         count += 1;
         let place = format!("anchor {count}");
-        let anchor = rows::anchor(row).map_err(|error| value_or(error, &place))?;
+        let anchor = rows::anchor(row).map_err(|error| bad_or_unreadable(error, &place))?;
         pruned = pruned.saturating_add(anchor.pruned_rows);
         if anchor.number != count || anchor.previous != previous || anchor.hash != hash::of_anchor(&anchor) {
             return Err(bad(place, "its number or hash does not match its content and the previous anchor"));
@@ -154,22 +156,23 @@ fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, Link), Stop
             ));
         }
         previous = anchor.hash;
-        link = Link { expected_seq: anchor.first_kept.get(), previous: anchor.last_pruned, epoch: 1 };
+        oldest = NextRow { seq: anchor.first_kept.get(), previous: anchor.last_pruned, min_epoch: 1 };
     }
-    Ok((pruned, link))
+    Ok((pruned, oldest))
 }
 
-/// The link from the row before `seq`. That row is trusted: only the rows from `seq` on are verified.
-fn link_before(connection: &Connection, seq: u64) -> Result<Link, Stop> {
+/// What the row after `seq` must match. The row `seq` itself is trusted: only the rows after it are verified.
+fn next_after_trusted(connection: &Connection, seq: u64) -> Result<NextRow, Stop> {
     let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", columns::names());
-    let place = format!("row {}", seq - 1);
+    let place = format!("row {seq}");
     let record =
-        connection.query_row(&sql, [stored(seq - 1)], columns::record).map_err(|error| value_or(error, place))?;
-    Ok(Link { expected_seq: seq, previous: record.hash, epoch: record.boot_epoch.get() })
+        connection.query_row(&sql, [stored(seq)], columns::record).map_err(|error| bad_or_unreadable(error, place))?;
+    Ok(NextRow { seq: seq + 1, previous: record.hash, min_epoch: record.boot_epoch.get() })
 }
 
-/// Verifies that the tables without hashes are consistent with the rows.
-fn others(connection: &Connection, newest: u64) -> Result<(), Stop> {
+/// Verifies that the tables without hashes are consistent with the rows of `verdict`. `newest` is the newest row, for the
+/// error.
+fn check_other_tables(connection: &Connection, newest: u64) -> Result<(), Stop> {
     let both = "SELECT trigger_id FROM accepted INTERSECT SELECT trigger_id FROM verdict";
     if let Some(row) = connection.prepare(both)?.query([])?.next()? {
         return Err(bad(
@@ -188,8 +191,9 @@ fn others(connection: &Connection, newest: u64) -> Result<(), Stop> {
     Ok(())
 }
 
-/// An invalid value is a bad row. Any other error means that the file can't be read.
-fn value_or(error: rusqlite::Error, place: impl fmt::Display) -> Stop {
+/// An error of an invalid value, or of a missing row, is the first bad place. Any other error means that the file can't
+/// be read.
+fn bad_or_unreadable(error: rusqlite::Error, place: impl fmt::Display) -> Stop {
     match error {
         rusqlite::Error::FromSqlConversionFailure(_, _, what) => bad(place, what),
         rusqlite::Error::InvalidColumnType(_, column, found) => bad(place, format!("column {column} holds {found}")),

@@ -1,10 +1,10 @@
 //! Runs the journal's thread, the only thread that writes to the journal.
 //!
-//! After an error, a request is not simply repeated:
+//! After an error, a request is not simply repeated. Instead:
 //!
-//! 1. The journal is not ready, and the database is closed.
+//! 1. The journal is not ready, and the database file is closed.
 //! 2. The WAL is rewritten and synced.
-//! 3. The database is opened and verified as at a start, and a write must succeed.
+//! 3. The database file is opened and verified as at a start, and a write must succeed.
 //! 4. The writer looks up whether the row of the request was written, and answers the caller.
 
 use super::JournalError;
@@ -29,12 +29,13 @@ const CHECKPOINT_EVERY: u32 = 250;
 /// the checks of files and free space.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often the thread gives a sign of life while there are no requests.
-const LIFE: Duration = Duration::from_millis(40);
+const SIGN_OF_LIFE_EVERY: Duration = Duration::from_millis(40);
 
 /// Takes the answer to a request.
 pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
 
-/// A request of a caller to the thread. The `Instant` is the time of the request.
+/// A request of a caller to the thread. The `Instant` is the time of the request. The number in `Prune` is the current time in
+/// milliseconds since 1970.
 pub(super) enum JournalRequest {
     Accept(AcceptedTrigger, Instant, Reply<Accepted>),
     Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
@@ -78,10 +79,13 @@ pub(super) struct Writer {
     /// The newest data after the last successful transaction.
     stored: Stored,
     state: Arc<Mutex<WriterState>>,
+    /// The numbers of records that the PLC acknowledged. The next acceptance or verdict writes these acknowledgements.
     acknowledged: Vec<NonZeroU64>,
     /// Acceptances whose callers got an error. They are removed when the journal is reopened.
     withdrawn: Vec<AcceptedTrigger>,
+    /// The number of transactions since the last checkpoint.
     transactions: u32,
+    /// When the last attempt to reopen the journal began.
     last_attempt: Instant,
     /// Dropped last, so that no other appliance opens the journal before this one has closed it.
     _lock: Lock,
@@ -121,12 +125,13 @@ impl Writer {
         Ok((writer, recovery))
     }
 
-    /// Opens the database and begins a new boot epoch.
+    /// Opens the journal and begins a new boot epoch.
     fn start(path: &Path, options: &JournalOptions) -> Result<(Store, Recovery), Failure> {
         let (mut store, created) = Store::open(path, options.verify_rows).map_err(Failure::Refused)?;
         let rows = store.rows();
         let (boot_epoch, restarted) = store.start()?;
-        // Otherwise the new epoch would only be in the WAL, and would be used again if the WAL is lost.
+        // Moves the new epoch into the database file. If it were only in the WAL and the WAL were lost, the next start would
+        // use the same epoch.
         store.checkpoint(Checkpoint::Truncate)?;
         let unacknowledged = store.unacknowledged()?;
         let rows = rows + restarted.len() as u64;
@@ -154,7 +159,7 @@ impl Writer {
                 checked_space_at = Some(Instant::now());
                 self.check_space();
             }
-            match requests.recv_timeout(LIFE) {
+            match requests.recv_timeout(SIGN_OF_LIFE_EVERY) {
                 Ok(request) => {
                     self.serve(request);
                     last_request = Instant::now();
@@ -272,7 +277,7 @@ impl Writer {
         }
     }
 
-    /// Closes the journal, which is not ready then. Logs and returns the reason.
+    /// Closes the journal, so that it is not ready. Logs and returns the reason.
     fn fail(&mut self, error: &JournalError) -> String {
         let why = error.to_string();
         let mut state = locked(&self.state);
@@ -344,8 +349,8 @@ impl Writer {
         }
     }
 
-    /// Saves a WAL that was deleted or moved away: moves its content into the database. The WAL is still open here, and only
-    /// the WAL holds the newest verdicts.
+    /// Saves a WAL that was deleted or moved away: moves its content into the database file. The WAL is still open here, and
+    /// only the WAL holds the newest verdicts.
     fn save_lost_wal(&mut self) {
         if self.place.has_database()
             && let Some(store) = &self.store
@@ -356,7 +361,7 @@ impl Writer {
     }
 
     fn reopened(&mut self) -> Answer<Store> {
-        // The check comes first, as opening would create new files.
+        // The check comes first, because opening would create new files.
         self.place.check_closed(self.boot_epoch, &self.stored)?;
         rewrite_wal(&self.path)?;
         let store = watched(|| Store::open(&self.path, self.options.verify_rows).map_err(Failure::Refused));

@@ -1,4 +1,4 @@
-//! Creates and sets the metrics of the appliance's identity, state, services and engine.
+//! Creates and sets the metrics of the appliance's identity, state, workers and engine.
 
 use super::make::{Family, Follower, counters, follower, gauge, gauges, info, seconds, times};
 use crate::journal::now_unix_ms;
@@ -16,7 +16,7 @@ pub struct About {
     pub profile: &'static str,
 }
 
-/// The metrics of state, services and engine.
+/// The metrics of state, workers and engine.
 #[derive(Debug)]
 pub struct DeviceFigures {
     state: IntGauge,
@@ -93,17 +93,17 @@ impl DeviceFigures {
         })
     }
 
-    /// Sets the session's current state.
+    /// Sets the current state of the session with the PLC.
     pub fn set_state(&self, state: DeviceState) {
         self.state.set(i64::from(state.code().0));
     }
 
-    /// Sets whether every service that a PASS needs is alive.
+    /// Sets whether every worker that a PASS depends on is alive.
     pub fn set_health(&self, is_healthy: bool) {
         self.healthy.set(i64::from(is_healthy));
     }
 
-    /// Sets whether the service with the name `worker` is alive. Unknown names are ignored.
+    /// Sets whether the worker with this name is alive. Unknown names are ignored.
     pub fn set_worker(&self, worker: &'static str, is_alive: bool) {
         if let Some(gauge) = self.workers.get(&worker) {
             gauge.set(i64::from(is_alive));

@@ -5,8 +5,8 @@ use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::refused::{REASONS, Refused};
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
-/// The counts that link and session keep, for both profiles. A count that is smaller than when it was last read has started
-/// again at zero.
+/// The counts of the link and of the session with the PLC, for both profiles. A count that is smaller than when it was last
+/// read has started again at zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkCounts {
     /// Valid frames received.
@@ -17,21 +17,22 @@ pub struct LinkCounts {
     pub bad_crc: u32,
     /// Modbus: bytes outside frames.
     pub bytes_dropped: u32,
-    /// Native: frames of another link or boot epoch, and frames that are not newer than the last one.
+    /// Native: valid frames of another link or boot epoch, not newer than the last one, or with an `ack` for a frame that
+    /// was never sent.
     pub dropped: u32,
-    /// Native: frames of another protocol version.
+    /// Native: messages of a PLC with another version or schema of the protocol.
     pub incompatible: u32,
     /// Modbus: requests answered with an exception.
     pub exceptions: u32,
     /// Acknowledgements of the sent verdict, but with another part number or verdict code.
     pub bad_acks: u32,
-    /// Triggers that were refused.
+    /// NAKs by their reason: refused triggers, and verdicts that could not be stored.
     pub refused: Refused,
     /// The heartbeat counter sent to the PLC.
     pub heartbeat: u32,
 }
 
-/// A fault of a received message.
+/// Why a received message was not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Crc,

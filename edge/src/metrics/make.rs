@@ -1,5 +1,5 @@
-//! Creates counters, gauges and histograms with fixed labels. All are created at the start, so that zeros are served too and
-//! counting needs no lookup by label text.
+//! Creates counters, gauges and histograms with fixed labels. All are created at the start, so that a metric is served before
+//! its first count, and counting needs no lookup by label text.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -9,14 +9,14 @@ use prometheus::{
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// One metric for each value of a label. Each metric is found by a value of type `K`.
+/// The metrics with one name and different label values. Each metric is found by a value of type `K`.
 #[derive(Debug)]
 pub(super) struct Family<K, M>(Vec<(K, M)>);
 
 impl<K: PartialEq, M> Family<K, M> {
-    /// The metric that belongs to the value `key`. `None` if no metric does.
-    pub(super) fn get(&self, key: &K) -> Option<&M> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, figure)| figure)
+    /// The metric that belongs to `value`. `None` if no metric does.
+    pub(super) fn get(&self, value: &K) -> Option<&M> {
+        self.0.iter().find(|(known, _)| known == value).map(|(_, figure)| figure)
     }
 }
 
@@ -47,20 +47,22 @@ pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGa
     registered(registry, IntGauge::new(name, help)?)
 }
 
+/// A gauge for a time in seconds with a fraction.
 pub(super) fn seconds(registry: &Registry, name: &str, help: &str) -> Result<Gauge> {
     registered(registry, Gauge::new(name, help)?)
 }
 
-/// Creates one counter for each of `members`: the value by which the counter is found, and the texts of its `labels`.
+/// Creates one counter for each of `entries`. An entry is the value by which the counter is found, and the texts of its
+/// `labels`.
 pub(super) fn counters<K, const N: usize>(
     registry: &Registry,
     name: &str,
     help: &str,
     labels: [&str; N],
-    members: impl IntoIterator<Item = (K, [&'static str; N])>,
+    entries: impl IntoIterator<Item = (K, [&'static str; N])>,
 ) -> Result<Family<K, IntCounter>> {
     let all = registered(registry, IntCounterVec::new(Opts::new(name, help), &labels)?)?;
-    family(members, |values| all.get_metric_with_label_values(values))
+    family(entries, |values| all.get_metric_with_label_values(values))
 }
 
 /// Like [`counters`], but each counter follows a count kept elsewhere.
@@ -69,11 +71,11 @@ pub(super) fn followers<K>(
     name: &str,
     help: &str,
     label: &str,
-    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+    entries: impl IntoIterator<Item = (K, [&'static str; 1])>,
 ) -> Result<Family<K, Follower>> {
     let all = registered(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)?;
     let follower = |counter| Follower { counter, last: AtomicU64::new(0) };
-    family(members, |values| all.get_metric_with_label_values(values).map(follower))
+    family(entries, |values| all.get_metric_with_label_values(values).map(follower))
 }
 
 /// Like [`counters`], for gauges.
@@ -82,36 +84,36 @@ pub(super) fn gauges<K>(
     name: &str,
     help: &str,
     label: &str,
-    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+    entries: impl IntoIterator<Item = (K, [&'static str; 1])>,
 ) -> Result<Family<K, IntGauge>> {
     let all = registered(registry, IntGaugeVec::new(Opts::new(name, help), &[label])?)?;
-    family(members, |values| all.get_metric_with_label_values(values))
+    family(entries, |values| all.get_metric_with_label_values(values))
 }
 
-/// Like [`gauges`], for points in time in seconds with a fraction.
+/// Like [`gauges`], for points in time in seconds since 1970, with a fraction.
 pub(super) fn times<K>(
     registry: &Registry,
     name: &str,
     help: &str,
     label: &str,
-    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+    entries: impl IntoIterator<Item = (K, [&'static str; 1])>,
 ) -> Result<Family<K, Gauge>> {
     let all = registered(registry, GaugeVec::new(Opts::new(name, help), &[label])?)?;
-    family(members, |values| all.get_metric_with_label_values(values))
+    family(entries, |values| all.get_metric_with_label_values(values))
 }
 
-/// Like [`counters`], for histograms in seconds.
+/// Like [`counters`], for histograms in seconds whose buckets end at `deadline`.
 pub(super) fn histograms<K>(
     registry: &Registry,
     name: &str,
     help: &str,
     label: &str,
     deadline: Duration,
-    members: impl IntoIterator<Item = (K, [&'static str; 1])>,
+    entries: impl IntoIterator<Item = (K, [&'static str; 1])>,
 ) -> Result<Family<K, Histogram>> {
     let options = HistogramOpts::new(name, help).buckets(buckets(deadline));
     let all = registered(registry, HistogramVec::new(options, &[label])?)?;
-    family(members, |values| all.get_metric_with_label_values(values))
+    family(entries, |values| all.get_metric_with_label_values(values))
 }
 
 /// Creates a metric with the constant value 1. Its labels carry the information.
@@ -122,12 +124,13 @@ pub(super) fn info(registry: &Registry, name: &str, help: &str, labels: [(&str, 
     Ok(())
 }
 
+/// Creates with `figure` the metric of each entry from the texts of its labels.
 fn family<K, M, const N: usize>(
-    members: impl IntoIterator<Item = (K, [&'static str; N])>,
+    entries: impl IntoIterator<Item = (K, [&'static str; N])>,
     figure: impl Fn(&[&str]) -> Result<M>,
 ) -> Result<Family<K, M>> {
-    let members = members.into_iter().map(|(key, values)| Ok((key, figure(&values)?)));
-    Ok(Family(members.collect::<Result<_>>()?))
+    let entries = entries.into_iter().map(|(value, labels)| Ok((value, figure(&labels)?)));
+    Ok(Family(entries.collect::<Result<_>>()?))
 }
 
 fn registered<M: Collector + Clone + 'static>(registry: &Registry, figure: M) -> Result<M> {
@@ -136,7 +139,8 @@ fn registered<M: Collector + Clone + 'static>(registry: &Registry, figure: M) ->
 }
 
 /// The upper bounds of a histogram's buckets in seconds: 1, 2 and 5 times each power of ten from a millisecond up to below the
-/// deadline, then the deadline itself. Longer times need no bounds, because the PLC can't use a verdict after the deadline.
+/// deadline (600 s at most), then the deadline itself. Longer times need no bounds, because the PLC can't use a verdict after
+/// the deadline.
 fn buckets(deadline: Duration) -> Vec<f64> {
     let deadline = deadline.as_secs_f64();
     let ladder =
@@ -152,6 +156,7 @@ mod tests {
 
     #[test]
     fn buckets_end_with_the_deadline() {
+        // The shortest deadline that can be configured, one between two steps of the ladder, and the longest.
         assert_eq!(buckets(Duration::from_millis(50)), [0.001, 0.002, 0.005, 0.01, 0.02, 0.05]);
         assert_eq!(buckets(Duration::from_millis(5_500))[10..], [2.0, 5.0, 5.5]);
         assert_eq!(buckets(Duration::from_secs(600)).len(), 19);

@@ -5,12 +5,12 @@
 //! | `make` | counters, gauges and histograms with fixed labels, all created at the start |
 //! | `parts` | verdicts, and how long parts and their stages take |
 //! | `link` | the serial link and the PLC |
-//! | `device` | the appliance's identity, state, services and engine |
+//! | `device` | the appliance's identity, state, workers and engine |
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
 //!
 //! Counting is a few atomic additions. It never waits, never allocates and does not depend on the server. The server has its
-//! own thread of the lowest priority. No PASS depends on it, and its end affects no other service.
+//! own thread of the lowest priority. No PASS depends on the server, and its end affects no other service.
 
 mod device;
 mod link;
@@ -44,15 +44,15 @@ pub struct Metrics {
     pub parts: PartFigures,
     /// The serial link and the PLC.
     pub link: LinkFigures,
-    /// The appliance's state, services and engine.
+    /// The appliance's state, workers and engine.
     pub device: DeviceFigures,
     /// Journal, archive, disk.
     pub store: StoreFigures,
 }
 
 impl Metrics {
-    /// Creates all metrics with the value zero. `deadline` is the longest time of a part. `workers` are the services whose
-    /// liveness is shown.
+    /// Creates all metrics with the value zero. `deadline` is the longest time of a part. `workers` are the names of the
+    /// workers whose liveness is shown.
     ///
     /// # Errors
     /// [`MetricsError`]: a metric name is duplicated or invalid.
@@ -68,7 +68,7 @@ impl Metrics {
     /// The current values in Prometheus' text format 0.0.4.
     ///
     /// # Errors
-    /// [`MetricsError`]: they can't be written as text.
+    /// [`MetricsError`]: the values can't be written as text.
     pub fn page(&self) -> Result<String, MetricsError> {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
     }

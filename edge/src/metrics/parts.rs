@@ -9,8 +9,7 @@ use cellgate_protocol::reason::ReasonCode;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;
 
-/// Every reason that the journal can hold, with the texts of its labels: the reason's verdict (each reason has one) and its
-/// name.
+/// Every reason of a verdict, with the texts of its two labels: the verdict, and the reason's name.
 fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
     ReasonCode::ALL.iter().filter_map(|reason| Some((*reason, [reason.role()?.verdict()?.name(), reason.name()?])))
 }
@@ -28,7 +27,7 @@ enum Stage {
     Acknowledgement,
 }
 
-/// The point in a part's life at which a duration ends. It begins at the trigger.
+/// The point in a part's life at which a measured duration ends. Each of these durations begins at the trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Committed,
@@ -134,7 +133,8 @@ impl PartFigures {
         }
     }
 
-    /// Notes that a verdict is durable, `age` after its trigger. The journal needed the time `journal` to store it.
+    /// Notes that a verdict is durable, `age` after its trigger. The journal needed the time `journal` to store it. Without
+    /// a trigger, `age` is not used.
     pub fn committed(&self, kind: TriggerKind, entry: &VerdictEntry, journal: Duration, age: Duration) {
         self.has_verdict(entry);
         self.took(Stage::JournalVerdict, journal);
@@ -163,7 +163,7 @@ impl PartFigures {
         self.took(Stage::Acknowledgement, waited);
     }
 
-    /// Counts a verdict that was sent for information only.
+    /// Counts the verdict of a triggered part that was sent for information only.
     pub fn undelivered(&self) {
         self.undelivered.inc();
     }

@@ -1,4 +1,4 @@
-//! Serves the metrics by HTTP on loopback. The server answers only `GET /metrics`.
+//! Serves the metrics by HTTP on loopback, at `/metrics`. Any request other than `GET /metrics` gets an error status.
 //!
 //! Connections, bytes and time are bounded. All that a slow or hostile client can do is delay other clients.
 
@@ -23,12 +23,12 @@ use tokio::sync::Semaphore;
 const MAX_CONNECTIONS: usize = 32;
 /// Longest time of one connection, from its acceptance to the last byte of the answer.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(2);
-/// Limit of a request's head in bytes. hyper accepts no smaller limit.
-const MAX_HEAD_BYTES: usize = 8 << 10;
+/// Limit of a request without its body, in bytes. hyper accepts no smaller limit.
+const MAX_REQUEST_BYTES: usize = 8 << 10;
 /// Pause after a connection could not be accepted, and interval for checking whether to stop.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Priority of the server's thread: the lowest on Linux.
-const PRIORITY: i32 = 19;
+/// Nice value of the server's thread. On Linux, 19 is the lowest priority.
+const NICE_VALUE: i32 = 19;
 
 /// The server can't listen at the configured address.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ impl Server {
     /// Prepares serving at `listener`.
     ///
     /// # Errors
-    /// The system refuses to poll the socket.
+    /// The system refuses to poll the socket or to set up the server's event loop.
     pub fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         tracing::info!(event = "metrics_served", address = %listener.local_addr()?, "metrics are served for Prometheus");
@@ -80,7 +80,7 @@ impl Server {
         is_over: impl Fn() -> bool,
     ) -> io::Result<()> {
         // On Linux this priority is per thread. Failure is harmless: the thread keeps the normal priority.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE_VALUE);
         self.runtime.block_on(async {
             let accepting = accept(self.listener, Arc::new(page));
             tokio::pin!(accepting);
@@ -129,7 +129,7 @@ async fn answer_one(stream: TcpStream, page: Page) {
     });
     let _ = http1::Builder::new()
         .keep_alive(false)
-        .max_buf_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_REQUEST_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }

@@ -73,7 +73,8 @@ impl StoreFigures {
         self.rows.sub(signed(rows));
     }
 
-    /// Sets the journal's health and the number of verdicts that the PLC has not acknowledged.
+    /// Takes over whether the journal is ready and its counts, and sets the number of verdicts that the PLC has not
+    /// acknowledged.
     pub fn set_journal(&self, health: &JournalHealth, unacknowledged: usize) {
         self.ready.set(i64::from(health.ready));
         self.failures.follow(health.failures);

@@ -1,4 +1,4 @@
-//! Activates a model: makes a pipeline of it whose engine has passed its proof.
+//! Activates a model: creates a pipeline from the model, and proves its engine on the golden images.
 
 use super::select;
 use super::{Activation, ActivationError, Alive, Chosen, Pipeline, ProofError, Scorer, unwatched};

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Called repeatedly while an engine is loaded and proven, because TensorRT 11 needs minutes to build a plan. If it returns
-/// `Break`, loading ends with [`ActivationError::Stopped`](super::ActivationError::Stopped).
+/// Called repeatedly while an engine is loaded and proven, because TensorRT 11 needs minutes to build a plan. If it
+/// returns `Break`, loading or the proof ends soon with [`ActivationError::Stopped`](super::ActivationError::Stopped).
 pub type Alive = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
 /// An [`Alive`] that does nothing and never stops loading.

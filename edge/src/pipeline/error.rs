@@ -1,4 +1,4 @@
-//! Says why a model can't be activated, or why its engine failed its proof.
+//! Defines the errors of activating a model and of proving its engine.
 
 use super::{NoScore, SetupError};
 use crate::one_line::in_one_line;
@@ -100,7 +100,8 @@ impl ActivationError {
         }
     }
 
-    /// The error with its causes on one line. Some causes are lists with one path a line.
+    /// The error with its causes as one line of text. The texts of some errors are lists, with one line of text for
+    /// each path.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         in_one_line(self)
@@ -114,7 +115,7 @@ mod tests {
     use cellgate_models::conversion::Size;
 
     #[test]
-    fn errors() {
+    fn texts_of_errors_do_not_change() {
         let (image, precision) = (|| "golden/1.tif".to_owned(), Precision::F16);
         let expected = Expectation { logit: 0.5, tolerance: 0.01 };
         let changed = NoScore::Changed { path: "/scans/7.tif".into(), change: Change::Written };
@@ -142,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_paths_becomes_one_line() {
+    fn a_list_of_paths_becomes_one_line_of_text() {
         let looked_for = "  /nope (no such file)\n  /usr/lib\n".to_owned();
-        let line = ActivationError::from(EngineError::LibraryMissing { looked_for }).in_one_line();
-        assert!(line.contains("/nope (no such file) /usr/lib") && !line.contains('\n'), "{line}");
+        let text = ActivationError::from(EngineError::LibraryMissing { looked_for }).in_one_line();
+        assert!(text.contains("/nope (no such file) /usr/lib") && !text.contains('\n'), "{text}");
     }
 }

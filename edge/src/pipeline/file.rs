@@ -1,4 +1,4 @@
-//! Reads an image's bytes within limits.
+//! Reads an image's bytes within limits, and checks that the file is still the one that arrived.
 
 use super::NoScore;
 use crate::acquire::{Change, Identity, ImageFile};
@@ -31,18 +31,24 @@ pub(super) fn read<'a>(
     })?;
     let (file, metadata) = (plain.file(), plain.metadata());
     let opened = Identity::of(metadata);
-    let came = expected.and_then(|expected| expected.identity).or(opened);
+    let arrived = expected.and_then(|expected| expected.identity).or(opened);
     let content = || expected.and_then(ImageFile::content);
-    let is_certain = check(path, came, opened, content())?;
+    let is_certain = check(path, arrived, opened, content())?;
     let bytes = read_open_file(file, metadata.len(), path, limits, memory)?;
-    let is_certain = check(path, came, Identity::of(&file.metadata().map_err(io)?), content())? && is_certain;
+    let is_certain = check(path, arrived, Identity::of(&file.metadata().map_err(io)?), content())? && is_certain;
     Ok((bytes, content().filter(|_| !is_certain)))
 }
 
-/// Compares a file's identity `now` with its identity when it `came`. Refuses the file if it changed. Returns true if the
-/// file is unchanged, and false if only a comparison with the known digest `content` can show whether it is.
-fn check(path: &Path, came: Option<Identity>, now: Option<Identity>, content: Option<Digest>) -> Result<bool, NoScore> {
-    match came.zip(now).and_then(|(came, now)| came.change(&now)) {
+/// Compares the identity of the file at `path` when it `arrived` with its identity `now`. Refuses the file if it changed.
+/// Returns true if the file is unchanged. Returns false if only its attributes changed: then its bytes must be compared with
+/// the known digest `content`.
+fn check(
+    path: &Path,
+    arrived: Option<Identity>,
+    now: Option<Identity>,
+    content: Option<Digest>,
+) -> Result<bool, NoScore> {
+    match arrived.zip(now).and_then(|(arrived, now)| arrived.change(&now)) {
         None => Ok(true),
         Some(Change::Attributes) if content.is_some() => Ok(false),
         Some(change) => Err(NoScore::Changed { path: path.to_owned(), change }),

@@ -49,7 +49,7 @@ struct Source {
     memory: Vec<u8>,
 }
 
-/// The verdict for one image, with all that led to it.
+/// The verdict for one image, with its reason, score, digest, error and times.
 #[derive(Debug)]
 pub struct Judgement {
     /// The verdict and its reason.
@@ -115,8 +115,8 @@ impl Pipeline {
         self.judge_telling(path, None, &mut |_| {})
     }
 
-    /// Like [`Self::judge`]. If `expected` names a file, any other file at `path` is refused. Calls `begins` before each
-    /// stage, so that a supervisor knows the current stage.
+    /// Like [`Self::judge`]. If `expected` is given, any other file at `path` is refused. Calls `begins` before each stage, so
+    /// that a supervisor knows the current stage.
     pub fn judge_telling(
         &mut self,
         path: &Path,
@@ -164,7 +164,7 @@ impl Pipeline {
             *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
-            // If the digest's thread could not be started, this thread computes the digest.
+            // If the digest's thread could not be started or panicked, this thread computes the digest.
             let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));
             times.read += rest.elapsed();
             if must_be.is_some_and(|must_be| must_be != digest) {
@@ -179,9 +179,10 @@ impl Source {
     /// Allocates the buffer for the largest file.
     fn new(sandbox: Sandbox) -> Result<Self, SetupError> {
         let file_bytes = sandbox.limits().max_file_bytes;
-        let most = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(BUFFER_START + 1);
+        // `read_open_file` writes the bytes from BUFFER_START on, and tries to read one byte more to notice a file that grows.
+        let buffer_bytes = usize::try_from(file_bytes).unwrap_or(usize::MAX).saturating_add(BUFFER_START + 1);
         let mut memory = Vec::new();
-        memory.try_reserve_exact(most).map_err(|_| SetupError::Memory { file_bytes })?;
+        memory.try_reserve_exact(buffer_bytes).map_err(|_| SetupError::Memory { file_bytes })?;
         Ok(Self { sandbox, memory })
     }
 }

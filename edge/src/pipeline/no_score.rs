@@ -1,4 +1,4 @@
-//! Says why an image gets no score, or why a pipeline can't be set up.
+//! Defines the errors of scoring an image and of setting up a pipeline.
 
 use crate::acquire::Change;
 use crate::sandbox::SandboxFailure;

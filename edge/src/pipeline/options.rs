@@ -1,4 +1,5 @@
-//! Defines the settings of the pipeline: the engine, its libraries and plans, and which of the model's networks it runs.
+//! Defines the settings of the pipeline: the sandbox, the engine with its libraries and plans, and which of the model's
+//! networks the engine runs.
 
 use crate::sandbox;
 use cellgate_models::engine::OnnxRuntimeOptions;

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
-/// Interval at which the session is polled although no bytes came, so that its time limits work.
+/// Interval at which the session is polled even if no bytes come. The session's time limits need that.
 const TICK: Duration = Duration::from_millis(5);
 /// How long the simulator stays after the last part, to acknowledge records that the device sends again.
 const LINGER: Duration = Duration::from_millis(300);
@@ -45,7 +45,7 @@ pub enum SimError {
     /// More models were given than the gate can hold.
     #[error("found {found} models, expected at most {ALLOWED_MODELS}; name fewer with --model and --model-digest")]
     Models {
-        /// How many were given.
+        /// How many models were given.
         found: usize,
     },
     /// The simulated scanner can't write an image.
@@ -53,9 +53,8 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. `scan` gets a part's number and writes
-/// the part's image. It is called just before the part's trigger, or the time [`SimulatorOptions::scan_after`] after the
-/// trigger.
+/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. Calls `scan` with each part's number to write
+/// the part's image: just before the part's trigger, or [`SimulatorOptions::scan_after`] later than the trigger.
 ///
 /// # Errors
 /// [`SimError`].
@@ -80,7 +79,11 @@ pub async fn run(
     let mut port = SerialPort::new(&options.port, options.baud, options.parity);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut done, mut open, mut next_at, mut ready_at) = (0, false, Instant::now(), Instant::now());
+    // How many parts have an outcome, and whether a further part was triggered.
+    let (mut done, mut in_progress) = (0, false);
+    // The earliest time of the next trigger; and the time of the last outcome, at first the time of the start.
+    let (mut next_at, mut idle_since) = (Instant::now(), Instant::now());
+    // The part whose image is still to be written, with the time for that; and why the port is closed.
     let (mut scan_due, mut no_port) = (None, None);
     loop {
         tokio::select! {
@@ -103,7 +106,7 @@ pub async fn run(
             match event {
                 PlcEvent::Decided(outcome) => {
                     decided(&outcome);
-                    (done, open, ready_at) = (done + 1, false, Instant::now());
+                    (done, in_progress, idle_since) = (done + 1, false, Instant::now());
                 }
                 received => tracing::debug!(event = "session_event", ?received, "the session reported an event"),
             }
@@ -111,10 +114,10 @@ pub async fn run(
         if let Some((_, part_id)) = scan_due.take_if(|(due, _)| Instant::now() >= *due) {
             scan(part_id)?;
         }
-        if done == options.parts && ready_at.elapsed() >= LINGER {
+        if done == options.parts && idle_since.elapsed() >= LINGER {
             return Ok(());
         }
-        if !open && done < options.parts && Instant::now() >= next_at {
+        if !in_progress && done < options.parts && Instant::now() >= next_at {
             if link.session().is_device_ready(now_ms()) {
                 let part_id = options.first_part + done;
                 match options.scan_after {
@@ -123,8 +126,8 @@ pub async fn run(
                 }
                 next_at = Instant::now() + options.every;
                 let nonce = (done as u32).wrapping_add(first_link_id);
-                open = link.session().trigger(now_ms(), part_id, nonce, options.deadline_ms).is_ok();
-            } else if ready_at.elapsed() > options.patience {
+                in_progress = link.session().trigger(now_ms(), part_id, nonce, options.deadline_ms).is_ok();
+            } else if idle_since.elapsed() > options.patience {
                 let heard = link.session().device_heartbeat().and_then(|heartbeat| heartbeat.state.state());
                 let state =
                     heard.map_or_else(|| "no heartbeat received".to_owned(), |state| format!("its state is {state}"));

@@ -1,5 +1,5 @@
-//! Simulates the scanner: copies images into the folder that the appliance watches, each first under a hidden name, and
-//! renames it when it is complete.
+//! Simulates the scanner: copies images into the folder that the appliance watches. Each copy has a hidden name until it is
+//! complete.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ pub struct ScannerError {
     source: io::Error,
 }
 
-/// Writes one image for each part, taken in turn from a list of images.
+/// Writes one image for each part: a copy of the next image of a list.
 #[derive(Debug)]
 pub struct Scanner {
     images: Vec<PathBuf>,
@@ -24,7 +24,8 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Copies `images` in order into the folder `into`, and begins with the first again after the last. `None` without images.
+    /// A scanner that copies `images` in order into the folder `into`, and after the last image begins with the first again. `None`
+    /// if `images` is empty.
     #[must_use]
     pub fn new(images: Vec<PathBuf>, into: &Path) -> Option<Self> {
         (!images.is_empty()).then(|| Self { images, into: into.to_owned(), next: 0 })

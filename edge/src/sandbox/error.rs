@@ -42,10 +42,10 @@ pub enum SandboxError {
     },
 }
 
-/// The sandbox returned no radiograph.
+/// Why the sandbox returned no radiograph.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxFailure {
-    /// The worker refused the file. It keeps running.
+    /// The file is over the limit of its length, or the worker refused it. The worker keeps running.
     #[error(transparent)]
     Refused(#[from] ReadError),
     /// The worker took too long and was killed.
@@ -56,7 +56,7 @@ pub enum SandboxFailure {
         /// The time that the worker had for the image.
         deadline: Duration,
     },
-    /// The worker died.
+    /// The worker ended while it decoded the image.
     #[error("{}: {}", path.display(), self.without_path())]
     Crashed {
         /// The image.
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors() {
+    fn each_error_names_what_failed() {
         let path = || PathBuf::from("/scans/7.tif");
         let missing: Protections = [Protection::NoFiles, Protection::FewSystemCalls].into_iter().collect();
         let errors = [

@@ -1,10 +1,10 @@
-//! Decodes untrusted image files in a child process that can only compute.
+//! Decodes untrusted image files in a child process that can compute and use two pipes, and nothing else.
 //!
 //! The program starts itself again as a child process, the worker (`decode-worker`), and talks to it over two pipes: a
 //! file's bytes go in, levels or a refusal come out. The parent never parses an image. It checks every answer, because a
 //! hostile file may have taken over the worker. A worker that hangs, dies or sends an invalid answer is killed and replaced.
 //!
-//! | file | concept |
+//! | file | content |
 //! |---|---|
 //! | `options.rs` | settings |
 //! | `parent.rs` | sends one image after another, each with a deadline, and replaces a failed worker |

@@ -13,8 +13,8 @@ pub struct SandboxOptions {
     /// Limits of an image. The worker refuses an image as over the limit after `max_time` or three quarters of `deadline`,
     /// whichever is shorter.
     pub limits: RadiographLimits,
-    /// Longest time for one image, from sending it to the worker until its levels are received. If the worker was replaced just
-    /// before, the time until the new worker is ready counts too. A value of more than an hour counts as an hour.
+    /// Longest time for one image, from sending it to the worker until its levels are received. If the worker is not ready yet, the
+    /// time until it is ready counts too. A value of more than an hour counts as an hour.
     pub deadline: Duration,
     /// Whether a missing required protection is an error. If false, missing protections are only logged.
     pub require: bool,

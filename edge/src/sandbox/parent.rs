@@ -10,8 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-/// Longest time until the first worker is ready. A later worker must be ready and have decoded the image that waits for it
-/// within that image's deadline.
+/// Longest time until the first worker is ready. For a later worker, the deadline of the next image includes this time.
 const MAX_START_TIME: Duration = Duration::from_secs(5);
 
 /// Decodes files in a worker that is replaced when it fails. Memory for the largest image is allocated at the start.
@@ -22,6 +21,7 @@ pub struct Sandbox {
     options: SandboxOptions,
     /// The protections of the first worker.
     protections: Protections,
+    /// The idle worker. `None` if the last one ended and no other was started yet.
     process: Option<Process>,
     /// How many workers were replaced.
     restarts: u64,
@@ -94,9 +94,9 @@ impl Sandbox {
             }));
         }
         let no_worker = |source| SandboxFailure::NoWorker { path: path.to_owned(), source };
-        let waiting = self.waiting();
+        let idle = self.take_idle();
         let limits = &self.options.limits;
-        let mut process = match waiting {
+        let mut process = match idle {
             Some(process) => process,
             None => spawn(&self.options).map_err(no_worker)?,
         };
@@ -109,7 +109,7 @@ impl Sandbox {
             Ok(Decoded { width, height, in_file }) => {
                 self.process = Some(process);
                 let levels = match in_file {
-                    Some(place) => self.viewed(&bytes[place]),
+                    Some(place) => self.levels_in(&bytes[place]),
                     None => &self.levels[LEVELS_START..],
                 };
                 return RadiographView::new(width, height, levels)
@@ -134,8 +134,8 @@ impl Sandbox {
         Err(failure)
     }
 
-    /// Returns the bytes `found` of a file as levels. They are copied only if their address is odd.
-    fn viewed<'a>(&'a mut self, found: &'a [u8]) -> &'a [u16] {
+    /// Returns the bytes `found` of a file as levels. Copies them only if their address is odd.
+    fn levels_in<'a>(&'a mut self, found: &'a [u8]) -> &'a [u16] {
         <[u16]>::ref_from_bytes(found).unwrap_or_else(|_| {
             self.levels.resize(LEVELS_START + found.len() / 2, 0);
             self.levels[LEVELS_START..].as_mut_bytes().copy_from_slice(found);
@@ -143,8 +143,8 @@ impl Sandbox {
         })
     }
 
-    /// Takes the idle worker out of `self`. `None` if no worker is idle or if it has ended.
-    fn waiting(&mut self) -> Option<Process> {
+    /// Takes the idle worker out of `self`. `None` if there is no worker or if it has ended.
+    fn take_idle(&mut self) -> Option<Process> {
         let mut process = self.process.take()?;
         match process.ended() {
             None => Some(process),
@@ -156,7 +156,8 @@ impl Sandbox {
         }
     }
 
-    /// Starts the next worker without waiting until it is ready. If that fails, the next image tries again.
+    /// Ends the worker `old`, and starts the next one without waiting until it is ready. If the start fails, the next call of
+    /// [`Self::decode`] tries again.
     fn replace(&mut self, old: Process) {
         drop(old);
         self.restarts += 1;
@@ -178,7 +179,7 @@ fn spawn(options: &SandboxOptions) -> Result<Process, SandboxError> {
     Process::spawn(options).map_err(|source| SandboxError::Spawn { program: options.program.clone(), source })
 }
 
-/// Waits until the worker is ready. Checks its protections if they are required.
+/// Waits until the worker is ready and returns its protections. If the options require protections, a missing one is an error.
 fn ready(process: &mut Process, options: &SandboxOptions, deadline: Instant) -> Result<Protections, SandboxError> {
     let not_ready = |how| SandboxError::NotReady { how };
     let protections = process.ready(deadline).map_err(|error| match error {

@@ -41,7 +41,7 @@ pub(super) struct Decoded {
     pub(super) in_file: Option<Range<usize>>,
 }
 
-/// An exchange returned no levels.
+/// Why an exchange returned no levels.
 pub(super) enum ExchangeError {
     /// The worker refused the image and keeps running.
     Refused(ReadError),
@@ -134,8 +134,7 @@ impl Process {
                 if pixels == 0 || pixels > limits.max_pixels {
                     return Err(nonsense(&answer));
                 }
-                // Not more than `max_pixels`. The buffer was allocated for `max_pixels` levels at the start, so it does not
-                // grow.
+                // The buffer was allocated for `max_pixels` levels at the start, so it does not grow.
                 let pixels = pixels as usize;
                 let in_file = if answer.kind == kind::IMAGE {
                     levels.resize(LEVELS_START + pixels, 0);
@@ -151,6 +150,7 @@ impl Process {
         }
     }
 
+    /// Reads the header of an answer.
     fn answer(&mut self, deadline: Instant) -> Result<Answer, PipeError> {
         let mut bytes = [0; ANSWER_BYTES];
         timed::read_exact(&mut self.from_worker, &mut bytes, deadline)?;
@@ -169,6 +169,7 @@ impl Process {
         })
     }
 
+    /// Reads the two texts of a refusal, and returns the refusal as an error.
     fn refusal(&mut self, answer: &Answer, path: &Path, deadline: Instant) -> ExchangeError {
         let mut text = |len: u32| {
             if len as usize > MAX_TEXT_BYTES {
@@ -176,8 +177,8 @@ impl Process {
             }
             let mut bytes = vec![0; len as usize];
             timed::read_exact(&mut self.from_worker, &mut bytes, deadline)?;
-            // Control characters could forge a line of a log or move a terminal's cursor.
-            let legible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+            // Control characters could forge a log line or move a terminal's cursor.
+            let legible = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
             Ok(String::from_utf8_lossy(&bytes).chars().map(legible).collect())
         };
         let (found, expected) = match text(answer.a).and_then(|found| Ok((found, text(answer.b)?))) {
@@ -214,6 +215,7 @@ impl Drop for Process {
     }
 }
 
+/// The error for an invalid answer.
 fn nonsense(answer: &Answer) -> ExchangeError {
     ExchangeError::Nonsense(format!("{answer:?}"))
 }

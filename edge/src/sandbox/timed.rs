@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-/// A read or write was incomplete.
+/// Why a read or write was incomplete.
 #[derive(Debug)]
 pub(super) enum PipeError {
     /// The deadline has passed.
@@ -80,17 +80,18 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_full_or_silent_pipe_times_out_and_a_closed_one_ends_at_once() {
+    fn a_full_or_silent_pipe_times_out_and_a_closed_pipe_ends_before_the_deadline() {
         let (mut reader, mut writer) = io::pipe().unwrap();
         prepare(&reader).unwrap();
         prepare(&writer).unwrap();
         let soon = || Instant::now() + Duration::from_millis(20);
         assert!(matches!(read_exact(&mut reader, &mut [0], soon()), Err(PipeError::TimedOut)));
+        // 8 MiB don't fit into a pipe of 1 MiB.
         assert!(matches!(write_all(&mut writer, &vec![0; 8 << 20], soon()), Err(PipeError::TimedOut)));
-        let mut most = vec![0; 8 << 20];
+        let mut buffer = vec![0; 8 << 20];
         drop(writer);
         let late = Instant::now() + Duration::from_secs(20);
-        assert!(matches!(read_exact(&mut reader, &mut most, late), Err(PipeError::Ended)));
+        assert!(matches!(read_exact(&mut reader, &mut buffer, late), Err(PipeError::Ended)));
     }
 
     #[test]

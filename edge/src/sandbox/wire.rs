@@ -5,7 +5,7 @@
 //! |---|---|
 //! | settings, once, to the worker | limit of pixels u64, limit of a file's bytes u64, longest time in microseconds u64 |
 //! | request, to the worker | sequence u32, length u64, that many bytes of the file |
-//! | answer, to the parent | kind u32, sequence u32, a u32, b u32, and by kind as below |
+//! | answer, to the parent | kind u32, sequence u32, a u32, b u32, then the bytes of the second table |
 //!
 //! | kind | a, b | followed by |
 //! |---|---|---|
@@ -28,7 +28,7 @@ pub(super) const PLACE_BYTES: usize = 8;
 /// The length limit of a refusal's text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 512;
 
-/// Kinds of answers. An unknown kind is an invalid answer.
+/// Kinds of answers, as in the second table of this file. An answer of an unknown kind is invalid.
 pub(super) mod kind {
     pub(in super::super) const READY: u32 = 1;
     pub(in super::super) const IMAGE: u32 = 2;
@@ -43,7 +43,9 @@ pub(super) mod kind {
 pub(super) struct Answer {
     pub(super) kind: u32,
     pub(super) sequence: u32,
+    /// The meaning depends on `kind`: see the second table of this file.
     pub(super) a: u32,
+    /// As `a`.
     pub(super) b: u32,
 }
 

@@ -24,8 +24,8 @@ pub fn run() -> io::Result<()> {
         return Ok(());
     }
     let limits = wire::settings_from_bytes(settings);
-    // Allocated before `apply_all`, whose memory limit is the memory mapped so far plus the memory for the levels. Unused pages
-    // cost nothing.
+    // Allocated before `apply_all`, which limits memory to what is mapped by then and the memory for the levels. Pages that are
+    // never used take no memory.
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(
         BUFFER_START.saturating_add(usize::try_from(limits.max_file_bytes).map_err(io::Error::other)?),
@@ -69,6 +69,7 @@ fn send_image(sequence: u32, image: &Radiograph) -> io::Result<()> {
     write_all(image.levels().as_bytes())
 }
 
+/// Sends where the levels lie in the file, for levels that need no decoding.
 fn send_place(sequence: u32, (a, b): (u32, u32), at: usize) -> io::Result<()> {
     let mut message = [0; ANSWER_BYTES + PLACE_BYTES];
     let (answer, place) = message.split_at_mut(ANSWER_BYTES);
@@ -113,7 +114,7 @@ fn read_exact(bytes: &mut [u8]) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Writes `bytes` to stdout directly. The standard library's stdout would buffer lines.
+/// Writes `bytes` to stdout directly. The standard library's stdout would hold back the bytes after the last line feed.
 fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     let stdout = io::stdout();
     while !bytes.is_empty() {

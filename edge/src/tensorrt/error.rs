@@ -1,4 +1,4 @@
-//! Errors that tell why the GPU can't be used for a model.
+//! Says why the GPU can't be used for a model.
 
 use super::plans::NoPlan;
 use crate::convert::cuda::CudaError;

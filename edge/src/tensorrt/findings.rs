@@ -10,14 +10,14 @@ use cellgate_models::plan::{Library, probe};
 
 /// A finding for the GPU and one for TensorRT. No findings if the configuration selects ONNX Runtime.
 pub(crate) fn findings(model: &ModelConfig) -> Vec<Finding> {
-    let missing = match model.engine {
+    let state_if_unusable = match model.engine {
         EngineChoice::OnnxRuntime => return Vec::new(),
         EngineChoice::Auto => FindingState::Warning,
         EngineChoice::TensorRt => FindingState::Failure,
     };
     let finding = |what, found: Result<String, String>| match found {
         Ok(found) => Finding::ok(what, found),
-        Err(found) => Finding::new(what, missing, found),
+        Err(found) => Finding::new(what, state_if_unusable, found),
     };
     let gpu = gpu::detect().and_then(|gpu| {
         let (major, minor) = driver_version()?;

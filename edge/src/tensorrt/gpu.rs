@@ -4,8 +4,8 @@ use crate::convert::cuda::{CudaError, DeviceInfo, device_info};
 use cellgate_models::plan::ComputeCapability;
 use cellgate_models::plan::cache::Gpu;
 
-/// Name, number of multiprocessors and compute capability of the first GPU, in the driver's order; `CUDA_VISIBLE_DEVICES`
-/// chooses another GPU.
+/// Name, number of multiprocessors and compute capability of the first GPU in the driver's order. `CUDA_VISIBLE_DEVICES` changes
+/// that order.
 ///
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or it knows no GPU.
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_driver_or_gpu_the_error_names_cuda() {
+    fn the_gpu_has_a_name_or_the_error_names_cuda() {
         match detect() {
             Ok(gpu) => assert!(gpu.name().is_some() && gpu.capability().major >= 3, "{gpu}"),
             Err(error) => {

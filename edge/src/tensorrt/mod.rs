@@ -1,8 +1,8 @@
-//! Judges on the GPU, feature `tensorrt`: CUDA kernels convert, and TensorRT runs the network.
+//! Judges on the GPU: CUDA kernels convert, and TensorRT runs the network. This module needs the feature `tensorrt`.
 //!
 //! If the program is built without the feature, `without_tensorrt.rs` takes the place of this module.
 //!
-//! Which engine judges:
+//! The engine that judges, for each value of `engine` in `edge.toml`:
 //!
 //! | built with the feature | GPU | plan | `auto` | `tensorrt` | `onnxruntime` |
 //! |---|---|---|---|---|---|
@@ -13,7 +13,8 @@
 //! | yes | usable | kept and authentic, but TensorRT refuses it | TensorRT, after rebuilding the plan | as with `auto` | ONNX Runtime |
 //! | yes | usable | can't be built; or TensorRT refuses a plan that this process has built and kept | ONNX Runtime, with a warning | error with the reason | ONNX Runtime |
 //!
-//! After an error the appliance is not ready and tries again every 10 s; a command ends with status 2.
+//! After an error the appliance is not ready and tries again every 10 s. If the GPU is lost for this process, the appliance ends
+//! with status 70 instead. `inspect` ends with status 2. `doctor` reports the error as a failure and ends with status 1.
 
 mod error;
 mod findings;

@@ -45,7 +45,7 @@ pub struct PlanPlace<'p> {
 impl PlanPlace<'_> {
     /// Opens the cache for writing. Creates folder and key if they are missing.
     ///
-    /// Warns if the key's folder belongs to another user: an appliance that runs as that user can't read files of this user.
+    /// Warns if the key's folder belongs to another user: an appliance that runs as that user can't read a key of this user.
     ///
     /// # Errors
     /// [`NoPlan`]: the key or the folder can't be used.
@@ -73,7 +73,7 @@ impl PlanPlace<'_> {
     }
 }
 
-/// The folder of `key` and its owner, if that is not `user`.
+/// The folder of the file `key` and the folder's owner. `None` if the owner is `user`, or if there is no such folder.
 fn foreign_folder(key: &Path, user: u32) -> Option<(&Path, u32)> {
     let folder = key.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let owner = folder.metadata().ok()?.uid();
@@ -93,12 +93,12 @@ pub struct PlanRequest<'a> {
     pub keep: bool,
 }
 
-/// Calls `load` with the plan for this machine's GPU. If no plan is kept, or the kept one can't be used, it is built; `progress`
-/// receives each step and may stop the build.
+/// Calls `load` with the plan for this machine's GPU. If no plan is kept, or the kept one can't be used, a plan is built.
+/// `progress` receives each step of the build and may stop it.
 ///
-/// TensorRT can refuse an authentic plan: if its library was replaced by another build of the same version, or after a new
-/// driver. If `load` returns an error that `is_refusal` accepts as such a refusal, the plan is rebuilt and `load` is called with
-/// the new plan. Only a plan that this process itself has built and kept is not rebuilt.
+/// TensorRT can refuse an authentic plan if its library was replaced by another build of the same version, or the driver by
+/// another one. If `load` returns an error that `is_refusal` accepts as such a refusal, the plan is rebuilt and `load` is called
+/// with the new plan. Only a plan that this process itself has built and kept is not rebuilt.
 ///
 /// # Errors
 /// [`NoPlan`], or the error of `load`.
@@ -109,7 +109,7 @@ pub fn with_plan<T, E: From<NoPlan> + Display>(
     is_refusal: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let wanted = WantedPlan::new(request)?;
-    take(wanted.kept(), || wanted.build(progress), load, |error| is_refusal(error) && !wanted.is_own())
+    load_kept_or_built(wanted.kept(), || wanted.build(progress), load, |error| is_refusal(error) && !wanted.is_own())
 }
 
 /// Where a plan comes from.
@@ -122,7 +122,7 @@ pub enum PlanOrigin {
 }
 
 /// Loads the kept plan. Builds and loads a new one if none is kept or TensorRT refuses the kept one.
-fn take<P, T, E: From<NoPlan> + Display>(
+fn load_kept_or_built<P, T, E: From<NoPlan> + Display>(
     kept: Option<P>,
     build: impl FnOnce() -> Result<P, NoPlan>,
     mut load: impl FnMut(&P, PlanOrigin) -> Result<T, E>,
@@ -166,7 +166,7 @@ impl<'a> WantedPlan<'a> {
         PlanKey { model: model.digest(), precision, gpu, tensorrt: self.tensorrt }
     }
 
-    /// The kept plan for exactly this GPU, else one for any GPU of its compute capability.
+    /// The kept plan for exactly this GPU, else one for any GPU of its compute capability. `None` if no kept plan can be used.
     fn kept(&self) -> Option<AuthenticPlan> {
         let gpus = [self.gpu.clone(), Gpu::new(None, self.gpu.capability())];
         gpus.into_iter().find_map(|gpu| match self.cache.lookup(&self.key(gpu)) {
@@ -211,7 +211,7 @@ impl<'a> WantedPlan<'a> {
     }
 }
 
-/// Opens the cache, and tells whether built plans are kept there. A device that can't write to the cache judges nevertheless.
+/// Opens the cache. Also returns whether built plans are kept there: a device that can't write to the cache judges nevertheless.
 fn cache(request: &PlanRequest<'_>) -> Result<(Cache, bool), NoPlan> {
     if !request.keep {
         return Ok((request.place.look()?, false));
@@ -219,7 +219,7 @@ fn cache(request: &PlanRequest<'_>) -> Result<(Cache, bool), NoPlan> {
     match request.place.open() {
         Ok(cache) => Ok((cache, true)),
         Err(error @ (NoPlan::Cache(_) | NoPlan::Key(DeviceKeyError::Io { .. }))) => {
-            // Fails if there is a key that can't be read.
+            // Fails if the key exists and can't be read.
             let cache = request.place.look()?;
             tracing::warn!(event = "plan_cache_not_writable", %error, "{NOT_KEPT}");
             Ok((cache, false))
@@ -248,26 +248,22 @@ pub fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::{Cell, RefCell};
+    use std::cell::RefCell;
 
     fn refused() -> NoPlan {
         PlanError::Refused { message: "built by another".to_owned() }.into()
     }
 
-    /// The plans that `load` received, and the result, if `load` accepts only `good`.
-    fn taken(kept: Option<&str>, good: &str, is_refusal: bool) -> (Vec<String>, Option<String>) {
+    /// The plans that `load` received in order, and the plan that was loaded. `load` accepts only the plan `good`.
+    fn loaded(kept: Option<&str>, good: &str, is_refusal: bool) -> (Vec<String>, Option<String>) {
         let seen = RefCell::new(Vec::new());
-        let builds = Cell::new(0);
         let load = |plan: &String, origin| {
             assert_eq!(origin == PlanOrigin::Built, plan == "built");
             seen.borrow_mut().push(plan.clone());
             if plan == good { Ok(plan.clone()) } else { Err(refused()) }
         };
-        let build = || {
-            builds.set(builds.get() + 1);
-            Ok("built".to_owned())
-        };
-        let result = take(kept.map(str::to_owned), build, load, |_: &NoPlan| is_refusal);
+        let build = || Ok("built".to_owned());
+        let result = load_kept_or_built(kept.map(str::to_owned), build, load, |_: &NoPlan| is_refusal);
         if let Err(error) = &result {
             assert!(matches!(error, NoPlan::Plan(PlanError::Refused { .. })), "{error}");
         }
@@ -276,12 +272,12 @@ mod tests {
 
     #[test]
     fn a_kept_plan_that_is_refused_is_rebuilt_once() {
-        assert_eq!(taken(Some("kept"), "kept", true), (vec!["kept".to_owned()], Some("kept".to_owned())));
-        assert_eq!(taken(None, "built", true), (vec!["built".to_owned()], Some("built".to_owned())));
+        assert_eq!(loaded(Some("kept"), "kept", true), (vec!["kept".to_owned()], Some("kept".to_owned())));
+        assert_eq!(loaded(None, "built", true), (vec!["built".to_owned()], Some("built".to_owned())));
         let both = vec!["kept".to_owned(), "built".to_owned()];
-        assert_eq!(taken(Some("kept"), "built", true), (both.clone(), Some("built".to_owned())));
-        assert_eq!(taken(Some("kept"), "none", true), (both, None));
-        assert_eq!(taken(Some("kept"), "built", false), (vec!["kept".to_owned()], None));
+        assert_eq!(loaded(Some("kept"), "built", true), (both.clone(), Some("built".to_owned())));
+        assert_eq!(loaded(Some("kept"), "none", true), (both, None));
+        assert_eq!(loaded(Some("kept"), "built", false), (vec!["kept".to_owned()], None));
     }
 
     #[test]

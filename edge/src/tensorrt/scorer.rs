@@ -1,5 +1,5 @@
 //! Runs conversion and network on the GPU, without a copy back to the host between them.
-#![expect(unsafe_code, reason = "hands device memory and a stream to TensorRT")]
+#![expect(unsafe_code, reason = "hands GPU memory and a stream to TensorRT")]
 
 use super::{GpuError, GpuScorerError};
 use crate::convert::cuda::{CudaConverter, CudaError};
@@ -26,13 +26,15 @@ const MAX_RUN_TIME: Duration = Duration::from_secs(2);
 /// processor.
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Scores on the GPU: levels go there, a score comes back.
+/// Scores on the GPU: copies a radiograph's levels to the GPU, and the score back.
 ///
-/// After any failure of a run it gives the GPU up. The process can't create another context, because TensorRT holds the old one
-/// too. Nor can the process wait for a GPU that does not answer. So everything on the GPU is leaked, never freed.
-pub(super) struct GpuScorer<N>(Option<Parts<N>>);
+/// After a run that fails for another reason than the image, the scorer gives up the GPU: it holds `None` and never scores again.
+/// The process can't create another context, because TensorRT holds the old one too. Freeing GPU memory would wait for a GPU
+/// that may never answer. So everything on the GPU is leaked.
+pub(super) struct GpuScorer<N>(Option<OnGpu<N>>);
 
-struct Parts<N> {
+/// Everything that a scorer has on the GPU.
+struct OnGpu<N> {
     // Declared in this order, so that each field is dropped before the fields that it uses.
     network: N,
     score: Score,
@@ -51,7 +53,7 @@ pub(super) trait Network {
     /// valid while runs are queued.
     unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError>;
 
-    /// Queues a run on `stream`; does not wait.
+    /// Queues a run on `stream` and does not wait for its end.
     ///
     /// # Safety
     /// `stream` must belong to the context that the network was loaded in. The memory that was passed to [`bind`](Self::bind)
@@ -75,7 +77,7 @@ impl Network for PlanEngine {
     }
 }
 
-/// The score's memory on GPU and host, and the events that show the GPU's progress.
+/// The score's memory on GPU and host, and CUDA's events, which show the GPU's progress.
 struct Score {
     device: CudaSlice<f32>,
     host: PinnedHostSlice<f32>,
@@ -86,7 +88,7 @@ struct Score {
 
 impl<N: Network> GpuScorer<N> {
     /// Allocates all memory for images of up to `max_pixels` pixels, calls `load` to load the network into the current context,
-    /// and runs it once. Calls `alive` after each step.
+    /// and runs the network once. Calls `alive` between these steps.
     pub(super) fn new(
         conversion: &ConversionSpec,
         max_pixels: usize,
@@ -108,7 +110,7 @@ impl<N: Network> GpuScorer<N> {
         // SAFETY: the tensor has 3 x height x width values of f32, because the sizes are equal. The addresses of tensor and score
         // stay valid while this value lives, and `Drop` waits before they are freed.
         unsafe { network.bind(tensor.address, address) }?;
-        let mut scorer = Self(Some(Parts { network, score, converter }));
+        let mut scorer = Self(Some(OnGpu { network, score, converter }));
         scorer.run(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| {})?;
         Ok(scorer)
     }
@@ -120,10 +122,10 @@ impl<N: Network> GpuScorer<N> {
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> Result<f32, NoScore> {
-        let Some(parts) = &mut self.0 else {
+        let Some(on_gpu) = &mut self.0 else {
             return Err(EngineError::Run { message: "the GPU failed earlier".to_owned() }.into());
         };
-        let score = parts.run(radiograph, most, times, begins);
+        let score = on_gpu.run(radiograph, most, times, begins);
         if score.as_ref().is_err_and(|error| error.reason() == Reason::EngineFailed) {
             std::mem::forget(self.0.take());
         }
@@ -146,7 +148,7 @@ impl<N: Network> Scorer for GpuScorer<N> {
     }
 }
 
-impl<N: Network> Parts<N> {
+impl<N: Network> OnGpu<N> {
     /// Queues conversion, network and the score's copy, then waits for them.
     fn run(
         &mut self,
@@ -194,9 +196,9 @@ impl Pipeline {
     }
 }
 
-impl<N> Drop for Parts<N> {
+impl<N> Drop for OnGpu<N> {
     fn drop(&mut self) {
-        // Returns at once, because no run is left: after a run that did not end, this value is leaked and never dropped.
+        // Returns at once, because all runs have ended: after a run that did not end, this value is leaked and never dropped.
         let _ = self.converter.wait();
     }
 }
@@ -219,7 +221,7 @@ impl Score {
         unsafe { result::memset_d8_async(place, 0xff, size_of::<f32>(), stream.cu_stream()) }
     }
 
-    /// Queues the copy to the host.
+    /// Queues the copy of the score to the host.
     fn fetch(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
         let from = self.device.device_ptr(stream).0;
         let to = self.host.as_mut_slice()?;
@@ -234,7 +236,7 @@ impl Score {
     }
 }
 
-/// Waits until the GPU has reached `event`.
+/// Waits until the GPU has reached `event`, at most until `deadline`.
 fn wait(event: &CudaEvent, deadline: Instant) -> Result<(), NoScore> {
     while !event.try_is_complete().map_err(|error| CudaError::from_driver("waiting for the GPU", error))? {
         if Instant::now() >= deadline {
@@ -245,7 +247,7 @@ fn wait(event: &CudaEvent, deadline: Instant) -> Result<(), NoScore> {
     Ok(())
 }
 
-/// The time between two events that the GPU has reached, by its clock.
+/// The time between two events that the GPU has reached, by the GPU's clock.
 fn between(start: &CudaEvent, end: &CudaEvent) -> Result<Duration, NoScore> {
     let ms = start.elapsed_ms(end).map_err(|error| CudaError::from_driver("reading a time", error))?;
     Ok(Duration::try_from_secs_f32(ms / 1e3).unwrap_or_default())

@@ -14,7 +14,7 @@ use std::cell::Cell;
 /// Returns conversion and engine on the GPU, a description of the engine, and whether its plan was built just now.
 ///
 /// # Errors
-/// [`ActivationError`]: the GPU can't be used, or `alive` stopped it.
+/// [`ActivationError`]: the GPU can't be used, or `alive` stopped the build of a plan.
 pub(crate) fn scorer(
     model: &Model,
     precision: Precision,
@@ -34,6 +34,7 @@ pub(crate) fn scorer(
         next
     };
     let load = |plan: &AuthenticPlan, origin| -> Result<_, GpuError> {
+        // A sign of life only. If the activation is to stop, the proof of the engine stops it.
         let _ = alive();
         let network = || PlanEngine::new(plan, libraries.as_deref());
         let scorer = GpuScorer::new(model.conversion(), max_pixels, network, alive)?;
@@ -50,7 +51,7 @@ fn describe(plan: &Description) -> String {
     format!("{tensorrt} on the GPU, with the {precision} plan for {gpu}, built {}", format_utc_ms(built_unix_ms))
 }
 
-/// Whether TensorRT refuses an authentic plan, so that it is rebuilt.
+/// Whether the error is that TensorRT refused an authentic plan. Such a plan is rebuilt.
 fn is_refusal(error: &GpuError) -> bool {
     matches!(error, GpuError::Scorer(GpuScorerError::Plan(PlanError::Refused { .. })))
 }

@@ -29,12 +29,11 @@ fn a_frozen_archiver_delays_no_verdict_and_loses_no_image() {
     plant.start();
     wait_for("the images left by the previous start", || plant.archived().len() == 34);
     // These images were judged but not yet moved when the appliance ended. The new start does not know that they were judged, so it
-    // names them unjudged-.
+    // archives them under names that begin with `unjudged-`.
     assert_eq!(plant.archived().iter().filter(|name| name.starts_with("unjudged-")).count(), 3);
     let rows = plant.rows();
-    let images = |from: usize, to: usize| (&rows[from..to], &outcomes[from..to]);
+    // One range of parts for each call of `run_parts`.
     for (from, to) in [(0, 1), (1, 16), (16, 31), (31, 34)] {
-        let (rows, outcomes) = images(from, to);
-        assert_agree(rows, outcomes, from as u64 + 1);
+        assert_agree(&rows[from..to], &outcomes[from..to], from as u64 + 1);
     }
 }

@@ -20,6 +20,7 @@ const DEADLINE_MS: u32 = 2_000;
 /// link, ascending.
 fn interrupt_link(profile: &str, count: usize, seed: u64) -> Vec<Duration> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    // A pause of random length.
     let mut pause =
         move |max_ms: u64| std::thread::sleep(Duration::from_micros(random.random_range(0..=1_000 * max_ms)));
     let mut plant = Plant::new(profile, "part-id");
@@ -79,7 +80,7 @@ fn interrupt_link(profile: &str, count: usize, seed: u64) -> Vec<Duration> {
 }
 
 #[test]
-fn each_part_has_one_row_when_the_cable_is_interrupted_at_random() {
+fn each_part_has_at_most_one_row_when_the_cable_is_interrupted_at_random() {
     for profile in ["native", "modbus"] {
         // Only the median is checked here, because the machine may be busy. The full run checks the longest time.
         let took = interrupt_link(profile, 8, 1);

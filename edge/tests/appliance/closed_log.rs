@@ -8,6 +8,7 @@ use std::process::Stdio;
 fn a_closed_log_does_not_stop_the_line() {
     let mut plant = Plant::new("native", "part-id");
     plant.kill();
+    // The log is written to a pipe whose other end is closed.
     let mut appliance = plant.program(&["run", "--config", "edge.toml"]).stderr(Stdio::piped()).spawn().unwrap();
     drop(appliance.stderr.take());
     plant.appliance = Some(appliance);

@@ -52,7 +52,7 @@ fn rewrite_unnoticed(path: &Path, image: &Path) {
     file.set_modified(written).unwrap();
 }
 
-/// A copy of `image`, padded with zeros to `len` bytes.
+/// The path of a copy of `image` that is padded with zeros to `len` bytes.
 fn longer(plant: &Plant, image: &Path, len: usize) -> PathBuf {
     let mut bytes = fs::read(image).unwrap();
     bytes.resize(len, 0);
@@ -67,6 +67,7 @@ fn a_hard_link_to_a_waiting_image_is_no_change_but_a_write_through_it_is() {
     plant.wait_for_events("engine_proven", 1);
     let len = plant.images.iter().map(|image| image.metadata().unwrap().len() as usize).max().unwrap() + 1;
     let (good, bad) = (longer(&plant, &plant.images[0], len), longer(&plant, &plant.images[2], len));
+    // Part 1 keeps its hard link, 2 loses it again, 3 gets other permissions instead, 4 is overwritten through its hard link.
     for (part, image, gate) in [(1, &good, "PASS"), (2, &good, "PASS"), (3, &good, "PASS"), (4, &bad, "REJECT")] {
         let (scan, backup) = (plant.path(&format!("scans/{part}.tif")), plant.path(&format!("backup-{part}")));
         plant.scan(part, image);

@@ -20,7 +20,7 @@ fn a_lost_folder_stops_the_line_but_not_the_appliance() {
     let outcomes = plant.run_parts("native", 3, 4, 0);
     assert_eq!(outcomes[0]["gate"], "PASS");
 
-    // From here on only the symbolic link at the path changes. The Linux kernel reports no event for that.
+    // The path becomes a symbolic link, which then leads to another folder. The Linux kernel reports no event for a changed link.
     fs::rename(plant.path("scans"), plant.path("first")).unwrap();
     std::os::unix::fs::symlink(plant.path("first"), plant.path("scans")).unwrap();
     plant.wait_for_events("folder_watched_again", 2);

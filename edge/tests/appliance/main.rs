@@ -50,12 +50,13 @@ fn assert_agree(rows: &[Value], outcomes: &[Value], first: u64) {
     }
 }
 
+/// Runs `parts` parts, and checks that journal and PLC agree about them and that the archive has all images.
 fn check_every_part_gets_its_verdict(mut plant: Plant, profile: &str, parts: u64) {
     let mut outcomes = plant.run_parts(profile, parts, 1, 0);
     let summary = outcomes.pop().unwrap();
     println!("{profile}: {summary}");
     assert_eq!((summary["parts"].as_u64(), summary["rejected_by_gate"].as_u64()), (Some(parts), Some(0)));
-    assert_eq!(plant.stop(), Some(0), "SIGTERM ends it with status 0");
+    assert_eq!(plant.stop(), Some(0), "SIGTERM ends the appliance with status 0");
     assert_agree(&plant.rows(), &outcomes, 1);
     assert_eq!(fs::read_dir(plant.path("scans")).unwrap().count(), 0, "judged images are in the archive");
 }
@@ -135,7 +136,7 @@ const ORDER_PAUSE: Duration = Duration::from_millis(6_000);
 const SEEN: Duration = Duration::from_millis(500);
 
 #[test]
-fn by_order_a_stray_image_goes_to_no_part_and_the_order_is_restored_after_a_pause() {
+fn by_order_a_stray_image_goes_to_no_part_and_a_pause_restores_the_order() {
     let plant = Plant::new("native", "trigger-first");
     plant.wait_for_events("engine_proven", 1);
     std::thread::sleep(ORDER_PAUSE);
@@ -222,7 +223,7 @@ fn free_running_a_trigger_is_rejected_and_gets_no_image() {
 }
 
 #[test]
-fn free_running_images_that_arrived_while_it_was_down_are_judged_after_the_start() {
+fn free_running_images_that_arrived_while_the_appliance_was_down_are_judged_after_the_start() {
     let mut plant = Plant::new("native", "free-running");
     plant.wait_for_events("engine_proven", 1);
     assert_eq!(plant.stop(), Some(0));

@@ -11,7 +11,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Starts a plant whose appliance serves metrics. Returns it with the address.
+/// Starts a plant whose appliance serves metrics. Returns the plant and the address of the metrics.
 fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
     let mut plant = Plant::new(profile, "part-id");
     plant.kill();
@@ -20,7 +20,7 @@ fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
     fs::write(path, format!("{text}[metrics]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
     fs::remove_file(plant.path("log")).unwrap();
     plant.start();
-    // Only the line about the metrics has this field.
+    // In the log only the entry about the metrics has this field.
     let served = || plant.log().split("address=").nth(1)?.split_whitespace().next()?.parse().ok();
     wait_for("the metrics", || served().is_some());
     let address = served().unwrap();
@@ -67,8 +67,8 @@ fn assert_metrics_agree(page: &Page, rows: &[Value]) {
     for until in ["committed", "sent", "acknowledged"] {
         assert_eq!(page.sum("cellgate_part_duration_seconds_count", &[("until", until)]), count, "{until}");
     }
-    // `age_ms` in the journal is in whole milliseconds and ends before the verdict is written. The metric `committed` ends after it
-    // is written. On a busy machine the threads also wait for each other between these two moments.
+    // `age_ms` in the journal is in whole milliseconds and ends before the verdict is written. The metric `committed` ends after the
+    // verdict is written. On a busy machine the threads also wait for each other between these two moments.
     let sum = |until| page.sum("cellgate_part_duration_seconds_sum", &[("until", until)]);
     let ages = rows.iter().map(|row| row["age_ms"].as_f64().unwrap() / 1e3).sum::<f64>();
     assert!(ages <= sum("committed") && sum("committed") <= sum("sent") && sum("sent") <= sum("acknowledged"));
@@ -77,11 +77,13 @@ fn assert_metrics_agree(page: &Page, rows: &[Value]) {
     for stage in ["read", "convert", "infer", "decide"] {
         let us: Vec<f64> = rows.iter().map(|row| row[&format!("{stage}_us")].as_f64().unwrap()).collect();
         let sum = page.sum("cellgate_stage_duration_seconds_sum", &[("stage", stage)]);
+        // The journal has whole microseconds.
         let truncated = sum - us.iter().sum::<f64>() / 1e6;
         assert!((-1e-9..=1e-6 * count).contains(&truncated), "{stage}: {sum} {us:?}");
     }
 }
 
+/// Runs six parts with an image and one with a file that is no radiograph, and checks the metrics.
 fn check_metrics_against_the_journal(profile: &str) {
     let (mut plant, address) = start_with_metrics(profile);
     plant.run_parts(profile, 6, 1, 0);
@@ -187,10 +189,10 @@ fn hostile_metrics_clients_disturb_no_part() {
                 }
             }
         });
-        let line = [b"GET /".as_slice(), &vec![b'a'; 1 << 20]].concat();
+        let long_request = [b"GET /".as_slice(), &vec![b'a'; 1 << 20]].concat();
         scope.spawn(move || {
             while is_running() {
-                request(address, &line);
+                request(address, &long_request);
                 std::thread::sleep(Duration::from_millis(20));
             }
         });

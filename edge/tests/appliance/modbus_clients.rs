@@ -5,7 +5,7 @@ use crate::support::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs six parts with this client and checks that the registers that the client read agree with the journal.
+/// Runs six parts with this client, and checks that the registers that it read agree with the journal.
 fn drive(client: &str) {
     let mut plant = Plant::new("modbus", "part-id");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Only one line runs at a time, because the PLC's time limits assume an unloaded machine.
 static EXCLUSIVE: Mutex<()> = Mutex::new(());
 
-/// A line with its appliance. Dropping it ends the appliance and removes the cable.
+/// A line with its appliance. Dropping this value ends the appliance and removes the cable.
 pub(crate) struct Plant {
     _exclusive: MutexGuard<'static, ()>,
     pub(crate) folder: tempfile::TempDir,
@@ -65,10 +65,12 @@ impl Plant {
         plant
     }
 
+    /// The path of a file in the line's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
+    /// `cellgate-edge` in the line's folder.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
         command.current_dir(self.folder.path()).args(arguments);
@@ -84,7 +86,7 @@ impl Plant {
 
     pub(crate) fn disconnect_cable(&mut self) {
         // Remove the symbolic links first: the Linux kernel may reuse the numbers of these terminals for any new pair, and the links
-        // would then lead to it.
+        // would then lead to the new pair.
         fs::remove_file(self.path("plc")).unwrap();
         fs::remove_file(self.path("device")).unwrap();
         end(self.cable.take());
@@ -129,7 +131,7 @@ impl Plant {
         fs::rename(self.path(".scan"), self.path(&format!("scans/{part}.tif"))).unwrap();
     }
 
-    /// The command for the simulated PLC. It waits 20 s for the appliance to get ready.
+    /// The command for the simulated PLC, which waits 20 s for the appliance to get ready.
     pub(crate) fn plc(&self, profile: &str, parts: u64, first: u64) -> Command {
         let mut command = self.plc_without_patience(profile, parts, first);
         command.args(["--patience", "20"]);
@@ -171,18 +173,18 @@ impl Plant {
         fs::read_to_string(self.path("log")).unwrap()
     }
 
-    /// The lines of the log with this event.
+    /// The entries of the log with this event.
     pub(crate) fn log_lines(&self, event: &str) -> Vec<String> {
         let field = format!("event={event:?}");
         self.log().lines().filter(|line| line.split_whitespace().any(|word| word == field)).map(str::to_owned).collect()
     }
 
-    /// The number of log lines with this event.
+    /// The number of log entries with this event.
     pub(crate) fn events(&self, event: &str) -> usize {
         self.log_lines(event).len()
     }
 
-    /// Waits until the log has at least `count` lines with this event.
+    /// Waits until the log has at least `count` entries with this event.
     pub(crate) fn wait_for_events(&self, event: &str, count: usize) {
         wait_for(event, || self.events(event) >= count);
     }
@@ -210,6 +212,7 @@ impl Drop for Plant {
     }
 }
 
+/// Kills a process, if there is one, and waits for its end.
 fn end(child: Option<Child>) {
     if let Some(mut child) = child {
         let _ = child.kill();
@@ -221,6 +224,7 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
+/// Waits until `is_true`, but fails after 20 s.
 pub(crate) fn wait_for(what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {

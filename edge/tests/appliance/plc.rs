@@ -1,4 +1,4 @@
-//! Runs a PLC in a thread of the test. It records the changes of the device's heartbeat, the accepted parts and the outcomes.
+//! Runs a PLC in a thread of the test. The PLC keeps the changes of the device's heartbeat, the accepted parts and the outcomes.
 
 use crate::plant::{Plant, wait_for};
 use cellgate_edge::config::{ParityConfig, Profile};
@@ -131,6 +131,7 @@ impl Plc {
         seen.heartbeats.iter().rev().map(|&(at, _)| at).take_while(|&at| at >= moment).last()
     }
 
+    /// Waits until the device has answered BUSY for a part.
     pub(crate) fn wait_accepted(&self, id: u64) {
         wait_for("BUSY", || self.seen.lock().unwrap().accepted.contains(&id));
     }
@@ -163,6 +164,7 @@ impl Drop for Plc {
     }
 }
 
+/// Runs the PLC until `stop`. Triggers the parts that `parts` delivers, and writes observations to `seen`.
 async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop: &AtomicBool) {
     let start = Instant::now();
     let now_ms = || start.elapsed().as_millis() as u64;

@@ -8,7 +8,7 @@ use cellgate_protocol::reason::ReasonCode;
 use std::fs::{self, File};
 use std::io::Write as _;
 
-/// The next part's good image is being written over this part's bad image. The good image must not give this part a PASS.
+/// Writes the next part's good image over this part's bad image, under the same name. The good image must not give this part a PASS.
 fn check_a_file_that_is_being_rewritten(matching: &str) {
     let plant = Plant::new("native", matching);
     let plc = Plc::new(&plant, "native");

@@ -1,6 +1,6 @@
-//! Freezes the judge's thread while it runs a network that takes a large part of a second. A network that hangs looks like one that
-//! still computes, so the heartbeat continues for as long as the network may take. No part can pass in this time, because the frozen
-//! thread is the one that judges.
+//! Freezes the judge's thread while it runs a network that takes several hundred milliseconds. A network that hangs looks like one
+//! that still computes, so the heartbeat continues for as long as the network may take. No part can pass in this time, because the
+//! frozen thread is the one that judges.
 
 use crate::frozen::Frozen;
 use crate::plant::Plant;

@@ -46,16 +46,16 @@ enum Moment {
     Judging,
 }
 
-/// Times since just before the fault.
+/// The times after a fault. They count from just before the fault.
 #[derive(Debug, Clone, Copy, Default)]
 struct Took {
     /// The time until the heartbeat's last change.
     heartbeat: Duration,
-    /// The time until the recovery: a trigger would be accepted again.
+    /// The time until a trigger would be accepted again.
     recovery: Duration,
 }
 
-/// A line in which one fault after the other is injected.
+/// A production line with a PLC, in which faults are injected one after another.
 struct Trial {
     plant: Plant,
     plc: Plc,
@@ -85,10 +85,12 @@ impl Trial {
         self.part
     }
 
+    /// A pause of random length.
     fn pause(&mut self, max_ms: u64) {
         std::thread::sleep(Duration::from_micros(self.random.random_range(0..=1_000 * max_ms)));
     }
 
+    /// Lets one part pass, injects the fault during the next part, restarts the appliance and checks all limits.
     fn inject(&mut self, fault: Fault, moment: Moment) -> Took {
         let part = self.next_part();
         self.plc.pass(&self.plant, part);
@@ -116,7 +118,7 @@ impl Trial {
                 None
             }
         };
-        let (counter_then, stopped) = (self.plc.seen().heartbeats.last().unwrap().1, Instant::now());
+        let (counter_at_fault, frozen_at) = (self.plc.seen().heartbeats.last().unwrap().1, Instant::now());
         match moment {
             Moment::Idle => {
                 // The frozen thread gets no work during this pause, so its missing sign of life alone must stop the heartbeat.
@@ -140,13 +142,14 @@ impl Trial {
         let heartbeat = last.saturating_duration_since(start);
         // On a busy machine the test may see the heartbeat's last change late. The counter is exact: it advances at most once every
         // 100 ms. If it advanced by 2 at most since the fault, the heartbeat stopped within 300 ms.
-        let advanced = counter.wrapping_sub(counter_then);
+        let advanced = counter.wrapping_sub(counter_at_fault);
         assert!(
             heartbeat <= MAX_HEARTBEAT_DELAY || advanced <= 2,
             "{fault:?} {moment:?}: a heartbeat after {heartbeat:?}, {advanced} more"
         );
         let (decided, outcome) = self.plc.outcome(part);
-        let is_before = matches!(moment, Moment::Judging) && decided <= stopped + MAX_HEARTBEAT_DELAY;
+        // While judging, the verdict may be on its way before the fault.
+        let is_before = matches!(moment, Moment::Judging) && decided <= frozen_at + MAX_HEARTBEAT_DELAY;
         assert!(
             outcome.decision.verdict() != WireVerdict::Pass || is_before,
             "{fault:?} {moment:?}: {outcome:?} {:?} after the fault",
@@ -204,7 +207,7 @@ fn no_part_passes_after_a_thread_was_frozen_with_a_part_in_progress() {
 /// number of rounds (4 if unset; a round of both profiles takes two minutes), and `CELLGATE_SEED` is the seed (1 if unset).
 #[test]
 #[ignore = "takes minutes"]
-fn every_fault_at_every_moment_in_both_profiles() {
+fn every_fault_at_every_moment_stops_the_heartbeat_and_the_appliance_recovers() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (rounds, seed) = (number("CELLGATE_ROUNDS", 4), number("CELLGATE_SEED", 1));
     println!("seed {seed}, {rounds} rounds");

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Runs the program in `folder` and compares its output with a snapshot, without times and sizes of this machine.
+/// Runs the program in `folder` and compares its output, without times and sizes of this machine, with a snapshot.
 fn assert_text(name: &str, folder: &Path, arguments: &[&str]) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
     let output = program.current_dir(folder).args(arguments).env("COLUMNS", "100").output().unwrap();
@@ -25,7 +25,7 @@ fn configure(folder: &Path, changes: &[(&str, &str)]) {
 }
 
 #[test]
-fn doctor() {
+fn the_findings_of_doctor_equal_the_snapshots() {
     let folder = tempfile::tempdir().unwrap();
     let in_missing_folder = ("path = \"verdicts.sqlite\"", "path = \"missing/verdicts.sqlite\"");
     configure(folder.path(), &[in_missing_folder, ("min_free_mib = 2048", "min_free_mib = 0")]);
@@ -36,7 +36,7 @@ fn doctor() {
 }
 
 #[test]
-fn run_check() {
+fn the_output_of_run_check_equals_the_snapshots() {
     let folder = tempfile::tempdir().unwrap();
     configure(folder.path(), &[]);
     assert_text("run_check", folder.path(), &["run", "--config", "edge.toml", "--check"]);
@@ -45,7 +45,7 @@ fn run_check() {
 }
 
 #[test]
-fn journal() {
+fn the_output_of_journal_equals_the_snapshots() {
     let folder = tempfile::tempdir().unwrap();
     drop(Journal::open(&folder.path().join("empty.sqlite"), JournalOptions::default()).unwrap());
     assert_text("journal_list_empty", folder.path(), &["journal", "list", "empty.sqlite"]);
@@ -56,9 +56,10 @@ fn journal() {
 }
 
 #[test]
-fn plc_sim() {
+fn the_errors_of_plc_sim_equal_the_snapshots() {
     let folder = tempfile::tempdir().unwrap();
     let mut models = vec!["plc-sim", "--port", "port"];
+    // With the 64 repetitions there are more models than the PLC's allow-list can have.
     models.extend(["--model-digest", "9f2c41d200a1b3c4"].repeat(64));
     for (name, arguments) in [
         ("plc_sim_into_missing_folder", &["plc-sim", "--port", "port", "--images", "1.tif", "--into", "missing"][..]),
@@ -71,10 +72,10 @@ fn plc_sim() {
     }
 }
 
-/// A build with TensorRT has the command `plan`, so this test is only for builds without.
+/// A build with TensorRT has the command `plan`, so this test is only for builds without TensorRT.
 #[cfg(not(feature = "tensorrt"))]
 #[test]
-fn plan_without_tensorrt() {
+fn the_error_of_plan_without_tensorrt_equals_the_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     assert_text("plan_without_tensorrt", folder.path(), &["plan", "list"]);
 }

@@ -1,4 +1,5 @@
-//! Tests the calls of CUDA's driver with a simulated driver, which can be made to fail. Needs gcc, and NVRTC of `.venv`.
+//! Tests the calls of CUDA's driver with a simulated driver, which can be made to fail. Each test runs its scenario, an ignored
+//! test of this file, in a process of its own. Needs gcc, and NVRTC of `.venv`.
 
 use cellgate_edge::convert::cuda::{CudaConverter, CudaError, copy_rate, driver_version, in_turns};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
@@ -59,6 +60,7 @@ fn scenario_everything() {
     assert_eq!((converter.device().name.as_str(), converter.device().capability), ("Pretended", (8, 7)));
     let [a, b] = [image(10, 9), image(3, 2)];
     let found = converter.to_bytes(&in_turns(a.view(), a.view(), b.view())).unwrap();
+    // Three channels of 7 x 5 values of 4 bytes, for each of the five images.
     assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [3 * 7 * 5 * 4; 5]);
     let timings = converter.time(a.view(), 4).unwrap();
     assert!(timings.is_graph);
@@ -159,7 +161,8 @@ fn scenario_no_start() {
 #[ignore = "a scenario of the tests above"]
 fn scenario_drop_after_error() {
     let (mut converter, pretended) = (converter(), Pretended::open());
-    // CUDA_ERROR_INVALID_VALUE when the copied tensor is freed: cudarc records it, because a destructor can't return it.
+    // CUDA_ERROR_INVALID_VALUE when the copied tensor is freed: cudarc keeps this error for later, because a destructor can't
+    // return it.
     pretended.answers("cuMemFreeAsync", 1);
     converter.to_bytes(&[image(10, 9).view()]).unwrap();
     let waited = pretended.calls("cuStreamSynchronize");

@@ -1,12 +1,13 @@
-//! The help of each command that every build has. Those of `plan` and `gpu-check` are tested with TensorRT.
+//! Compares the help of each command that every build has with a snapshot. `tensorrt::plan` tests the help of `plan` and
+//! `gpu-check`.
 
 use cellgate_test_support::help_texts;
 
-/// Builds with TensorRT list more commands.
+/// The snapshot of the list of commands. Builds with TensorRT list more commands.
 const OVERVIEW: &str = if cfg!(feature = "tensorrt") { "help_with_tensorrt" } else { "help" };
 
 #[test]
-fn help() {
+fn the_help_of_each_command_equals_its_snapshot_and_has_an_example() {
     for (command, text) in help_texts(env!("CARGO_BIN_EXE_cellgate-edge")) {
         let name = match command.as_str() {
             "" => OVERVIEW.to_owned(),

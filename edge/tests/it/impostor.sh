@@ -3,7 +3,7 @@
 # its output.
 export PATH=/usr/bin:/bin
 here=${0%/*}
-# Settings have 24 bytes, the header of a request has 12.
+# The settings have 24 bytes, the header of a request has 12 (edge/src/sandbox/wire.rs).
 head -c 24 >/dev/null
 cat "$here/ready"
 head -c 12 >/dev/null

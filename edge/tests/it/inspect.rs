@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Compares the output with a snapshot, without digests, times and the last digits of scores.
+/// Compares the output, without digests, times and the last digits of scores, with a snapshot.
 fn assert_text(name: &str, output: &Output, folder: &Path) {
     let filters = vec![
         (r"[0-9a-f]{64}", "DIGEST"),
@@ -24,7 +24,7 @@ fn assert_text(name: &str, output: &Output, folder: &Path) {
     insta::with_settings!({filters => filters}, { insta::assert_snapshot!(name, transcript(output, folder)) });
 }
 
-/// Returns the command `cellgate-edge inspect --model MODEL`. The images must be added.
+/// The command `cellgate-edge inspect --model MODEL`, to which the images must be added.
 fn inspect(model: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
     command.args(["inspect", "--threads", "1", "--model"]).arg(model);
@@ -32,7 +32,7 @@ fn inspect(model: &Path) -> Command {
 }
 
 #[test]
-fn each_image_gets_a_line_with_its_verdict_score_digests_and_times() {
+fn each_image_gets_its_verdict_score_digests_and_times() {
     let folder = tempfile::tempdir().unwrap();
     let model = sound_model(folder.path());
     let levels = [("dark", DARK), ("middle", MIDDLE), ("bright", BRIGHT)];

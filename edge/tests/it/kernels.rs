@@ -15,7 +15,7 @@ use std::time::Instant;
 /// The compute capabilities of Turing (T4), Orin, Hopper and Blackwell.
 const CAPABILITIES: [(u32, u32); 4] = [(7, 5), (8, 7), (9, 0), (12, 0)];
 
-/// Registers per thread that allow 1,024 threads at the same time on a multiprocessor, which has 65,536.
+/// Registers per thread that allow 1,024 threads at the same time on a multiprocessor, which has 65,536 registers.
 const MAX_REGISTERS: u32 = 64;
 
 fn spec(method: Method) -> ConversionSpec {
@@ -47,7 +47,7 @@ fn threads_in(ptx: &str, kernel: Kernel) -> Option<u32> {
     rest.split_once(".maxntid ")?.1.split_once([',', '\n'])?.0.trim().parse().ok()
 }
 
-/// Registers, and bytes of spill stores and loads, from the assembler's report on a kernel.
+/// The number of registers, and the bytes of spill stores and of spill loads, from the assembler's report on a kernel.
 fn assembled(report: &str, kernel: Kernel) -> Option<[u32; 3]> {
     let (_, rest) = report.split_once(&format!("Compiling entry function '{}'", kernel.name()))?;
     let before = |words: &str| rest.split_once(words)?.0.rsplit_once(' ')?.1.parse().ok();
@@ -67,6 +67,7 @@ fn the_kernels_of_each_method_compile_separately() {
 
 #[test]
 fn an_error_of_the_compiler_has_its_version_and_message() {
+    // NVRTC does not know compute capability 1.0.
     match compile(&[Kernel::Histogram], (1, 0)).unwrap_err() {
         CudaError::Compile { capability: (1, 0), detail } => {
             assert!(detail.starts_with("NVRTC 13.") && detail.contains("--gpu-architecture"), "{detail}");

@@ -56,13 +56,13 @@ fn counts_are_served() {
 }
 
 #[test]
-fn a_model_name_can_t_forge_a_line() {
+fn a_model_name_cannot_forge_a_metric() {
     let about = About { device: 1, model: "a\"} 1\ncellgate_forged 1\\".to_owned(), profile: "native" };
     let metrics = Metrics::new(&about, Duration::from_secs(5), &["judge"]).unwrap();
     assert_eq!(page(&metrics).sum("cellgate_appliance_info", &[("model", &about.model)]), 1.0);
 }
 
-/// Counting adds no series and no bucket, so memory does not grow.
+/// Counting adds no series and no bucket, so the memory for metrics does not grow.
 #[test]
 fn ten_thousand_parts_add_no_series() {
     let metrics = metrics();
@@ -122,29 +122,29 @@ fn a_page_is_consistent_while_threads_count() {
     assert_eq!(page(&metrics).sum("cellgate_stage_duration_seconds_count", &stage), counted as f64);
 }
 
-/// Serves until it is dropped.
-struct Served(Arc<AtomicBool>);
+/// A server in a thread of its own. Dropping this value ends the server.
+struct RunningServer(Arc<AtomicBool>);
 
-impl Drop for Served {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-fn server() -> (Served, SocketAddr) {
+fn server() -> (RunningServer, SocketAddr) {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = metrics();
-    let served = Served(Arc::default());
-    let is_over = Arc::clone(&served.0);
+    let running = RunningServer(Arc::default());
+    let is_over = Arc::clone(&running.0);
     std::thread::spawn(move || {
         let server = Server::new(listener).unwrap();
         server.run(move || metrics.page().ok(), move || is_over.load(Ordering::Relaxed)).unwrap();
     });
-    (served, address)
+    (running, address)
 }
 
-/// Sends `request` and returns everything received until the server closes the connection or an error occurs.
+/// Sends `request` and returns all bytes that come until the server closes the connection or an error occurs.
 fn ask(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -209,7 +209,7 @@ fn silent_and_slow_clients_are_disconnected() {
     let (_server, address) = server();
     let start = Instant::now();
     let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
-    // The next client waits for all of them: 32 at a time, 2 s each.
+    // The next client waits for all silent clients: the server has 32 connections at a time, each for 2 s at most.
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| {
             let mut slow = TcpStream::connect(address).unwrap();

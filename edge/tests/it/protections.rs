@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// Environment variable that tells the child what to do: `PROTECTION ATTEMPT`.
+/// Environment variable that tells the child what to do. Its value is `PROTECTION ATTEMPT`.
 const TASK: &str = "CELLGATE_TEST_TASK";
 const DONE: &str = "attempt: done";
 const REFUSED: &str = "attempt: refused";
@@ -118,7 +118,7 @@ fn child_attempts() {
         .into_iter()
         .find_map(|name| Some((name, task.strip_prefix(name)?.trim_start())))
         .expect("a known protection");
-    // Opened before the protection applies: an open descriptor must not be usable either.
+    // Opened before the protection applies: even a file that is open already must not be usable.
     let mut another = tempfile::tempfile().unwrap();
     another.write_all(b"content").unwrap();
     another.rewind().unwrap();

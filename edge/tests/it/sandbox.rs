@@ -30,6 +30,7 @@ fn tiff(width: u32, height: u32) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+/// The process id of the worker.
 fn worker(sandbox: &Sandbox) -> Pid {
     Pid::from_raw(sandbox.worker_id().unwrap() as i32).unwrap()
 }
@@ -84,7 +85,7 @@ fn the_real_worker_is_protected() {
     let sandbox = Sandbox::start(options()).unwrap();
     let missing = sandbox.protections().missing();
     if missing.contains(Protection::NoFiles) {
-        skipped(&format!("in part, because this kernel lacks {missing}"));
+        skipped(&format!("the checks of Landlock: this kernel lacks {missing}"));
     }
     let (pid, holds) = (sandbox.worker_id().unwrap(), sandbox.protections());
     for protection in Protection::ALL {
@@ -196,12 +197,12 @@ fn set_answers(folder: &Path, protections: u32, answer: &[u8]) {
     std::fs::write(folder.join("answer"), answer).unwrap();
 }
 
-/// The 16 bytes of an answer's header.
+/// The 16 bytes of an answer's header. `sandbox::wire` has the kinds, and the meaning of `a` and `b` for each kind.
 fn header(kind: u32, sequence: u32, a: u32, b: u32) -> Vec<u8> {
     [kind, sequence, a, b].into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
-/// The result of the sandbox if its worker sends `answer`.
+/// Width, height and levels of the image that the sandbox returns if its worker sends `answer`.
 fn outcome(answer: &[u8]) -> Result<(u32, u32, Vec<u16>), SandboxFailure> {
     let folder = tempfile::tempdir().unwrap();
     let program = impostor(folder.path(), u32::MAX, answer);
@@ -216,9 +217,10 @@ fn invalid_answers_are_rejected() {
     let with = |header: Vec<u8>, rest: &[u8]| [header, rest.to_vec()].concat();
     assert_eq!(outcome(&with(image(2, 1), &[1, 2, 3, 4])).unwrap(), (2, 1, vec![0x0201, 0x0403]));
     let file = tiff(2, 2);
+    // `word` is the level at an offset of the file.
     let (word, end) = (|at: usize| u16::from_le_bytes([file[at], file[at + 1]]), file.len() as u64);
     let in_file = |a, b, at: u64| with(header(6, 1, a, b), &at.to_le_bytes());
-    // Levels at an odd offset must be copied.
+    // Levels at an odd offset must be copied, because a `u16` needs an even address.
     for at in [0, 2, 3, file.len() - 4] {
         assert_eq!(outcome(&in_file(1, 2, at as u64)).unwrap(), (1, 2, vec![word(at), word(at + 2)]), "{at}");
     }
@@ -249,6 +251,7 @@ fn invalid_answers_are_rejected() {
 #[test]
 fn missing_required_protections_are_an_error() {
     let folder = tempfile::tempdir().unwrap();
+    // One bit for each protection in `Protection::ALL`. The last is `FewSystemCalls`, which seccomp enforces.
     let no_seccomp = 0b011_1111;
     let program = impostor(folder.path(), no_seccomp, b"");
     let error = Sandbox::start(SandboxOptions { program: program.clone(), require: true, ..options() }).unwrap_err();

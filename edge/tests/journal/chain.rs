@@ -1,4 +1,4 @@
-//! Tests the chain: it finds tampering, and stays intact when retention removes rows.
+//! Tests the journal's chain of hashes: it shows tampering, and stays intact when retention removes rows.
 
 use crate::{bad_place, entry, filled, trigger};
 use cellgate_edge::journal::{Filter, Journal, JournalOptions, Reader, Retention, now_unix_ms};
@@ -18,7 +18,7 @@ fn a_change_of_any_column_is_found_at_its_row() {
         let mut statement = connection.prepare(sql).unwrap();
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
     };
-    assert_eq!(columns.len(), 27);
+    assert_eq!(columns.len(), 27, "the table's columns were found");
     for (column, kind) in &columns {
         for row in 1..=3 {
             let copy = folder.path().join("copy.sqlite");
@@ -64,9 +64,9 @@ fn removed_swapped_and_added_rows_are_found_except_a_removed_newest_row() {
     assert_eq!(tampered("DELETE FROM verdict WHERE seq = 4"), Ok(3));
 }
 
-/// An SQL trigger can change rows while they are written.
+/// An SQL trigger can change rows while they are written, so `verify` reports anything that was added to the schema.
 #[test]
-fn additions_to_the_schema_are_named() {
+fn additions_to_the_schema_are_reported_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = filled(folder.path(), 2);
     let added = |sql: &str| {

@@ -22,7 +22,7 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     wait_ready(&journal);
     assert_eq!(journal.commit(entry(accepted.id())).unwrap().seq().get(), 1);
     std::fs::rename(&path, &away).unwrap();
-    wait(&journal, "it is noticed without a request", |health| !health.ready);
+    wait(&journal, "the move is noticed without a request", |health| !health.ready);
     std::fs::write(&path, "").unwrap();
     std::thread::sleep(Duration::from_millis(400));
     assert!(!journal.health().ready && std::fs::read(&path).unwrap().is_empty(), "another file is not accepted");
@@ -32,6 +32,7 @@ fn a_journal_that_is_moved_away_is_not_ready_until_it_is_back() {
     insta::assert_snapshot!("a_moved_and_a_replaced_journal", texts);
 }
 
+/// Waits until the journal's health `is_so`, but fails after 20 s.
 pub(crate) fn wait(journal: &Journal, what: &str, is_so: impl Fn(&JournalHealth) -> bool) {
     let start = Instant::now();
     while !is_so(&journal.health()) {
@@ -44,7 +45,7 @@ pub(crate) fn wait_ready(journal: &Journal) {
     wait(journal, "it is ready", |health| health.ready);
 }
 
-/// The newest verdicts, which were sent, are only in the WAL.
+/// The newest verdicts are only in the WAL, but the PLC has received them already.
 #[test]
 fn a_deleted_or_moved_wal_is_noticed_and_loses_no_verdict() {
     let folder = folder_in_memory();
@@ -58,7 +59,7 @@ fn a_deleted_or_moved_wal_is_noticed_and_loses_no_verdict() {
     wait_ready(&journal);
     assert_eq!(judge(2), 2);
     std::fs::rename(&wal, folder.path().join("away")).unwrap();
-    wait(&journal, "it is noticed without a request", |health| health.failures == 2);
+    wait(&journal, "the loss is noticed without a request", |health| health.failures == 2);
     wait_ready(&journal);
     assert_eq!(judge(3), 3);
     std::fs::write(folder.path().join("other"), b"").unwrap();
@@ -78,7 +79,7 @@ fn a_deleted_or_moved_wal_is_noticed_and_loses_no_verdict() {
     assert_eq!((recovery.boot_epoch.get(), recovery.rows), (begun.get() + 1, 3));
 }
 
-/// Otherwise a verdict after the second start would look like a repetition of a verdict after the first start.
+/// If a boot epoch were used twice, the PLC would take a verdict of the second start for a repetition of one of the first start.
 #[test]
 fn a_boot_epoch_is_not_repeated_if_the_wal_is_lost() {
     let folder = folder_in_memory();

@@ -1,4 +1,5 @@
-//! Tests full disks: no process dies, no row is lost, and the journal recovers automatically when there is space.
+//! Tests the journal on full disks: no process dies, no row is lost, and the journal recovers automatically when there is space
+//! again.
 
 use crate::files::{wait, wait_ready};
 use crate::locked::{Program, wal_of};
@@ -13,13 +14,14 @@ use std::time::{Duration, Instant};
 /// The environment variable that passes the folder on the small disk to [`child`].
 const FOLDER: &str = "JOURNAL_FULL_DISK";
 
-/// A file system in a file. Unmounted on drop.
+/// A file system in a file. Dropping this value unmounts it.
 pub(crate) struct Disk {
     place: tempfile::TempDir,
 }
 
 impl Disk {
-    /// `None` if this user can't mount or the `mkfs` is missing; the reason is printed.
+    /// Makes a file system of `mib` MiB with the command `mkfs`, and mounts it. `None` if this user can't mount it or `mkfs` is
+    /// missing; the reason is printed.
     pub(crate) fn mounted(mkfs: &[&str], mib: u64) -> Option<Self> {
         let disk = Self { place: tempfile::tempdir().unwrap() };
         let (image, folder) = (disk.place.path().join("image"), disk.folder());
@@ -30,6 +32,7 @@ impl Disk {
         mounted.map_err(|why| cellgate_test_support::skipped(&format!("{}: {why}", mkfs.join(" ")))).ok().map(|()| disk)
     }
 
+    /// The folder at which the file system is mounted.
     pub(crate) fn folder(&self) -> PathBuf {
         self.place.path().join("disk")
     }
@@ -46,6 +49,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&stderr).into_owned()) }
 }
 
+/// Runs [`child`] twice on a disk of this kind. The second run finds the journal of the first.
 fn on_a_full(mkfs: &[&str], mib: u64) {
     let Some(disk) = Disk::mounted(mkfs, mib) else { return };
     for round in 1..=2 {
@@ -61,51 +65,51 @@ fn on_a_full(mkfs: &[&str], mib: u64) {
 }
 
 #[test]
-fn ext4_with_blocks_of_1_kib() {
+fn a_full_ext4_with_blocks_of_1_kib_loses_no_row() {
     on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "1024"], 12);
 }
 
 #[test]
-fn ext4_with_blocks_of_2_kib() {
+fn a_full_ext4_with_blocks_of_2_kib_loses_no_row() {
     on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "2048"], 24);
 }
 
 #[test]
-fn ext4_with_blocks_of_4_kib() {
+fn a_full_ext4_with_blocks_of_4_kib_loses_no_row() {
     on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "4096"], 24);
 }
 
 #[test]
-fn ext4_with_blocks_of_1_kib_without_its_journal() {
+fn a_full_ext4_without_its_own_journal_loses_no_row() {
     on_a_full(&["mkfs.ext4", "-q", "-F", "-b", "1024", "-O", "^has_journal"], 8);
 }
 
 #[test]
-fn ext2() {
+fn a_full_ext2_loses_no_row() {
     on_a_full(&["mkfs.ext2", "-q", "-F", "-b", "1024"], 8);
 }
 
 #[test]
-fn btrfs() {
+fn a_full_btrfs_loses_no_row() {
     on_a_full(&["mkfs.btrfs", "-q", "-f", "--mixed"], 40);
 }
 
 #[test]
-fn btrfs_with_metadata_apart() {
+fn a_full_btrfs_with_separate_metadata_loses_no_row() {
     on_a_full(&["mkfs.btrfs", "-q", "-f"], 128);
 }
 
 #[test]
-fn xfs() {
+fn a_full_xfs_loses_no_row() {
     on_a_full(&["mkfs.xfs", "-q", "-f"], 320);
 }
 
 #[test]
-fn xfs_with_blocks_of_1_kib() {
+fn a_full_xfs_with_blocks_of_1_kib_loses_no_row() {
     on_a_full(&["mkfs.xfs", "-q", "-f", "-b", "size=1024"], 320);
 }
 
-/// Here only the index is on the full disk, so the WAL could be truncated.
+/// Only the index is on the full disk here. The WAL is on a disk with space, so nothing else prevents its truncation.
 #[test]
 fn a_wal_is_not_truncated_while_the_index_has_rows_in_it() {
     let Some(disk) = Disk::mounted(&["mkfs.btrfs", "-q", "-f", "--mixed"], 40) else { return };
@@ -116,7 +120,7 @@ fn a_wal_is_not_truncated_while_the_index_has_rows_in_it() {
     let _unmount = Unmount(&index);
     let journal = open(&path);
     (1..=3).for_each(|part| drop(journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap()));
-    // Keeps the index open, so that it is not recreated.
+    // This program keeps the index open, so that the journal does not recreate the index.
     let program = Program::start(&path, "SELECT count(*) FROM verdict");
     fill(&disk.folder());
     drop(journal);
@@ -126,6 +130,7 @@ fn a_wal_is_not_truncated_while_the_index_has_rows_in_it() {
     assert_eq!(rows(&path), 3);
 }
 
+/// Unmounts this path when dropped.
 struct Unmount<'p>(&'p Path);
 
 impl Drop for Unmount<'_> {
@@ -134,7 +139,7 @@ impl Drop for Unmount<'_> {
     }
 }
 
-/// Not a test: what [`on_a_full`] runs in a process of its own, as a signal could end the process.
+/// Not a test: what [`on_a_full`] runs in a process of its own, because a signal could end the process.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
@@ -152,11 +157,11 @@ fn child() {
     (0..10).for_each(|_| judge(&journal).unwrap());
     let before = rows(&path);
     fill(&folder);
-    wait(&journal, "it is noticed without a request", |health| !health.ready);
+    wait(&journal, "the full disk is noticed without a request", |health| !health.ready);
     let refused = judge_until_steady(&journal, &folder, &mut judge);
     println!("refused {refused} while ready, then: {:?}", journal.health());
     assert!(refused <= 5);
-    assert!(rows(&path) >= before, "it can be read while the disk is full");
+    assert!(rows(&path) >= before, "the journal can be read while the disk is full");
     std::fs::remove_file(folder.join("fill")).unwrap();
     wait_ready(&journal);
     (0..10).for_each(|_| judge(&journal).unwrap());
@@ -165,8 +170,8 @@ fn child() {
     assert!(report.rows >= stored, "{report:?} of {stored}");
 }
 
-/// Judges until the journal was not ready for two seconds without a break. Returns how often the journal was ready and yet
-/// could not store a row: emptying the WAL may free space for a few more rows.
+/// Judges until the journal was not ready for two seconds without a break. Returns how often the journal was ready but could not
+/// store a row. This may happen a few times, because emptying the WAL frees space for a few more rows.
 fn judge_until_steady(
     journal: &Journal,
     folder: &Path,

@@ -1,4 +1,4 @@
-//! Tests that the journal survives another program that locks it, or that is the last program to close it.
+//! Tests that the journal survives another program that locks the journal, or that is the last program to close it.
 
 use crate::files::wait_ready;
 use crate::{cli, entry, trigger};
@@ -25,13 +25,15 @@ fn program() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
+/// A running [`program`].
 pub(crate) struct Program {
     child: Child,
-    /// Kept open, as the program prints to it at its end.
+    /// Kept open, because the program prints to it at its end.
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Program {
+    /// Starts the program, and returns when it has executed `sql`.
     pub(crate) fn start(path: &Path, sql: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "locked::program", "--nocapture"])
@@ -56,9 +58,9 @@ impl Program {
     }
 }
 
-/// A journal that has closed itself for some seconds, as a row could not be written: another program holds a lock that it took
-/// with `sql`. `begin` uses the journal before that. Also returns that program.
-fn refused(path: &Path, sql: &str, begin: impl FnOnce(&Journal)) -> (Journal, Program) {
+/// Opens a journal, lets `begin` use it, and starts another program that takes a lock with `sql`. The journal then can't write a
+/// row and closes itself for 3 s. Returns both.
+fn locked_out(path: &Path, sql: &str, begin: impl FnOnce(&Journal)) -> (Journal, Program) {
     let options = JournalOptions { reopen_every: Duration::from_secs(3), ..JournalOptions::default() };
     let (journal, _) = Journal::open(path, options).unwrap();
     begin(&journal);
@@ -82,9 +84,9 @@ fn a_program_that_locks_the_journal_is_named_and_may_be_the_last_to_close_it() {
     for sql in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "BEGIN IMMEDIATE; CREATE TABLE t (c)"] {
         let folder = folder_in_memory();
         let path = folder.path().join("verdicts.sqlite");
-        let (journal, program) = refused(&path, sql, |journal| judge(journal, 1));
+        let (journal, program) = locked_out(&path, sql, |journal| judge(journal, 1));
         program.close();
-        assert!(!wal_of(&path).exists(), "it moved the WAL into the database and deleted it");
+        assert!(!wal_of(&path).exists(), "the program moved the WAL into the database and deleted it");
         wait_ready(&journal);
         judge(&journal, 2);
         drop(journal);
@@ -97,7 +99,7 @@ fn a_wal_with_rows_that_is_lost_while_the_journal_is_closed_must_come_back() {
     let folder = folder_in_memory();
     let path = folder.path().join("verdicts.sqlite");
     let mut reader = None;
-    let (journal, program) = refused(&path, "BEGIN IMMEDIATE", |journal| {
+    let (journal, program) = locked_out(&path, "BEGIN IMMEDIATE", |journal| {
         // While this reader is active, the row stays in the WAL: SQLite can't move it into the database.
         reader = Some(Program::start(&path, "BEGIN; SELECT count(*) FROM verdict"));
         judge(journal, 1);

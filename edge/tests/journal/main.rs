@@ -1,4 +1,5 @@
-//! Tests the journal through its API and `cellgate-edge journal`: order, exactly one record, tampering, retention, reading.
+//! Tests the journal through its API and `cellgate-edge journal`: exactly one record for each trigger, restarts, tampering,
+//! retention, full disks, locks, reading.
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod chain;
@@ -22,10 +23,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
+/// A trigger of the PLC for this part.
 fn trigger(part: u64) -> AcceptedTrigger {
     AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
 }
 
+/// A PASS for this trigger.
 fn entry(trigger: NonZeroU64) -> VerdictEntry {
     VerdictEntry {
         trigger,
@@ -48,7 +51,7 @@ fn open(path: &Path) -> Journal {
     Journal::open(path, JournalOptions::default()).unwrap().0
 }
 
-/// A journal of `parts` PASS records, all acknowledged, closed.
+/// The path of a closed journal with `parts` PASS records, all acknowledged.
 fn filled(folder: &Path, parts: u64) -> PathBuf {
     let path = folder.join("verdicts.sqlite");
     let journal = open(&path);
@@ -61,11 +64,12 @@ fn filled(folder: &Path, parts: u64) -> PathBuf {
     path
 }
 
+/// Runs `cellgate-edge journal` on the journal at `path`. The command must end with this exit status.
 fn cli(arguments: &[&str], path: &Path, status: i32) -> Output {
     cli_by(None, arguments, path, status)
 }
 
-/// As [`cli`], but run by another user.
+/// Like [`cli`], but as this user if one is given.
 fn cli_by(user: Option<u32>, arguments: &[&str], path: &Path, status: i32) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
     command.args(["journal", arguments[0]]).arg(path).args(&arguments[1..]);
@@ -77,6 +81,7 @@ fn cli_by(user: Option<u32>, arguments: &[&str], path: &Path, status: i32) -> Ou
     output
 }
 
+/// The first damaged place that `verify` finds. `None` if the journal is intact.
 fn bad_place(path: &Path) -> Option<String> {
     Reader::open(path).unwrap().verify().unwrap().err().map(|bad| bad.place)
 }

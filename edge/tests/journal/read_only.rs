@@ -28,7 +28,8 @@ fn with_wal(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     (fs::read(&path).unwrap(), fs::read(folder.join("verdicts.sqlite-wal")).unwrap())
 }
 
-/// Mounts a read-only file system with `files`. Returns false if this user can't mount one; the reason is printed.
+/// Mounts a read-only file system with `files` as the folder `medium` in `place`. Returns false if this user can't mount one; the
+/// reason is printed.
 fn medium(place: &Path, files: &[(&str, &[u8])], kind: &str) -> bool {
     let (content, mounted) = (place.join("content"), place.join("medium"));
     fs::create_dir_all(&content).unwrap();
@@ -45,6 +46,7 @@ fn medium(place: &Path, files: &[(&str, &[u8])], kind: &str) -> bool {
     output.status.success()
 }
 
+/// Unmounts the folder `medium` in this path when dropped.
 struct Unmount<'p>(&'p Path);
 
 impl Drop for Unmount<'_> {
@@ -58,6 +60,7 @@ fn a_journal_on_a_read_only_medium_is_read_with_and_without_a_wal() {
     for kind in ["tmpfs", "squashfs"] {
         let place = tempfile::tempdir().unwrap();
         let (database, wal) = with_wal(place.path());
+        // The space and the question mark must be escaped in a URI, with which SQLite opens a file in a read-only place.
         let (name, wal_name, index) = ("v 1?.sqlite", "v 1?.sqlite-wal", "v 1?.sqlite-shm");
         for (files, rows, has_wal) in [
             (&[(name, &database[..])][..], 3, false),

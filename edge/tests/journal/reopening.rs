@@ -1,5 +1,5 @@
-//! Tests readers of a journal that is reopened meanwhile: the readers don't die by a signal, and don't report an intact journal
-//! as damaged.
+//! Tests readers of a journal that is reopened while they read: the readers don't die by a signal, and don't report an intact
+//! journal as damaged.
 
 use crate::full_disk::{Disk, fill};
 use crate::{entry, open, trigger};
@@ -25,14 +25,14 @@ fn read(what: &str, path: &Path) -> Output {
 }
 
 /// Resets the index to the state that it has while a journal is being opened: all zeros, without blocks on the disk. Another
-/// process does it, as closing the file in this process would release the journal's own locks on it.
+/// process does it, because closing the file in this process would release the journal's own locks on the file.
 fn empty_index(path: &Path) {
     let index = path.with_extension("sqlite-shm");
     let status = Command::new("fallocate").args(["-p", "-o", "0", "-l", "32768"]).arg(index).status().unwrap();
     assert!(status.success());
 }
 
-/// Once, a reader wrote the index before the appliance did, and died by SIGBUS.
+/// An earlier version of the reader wrote the index before the appliance did, and died by SIGBUS.
 #[test]
 fn a_reader_does_not_fill_the_index_for_the_appliance() {
     let Some(disk) = Disk::mounted(&MKFS, 12) else { return };
@@ -50,7 +50,7 @@ fn a_reader_does_not_fill_the_index_for_the_appliance() {
         std::thread::sleep(Duration::from_millis(300));
         judge(&journal, 4);
         let output = reader.join().unwrap();
-        assert!(output.status.success(), "it waits for the appliance: {output:?}");
+        assert!(output.status.success(), "the reader waits for the appliance: {output:?}");
     });
 }
 
@@ -93,7 +93,7 @@ fn readers_work_while_a_journal_is_reopened_repeatedly_on_a_full_disk() {
 /// The environment variable that passes the journal to [`child`].
 const JOURNAL: &str = "JOURNAL_WITH_CUT_INDEX";
 
-/// Not a test: a reader whose index is truncated between two reads. It runs in a process of its own, as a signal could end it.
+/// Not a test: a reader whose index is truncated between two reads. It runs in a process of its own, because a signal could end it.
 #[test]
 fn child() {
     let Some(path) = std::env::var_os(JOURNAL) else { return };
@@ -104,7 +104,7 @@ fn child() {
     assert_eq!(reader.newest(&Filter::default(), 9).unwrap().len(), 3);
 }
 
-/// The index may also be lost on a failing disk.
+/// A disk that fails while the index is open has the same effect as a truncation.
 #[test]
 fn a_reader_survives_an_index_that_is_truncated_while_it_is_open() {
     let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -114,8 +114,8 @@ fn a_reader_survives_an_index_that_is_truncated_while_it_is_open() {
         std::fs::copy(folder.path().join(name), copies.path().join(name)).unwrap();
     }
     let path = copies.path().join("verdicts.sqlite");
-    // This connection keeps the index in use. The connection is never used again or closed, as that would end this process by
-    // SIGBUS.
+    // This connection keeps the index in use. The connection is never used again or closed, because that would end this process
+    // by SIGBUS.
     let holder = Connection::open(&path).unwrap();
     holder.query_row("SELECT count(*) FROM verdict", [], |row| row.get::<_, i64>(0)).unwrap();
     std::mem::forget(holder);

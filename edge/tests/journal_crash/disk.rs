@@ -1,4 +1,4 @@
-//! Simulates the content of a disk after a power cut: all data that was synced, and any part of the data that was not synced.
+//! Simulates the content of a disk after a power cut: all data that was synced, and any of the data that was not synced.
 
 use crate::trace::{Call, Note};
 use rand::{Rng, RngExt};
@@ -14,7 +14,7 @@ pub(crate) struct Disk {
     files: Vec<File>,
     /// The names as the program sees them, each with its index in `files`.
     names: BTreeMap<String, usize>,
-    /// The names that are certainly on the disk, each with its index in `files`.
+    /// The names that were synced, each with its index in `files`.
     durable_names: BTreeMap<String, usize>,
     /// Whether a failed sync discards the data that it should have written, as on Linux.
     pub(crate) failed_sync_loses: bool,
@@ -22,7 +22,7 @@ pub(crate) struct Disk {
 
 #[derive(Clone, Default)]
 struct File {
-    /// The content that is certainly on the disk.
+    /// The content that was synced.
     durable: Vec<u8>,
     /// The changes since the last sync, oldest first.
     pending: Vec<Pending>,
@@ -44,7 +44,7 @@ pub(crate) enum Fate {
 }
 
 impl Disk {
-    /// A disk with the files of `folder`, of which all content and names are durable.
+    /// A disk with the files of `folder`. Their names and content are durable.
     pub(crate) fn of(folder: &Path) -> Self {
         let mut disk = Self::default();
         for file in std::fs::read_dir(folder).unwrap() {
@@ -91,9 +91,9 @@ impl Disk {
         }
     }
 
-    /// Writes the content of the disk after a power cut into an empty folder. The WAL index (-shm) is never synced, and the
-    /// first process that opens the journal recreates it: so here the index is missing, or garbage at random. The lock file is
-    /// omitted.
+    /// Writes the content of the disk after a power cut into an empty folder. The WAL index (-shm) is never synced, and the first
+    /// process that opens the journal recreates it. So here the index is missing or, with [`Fate::Random`], sometimes garbage. The
+    /// lock file is omitted, and so is the file `marks`, which only the shim reads.
     pub(crate) fn cut(&self, folder: &Path, fate: Fate, random: &mut impl Rng) {
         let mut names = if fate == Fate::Kept { self.names.clone() } else { self.durable_names.clone() };
         if fate == Fate::Random {
@@ -120,6 +120,7 @@ impl Disk {
 }
 
 impl File {
+    /// The file's content after a power cut.
     fn after(&self, fate: Fate, random: &mut impl Rng) -> Vec<u8> {
         let mut content = self.durable.clone();
         if fate == Fate::Lost {
@@ -137,6 +138,7 @@ impl File {
 }
 
 impl Pending {
+    /// Applies the change to `content`.
     fn land(&self, content: &mut Vec<u8>) {
         match self {
             Self::Write { offset, data } => put(content, *offset, data),
@@ -144,6 +146,7 @@ impl Pending {
         }
     }
 
+    /// Applies the change to `content`, but of a write only some sectors, at random.
     fn land_torn(&self, content: &mut Vec<u8>, random: &mut impl Rng) {
         match self {
             Self::Write { offset, data } => {

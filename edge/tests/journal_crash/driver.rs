@@ -35,6 +35,7 @@ pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> VerdictEntry {
     }
 }
 
+/// The REJECT that the driver commits for `part` after an error.
 fn failed(part: u64, trigger: NonZeroU64) -> VerdictEntry {
     VerdictEntry { verdict: Verdict::Reject, reason: STORE_FAILED.to_owned(), ..entry(part, trigger) }
 }
@@ -96,7 +97,7 @@ fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
         Ok(accepted) => accepted.id(),
         Err(error) => {
             mark(format!("not-accepted {part} {error}"));
-            return ready(journal);
+            return wait_ready(journal);
         }
     };
     mark(format!("accepted {part} {accepted}"));
@@ -108,7 +109,7 @@ fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
             return true;
         }
         mark(format!("not-committed {part} {error}"));
-        if !ready(journal) {
+        if !wait_ready(journal) {
             return false;
         }
         mark(format!("committing-reject {part} {accepted}"));
@@ -123,7 +124,8 @@ fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
     true
 }
 
-fn ready(journal: &Journal) -> bool {
+/// Waits until the journal is ready. Returns false if it is not ready within a quarter of a second.
+fn wait_ready(journal: &Journal) -> bool {
     let begun = Instant::now();
     while !journal.health().ready {
         if begun.elapsed() > Duration::from_millis(250) {

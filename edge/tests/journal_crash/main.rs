@@ -1,9 +1,9 @@
 //! Simulates power cuts and disk errors at every call that the journal makes.
 //!
-//! `shim.c` is preloaded into a driver and records each write, truncation, sync and unlink with its data. From this trace,
+//! `shim.c` is preloaded into a driver and writes each write, truncation, sync and unlink with its data to a trace. From this trace,
 //! `disk.rs` rebuilds the possible contents of a disk after each call, and `promises.rs` opens the journal there.
 //!
-//! To run it with 1,000 verdicts and progress:
+//! To run the power cuts with 1,000 verdicts, and see their progress:
 //! `cargo test -p cellgate-edge --test journal_crash -- --ignored --nocapture`
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
@@ -37,8 +37,8 @@ fn no_power_cut_in_a_thousand_verdicts_loses_a_committed_one() {
     power_cuts(1_000, 200);
 }
 
-/// Cuts the power after each call of a driver that commits `parts` verdicts. At about `recoveries` of these points, also cuts
-/// it after each call of the recovery.
+/// Cuts the power after each call of a driver that commits `parts` verdicts. For about `recoveries` of these cuts, also cuts the
+/// power after each call of the recovery.
 fn power_cuts(parts: u64, recoveries: usize) {
     let begun = Instant::now();
     let folder = folder_in_memory();
@@ -90,7 +90,7 @@ fn each_point(mut disk: Disk, mut promises: Promises, notes: &[Note], mut each: 
     for (index, note) in notes.iter().enumerate() {
         disk.apply(note);
         promises.apply(note);
-        // A mark is a promise about the disk as it is now. All marks up to the next change of the disk are applied first.
+        // A mark is a promise about the disk as it is now. All marks up to the next call are applied first.
         let changed_next = notes.get(index + 1).is_none_or(|next| !matches!(next.call, Call::Mark(_)));
         if changed_next {
             each(index + 1, &disk, &promises);
@@ -124,30 +124,30 @@ fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
     cuts
 }
 
-/// How calls fail, and whether all later calls fail too.
+/// How a call fails (`JOURNAL_SHIM_HOW` in shim.c), and whether all later calls fail too.
 const FAULTS: [(&str, bool); 5] =
     [("eio", false), ("enospc", false), ("short", false), ("eio", true), ("enospc", true)];
 
 /// Statistics on injected errors.
 #[derive(Default)]
-struct Met {
+struct Statistics {
     /// The times from a failed call until the driver got an error.
     reported: Vec<Duration>,
-    /// For each call by its name: how often it failed, and how often the driver got no error although it failed.
+    /// For each call by its name: how often the call failed, and how often the driver got no error although the call failed.
     calls: BTreeMap<String, [usize; 2]>,
 }
 
 #[test]
 fn an_error_at_any_call_is_reported_and_loses_nothing() {
     let begun = Instant::now();
-    let met = Mutex::new(Met::default());
+    let statistics = Mutex::new(Statistics::default());
     std::thread::scope(|scope| {
         for (how, stays) in FAULTS {
-            let met = &met;
-            scope.spawn(move || (1..).all(|at| fault(Fault { at, how, stays }, met)));
+            let statistics = &statistics;
+            scope.spawn(move || (1..).all(|at| fault(Fault { at, how, stays }, statistics)));
         }
     });
-    let Met { mut reported, calls } = met.into_inner().unwrap();
+    let Statistics { mut reported, calls } = statistics.into_inner().unwrap();
     reported.sort();
     let (most, slowest) = (reported[reported.len() * 9 / 10], reported[reported.len() - 1]);
     println!("failed calls, and those of them without an error for the driver: {calls:?}");
@@ -161,7 +161,7 @@ fn an_error_at_any_call_is_reported_and_loses_nothing() {
 
 /// Starts the driver once with a failing call, and makes power cuts at some points of its trace. Returns false if the driver
 /// ended before the call that would fail.
-fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
+fn fault(fault: Fault, statistics: &Mutex<Statistics>) -> bool {
     const PARTS: u64 = 4;
     let folder = folder_in_memory();
     let notes = drive(folder.path(), PARTS, Some(fault));
@@ -173,11 +173,13 @@ fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
     // If no error was reported, SQLite did not need that call, and all verdicts must be committed.
     assert!(reported.is_some() || promises.committed() == PARTS as usize, "{context}: no error, but not all committed");
     {
-        let mut met = met.lock().unwrap();
-        let [times, silent] = met.calls.entry(call.to_owned()).or_default();
+        let mut statistics = statistics.lock().unwrap();
+        let [times, silent] = statistics.calls.entry(call.to_owned()).or_default();
         *times += 1;
         *silent += usize::from(reported.is_none());
-        met.reported.extend(reported.map(|note| Duration::from_nanos(note.time_ns.saturating_sub(failed.time_ns))));
+        statistics
+            .reported
+            .extend(reported.map(|note| Duration::from_nanos(note.time_ns.saturating_sub(failed.time_ns))));
     }
     // The process has ended. The promises must hold now, and after a power cut.
     if let Err(broken) = promises.check(folder.path()) {
@@ -188,6 +190,7 @@ fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
         disk.failed_sync_loses = loses;
         let mut random = ChaCha8Rng::seed_from_u64(at);
         each_point(disk, Promises::default(), &notes, |point, disk, promises| {
+            // About one point in 24, and the last one.
             if random.random_range(0..24) > 0 && point != notes.len() {
                 return;
             }
@@ -203,6 +206,7 @@ fn fault(fault: Fault, met: &Mutex<Met>) -> bool {
     true
 }
 
+/// The first call that the shim made fail, and its name.
 fn first_fault(notes: &[Note]) -> Option<(&Note, &str)> {
     notes.iter().find_map(|note| match &note.call {
         Call::Failed(call) => Some((note, call.as_str())),
@@ -210,6 +214,7 @@ fn first_fault(notes: &[Note]) -> Option<(&Note, &str)> {
     })
 }
 
+/// Whether the note is a mark that the driver got an error.
 fn is_trouble(note: &Note) -> bool {
     matches!(&note.call, Call::Mark(text) if text == "not-ready" || text.starts_with("not-"))
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 pub(crate) struct Promises {
     /// The newest boot epoch that the journal reported.
     epoch: u32,
-    /// Parts that may have been accepted: the driver has asked for it.
+    /// Parts that may have been accepted: the driver asked the journal to accept them.
     accepting: BTreeSet<u64>,
     /// Parts that were accepted, with their triggers.
     accepted: BTreeMap<u64, NonZeroU64>,
@@ -21,7 +21,7 @@ pub(crate) struct Promises {
     committing: BTreeSet<u64>,
     /// Parts whose REJECT after an error was passed to the journal.
     committing_reject: BTreeSet<u64>,
-    /// Parts with a durable record, with its sequence number.
+    /// Parts with a durable record, each with the record's sequence number.
     committed: BTreeMap<u64, u64>,
 }
 
@@ -70,7 +70,7 @@ impl Promises {
         let mut parts = BTreeMap::new();
         reader
             .for_each(&Filter::default(), |record| -> Result<(), Broken> {
-                self.may_be(record)?;
+                self.check_origin(record)?;
                 match parts.insert(record.trigger.part, record.seq.get()) {
                     None => Ok(()),
                     Some(seq) => Err(Broken(format!("part {} twice, also {seq}", record.trigger.part))),
@@ -89,7 +89,7 @@ impl Promises {
     }
 
     /// Checks that the driver passed the record to the journal, or that the record is a REJECT of the recovery.
-    fn may_be(&self, record: &VerdictRow) -> Result<(), Broken> {
+    fn check_origin(&self, record: &VerdictRow) -> Result<(), Broken> {
         let part = record.trigger.part;
         let verdict = driver::entry(part, record.entry.trigger);
         let known = match record.entry.reason.as_str() {
@@ -106,6 +106,7 @@ impl Promises {
     }
 }
 
+/// What a broken promise is, for the message of a test.
 struct Broken(String);
 
 impl From<JournalError> for Broken {

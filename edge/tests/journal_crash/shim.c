@@ -1,5 +1,5 @@
-/* A library to preload into a program that writes a journal. It records every call that changes files in one folder, with its data,
- * and makes the k-th call fail. All other calls go to the kernel unchanged.
+/* A library to preload into a program that writes a journal. It writes every call that changes files in one folder, with its data,
+ * to a trace, and can make the k-th call in that folder fail. Calls for other files go to the kernel unchanged.
  *
  * JOURNAL_SHIM_FOLDER  the folder whose files are watched
  * JOURNAL_SHIM_TRACE   the file to append notes to; each is a header (struct note) and `length` bytes of data
@@ -67,8 +67,8 @@ static void note(char kind, const char *name, uint64_t offset, const void *data,
     clock_gettime(CLOCK_MONOTONIC, &now);
     struct note header = {(uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec, offset, length, kind, ""};
     strncpy(header.name, name, sizeof header.name - 1);
-    struct iovec parts[2] = {{&header, sizeof header}, {(void *)data, length}};
-    if (syscall(SYS_writev, trace, parts, length ? 2 : 1) != (ssize_t)(sizeof header + length)) abort();
+    struct iovec pieces[2] = {{&header, sizeof header}, {(void *)data, length}};
+    if (syscall(SYS_writev, trace, pieces, length ? 2 : 1) != (ssize_t)(sizeof header + length)) abort();
 }
 
 /* Whether this call must fail. If so, the name of the call is noted, for the messages of tests. */
@@ -82,7 +82,7 @@ static int fails(const char *call, const char *name, int is_write) {
 }
 
 static int watched_open(int at, const char *path, int flags, mode_t mode) {
-    /* An unnamed file is not part of the journal. */
+    /* An unnamed file does not belong to the journal. */
     const char *name = (flags & O_TMPFILE) == O_TMPFILE ? NULL : inside(path);
     if (!name) return (int)syscall(SYS_openat, at, path, flags, mode);
     pthread_mutex_lock(&mutex);

@@ -36,6 +36,7 @@ pub(crate) enum Call {
 
 /// Reads a trace. Its format is `struct note` in shim.c.
 pub(crate) fn read(path: &Path) -> Vec<Note> {
+    // Three numbers of 8 bytes, the kind, and a name of 31 bytes.
     const HEADER: usize = 56;
     let bytes = std::fs::read(path).unwrap();
     let mut rest = &bytes[..];

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The percentiles behind the paper's bounds (section 2.3.2), in percent.
+/// The lower and the upper percentile from which the paper's bounds are computed (section 2.3.2), in percent.
 pub const BOUND_PERCENTILES: (f64, f64) = (0.01, 99.99);
 
-/// The lowest and highest level of the range that is spread over 0..=255; `lo <= hi`. The text form is `LO,HI`.
+/// The two levels that a conversion spreads to 0 and 255; `lo <= hi`. The text form is `LO,HI`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawBounds", into = "RawBounds")]
 pub struct Bounds {
@@ -17,7 +17,7 @@ pub struct Bounds {
     hi: u16,
 }
 
-/// Bounds as read from a file, not yet checked.
+/// Bounds as they are in JSON. When they are read, `lo` may be above `hi`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBounds {
@@ -41,7 +41,7 @@ pub enum ParseBoundsError {
     /// The text is not two levels.
     #[error("expected bounds as LO,HI with levels of 0 to 65535, such as 1700,2800, found `{found}`")]
     Form {
-        /// The text.
+        /// The text, cut after 80 characters.
         found: String,
     },
     /// The lower bound is above the upper one.
@@ -75,7 +75,7 @@ impl Bounds {
 
     /// Global bounds as in the paper (section 2.3.2), from each image's [`image_percentiles`]: the smallest lower percentile and the
     /// largest upper percentile of all images, each rounded to the nearest hundred (half to even, as in `numpy.round(bound, -2)`).
-    /// `None` without images, and if a rounded percentile is not a level.
+    /// `None` if there is no image, if a rounded percentile is not a level, or if the lower one is above the upper one.
     #[must_use]
     pub fn global(percentiles: impl IntoIterator<Item = (f64, f64)>) -> Option<Self> {
         let widest = |(lo, hi): (f64, f64), (low, high): (f64, f64)| (lo.min(low), hi.max(high));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_survive_text_and_json() {
+    fn bounds_survive_text_and_json_and_other_texts_are_refused() {
         let bounds = Bounds::new(1700, 2800).unwrap();
         assert_eq!(bounds.to_string().parse(), Ok(bounds));
         let json = serde_json::to_string(&bounds).unwrap();

@@ -1,4 +1,5 @@
-//! Maps levels to 8-bit levels for one channel.
+//! Computes one channel of the converted 8-bit image. A [`Channel`] is a method's mapping from 16-bit to 8-bit levels; the mixed
+//! method has three channels, every other method with an 8-bit step has one.
 
 use super::clahe::Clahe;
 use super::local_bounds::LocalBounds;
@@ -17,11 +18,12 @@ pub(super) enum Channel {
     Global(Spread),
     /// The levels between each image's own bounds, spread over 0..=255.
     Local(Spread),
-    /// One table, the same for all images.
+    /// The table of the method equalize, the same for all images.
     Fixed(Table),
     /// A table from each image's histogram, after the global conversion.
     Dhe { global: Spread, table: Table },
-    /// Each image's levels, equalised after the global conversion.
+    /// Each image's levels, equalised after the global conversion. `levels` has those of the last image. `state` is kept while
+    /// images have the same size.
     Clahe { global: Spread, tiles: Size, state: Option<Clahe>, levels: Vec<u8> },
 }
 
@@ -47,7 +49,7 @@ impl Channel {
         })
     }
 
-    /// Adapts the mapping to `radiograph`. `finder` is working memory.
+    /// Adapts the mapping to `radiograph`. `finder` is the working memory to find local bounds.
     pub(super) fn adapt(&mut self, radiograph: RadiographView<'_>, finder: &mut LocalBounds) {
         let levels = radiograph.levels();
         match self {
@@ -76,7 +78,8 @@ impl Channel {
         }
     }
 
-    /// Converts and resizes the rows of `radiograph`, to which the mapping was adapted, and passes them to `sink`.
+    /// Converts and resizes `radiograph`, to which the mapping must have been adapted. Passes each row of the result, with its
+    /// number, to `sink`.
     pub(super) fn rows(
         &self,
         radiograph: RadiographView<'_>,

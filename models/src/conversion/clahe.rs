@@ -46,15 +46,17 @@ struct Side {
     between: Vec<Between>,
 }
 
-/// For a pixel: the tile before it, the tile after it, and the weight of the latter with 12 fractional bits.
+/// For a pixel: the tile whose centre is before the pixel, the tile whose centre is after it, and the weight of the second tile
+/// with 12 fractional bits. Before the first and after the last centre, both are the outermost tile.
 type Between = (usize, usize, u32);
 
 impl Side {
-    /// Divides `pixels` pixels into `tiles` tiles, or one tile per pixel if there are fewer pixels. Both are at least 1.
+    /// Divides `pixels` pixels into `tiles` tiles, or one tile per pixel if there are fewer pixels. Both numbers
+    /// must be at least 1.
     fn new(pixels: u32, tiles: u32) -> Self {
         let (pixels, tiles) = (pixels as usize, tiles.min(pixels) as usize);
         let edges: Vec<usize> = (0..=tiles).map(|tile| tile * pixels / tiles).collect();
-        // Positions in units of half a pixel.
+        // Positions are in units of half a pixel: a tile's centre is the sum of its edges, a pixel's centre is 2 * pixel + 1.
         let centres: Vec<usize> = edges.windows(2).map(|edge| edge[0] + edge[1]).collect();
         let between = (0..pixels).map(|pixel| {
             let place = 2 * pixel + 1;
@@ -64,10 +66,11 @@ impl Side {
                 return (tile, tile, 0);
             }
             let (left, right) = (centres[after - 1], centres[after]);
+            // Computed with one bit more, then halved, so that the weight is rounded half up.
             let weight = (((place - left) << (WEIGHT_BITS + 1)) / (right - left)).div_ceil(2);
             #[expect(
                 clippy::cast_possible_truncation,
-                reason = "at most 2^WEIGHT_BITS, as the place is between the two"
+                reason = "at most 2^WEIGHT_BITS, as the place is between the two centres"
             )]
             let weight = weight as u32;
             (after - 1, after, weight)
@@ -81,7 +84,7 @@ impl Side {
     }
 }
 
-/// The conversion for images of one size. It reuses its buffers for each image.
+/// Equalises images of one size. It reuses its buffers for each image.
 #[derive(Debug)]
 pub(super) struct Clahe {
     size: Size,
@@ -91,7 +94,7 @@ pub(super) struct Clahe {
 }
 
 impl Clahe {
-    /// A conversion for images of `size`, which are divided into `tiles`. No side of `size` may be 0.
+    /// Equalises images of `size`, which are divided into `tiles`. No side of `size` may be 0.
     pub(super) fn new(tiles: Size, size: Size) -> Self {
         let rows = Side::new(size.height, tiles.height);
         let columns = Side::new(size.width, tiles.width);
@@ -116,14 +119,14 @@ impl Clahe {
             }
             *mapping = tile_mapping(counts);
         }
-        for (row, &(above, below, down)) in levels.chunks_exact_mut(width).zip(&self.rows.between) {
+        for (row, &(above, below, weight_below)) in levels.chunks_exact_mut(width).zip(&self.rows.between) {
             let (above, below) = (&self.mappings[above * tiles..], &self.mappings[below * tiles..]);
-            for (level, &(left, right, along)) in row.iter_mut().zip(&self.columns.between) {
+            for (level, &(left, right, weight_right)) in row.iter_mut().zip(&self.columns.between) {
                 let at = usize::from(*level);
-                let upper = blend(above[left][at].into(), above[right][at].into(), along);
-                let lower = blend(below[left][at].into(), below[right][at].into(), along);
+                let upper = blend(above[left][at].into(), above[right][at].into(), weight_right);
+                let lower = blend(below[left][at].into(), below[right][at].into(), weight_right);
                 let half = 1 << (2 * WEIGHT_BITS - 1);
-                *level = ((blend(upper, lower, down) + half) >> (2 * WEIGHT_BITS)) as u8;
+                *level = ((blend(upper, lower, weight_below) + half) >> (2 * WEIGHT_BITS)) as u8;
             }
         }
     }
@@ -137,23 +140,21 @@ fn blend(a: u32, b: u32, weight_of_b: u32) -> u32 {
 /// The clipped and equalised mapping of a tile with the histogram `counts`, which is not empty.
 fn tile_mapping(mut counts: [u64; 256]) -> [u8; 256] {
     let pixels: u64 = counts.iter().sum();
+    // The mean count is pixels / 256, and the limit is in percent of it.
     let limit = (pixels * u64::from(ClaheSettings::CLIP_LIMIT_PERCENT) / 25_600).max(1);
     let mut excess = 0;
     for count in &mut counts {
         excess += count.saturating_sub(limit);
         *count = (*count).min(limit);
     }
-    // The remainder of the division by 256 goes to equally spaced levels.
+    // The clipped counts are spread evenly over the 256 levels. The remainder of the division goes to equally spaced levels.
     let mut spread = 0;
     let mut seen = 0;
     std::array::from_fn(|level| {
         let share = excess * (level as u64 + 1) / 256 - spread;
         spread += share;
         seen += counts[level] + share;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "no more pixels are seen than there are, so it is at most 255"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "`seen` is at most `pixels`, so the level is at most 255")]
         let mapped = ((255 * seen + pixels / 2) / pixels) as u8;
         mapped
     })
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn one_tile_whose_levels_stay_below_the_limit_is_plainly_equalised() {
-        // Twice the mean count each, which is the limit.
+        // Each of 128 levels has 2 of the 256 pixels. That is twice the mean count of 1, which is the limit.
         let levels: Vec<u8> = (0..128).flat_map(|level| [level, level]).collect();
         let expected: Vec<u8> =
             levels.iter().map(|&level| ((255 * 2 * (u32::from(level) + 1) + 128) / 256) as u8).collect();
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_bounds_the_gain() {
+    fn an_image_of_one_level_hardly_changes() {
         // All pixels at one level: all but 2/256 of them are spread, so the mapping is nearly the identity.
         let levels = equalised(Size { height: 64, width: 64 }, ONE_TILE, vec![100; 4096]);
         assert!(levels.iter().all(|level| level.abs_diff(100) <= 2), "{}", levels[0]);
@@ -192,14 +193,15 @@ mod tests {
         // The right half is darker by 100.
         let level = |at: usize| (120 + at / 7 % 20 - if at % 128 < 64 { 0 } else { 100 }) as u8;
         let levels: Vec<u8> = (0..64 * 128).map(level).collect();
-        let rows = |levels: &[u8], columns: std::ops::Range<usize>, width| -> Vec<u8> {
+        let crop = |levels: &[u8], columns: std::ops::Range<usize>, width| -> Vec<u8> {
             levels.chunks_exact(width).flat_map(|row| &row[columns.clone()]).copied().collect()
         };
         let both = equalised(Size { height: 64, width: 128 }, Size { height: 1, width: 2 }, levels.clone());
         let half = Size { height: 64, width: 64 };
-        let [left, right] = [0..64, 64..128].map(|half_of| equalised(half, ONE_TILE, rows(&levels, half_of, 128)));
-        assert_eq!(rows(&both, 0..32, 128), rows(&left, 0..32, 64));
-        assert_eq!(rows(&both, 96..128, 128), rows(&right, 32..64, 64));
+        let [left, right] = [0..64, 64..128].map(|columns| equalised(half, ONE_TILE, crop(&levels, columns, 128)));
+        // The tiles' centres are at columns 32 and 96.
+        assert_eq!(crop(&both, 0..32, 128), crop(&left, 0..32, 64));
+        assert_eq!(crop(&both, 96..128, 128), crop(&right, 32..64, 64));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Runs a conversion's specification.
+//! [`Converter`] runs a conversion's specification: it converts radiographs to 8-bit images or to the network's input tensors.
 
 use super::channel::Channel;
 use super::error::MAX_RADIOGRAPH_SIDE;
@@ -34,7 +34,7 @@ pub struct Converter {
 enum Stage {
     /// The steps of a method with an 8-bit step.
     Eight { channels: Vec<Channel>, resizer: Option<Resizer<u8>> },
-    /// The steps of a method without an 8-bit step: the `range` levels from `lo` on stay in 16 bits.
+    /// The steps of a method without an 8-bit step: each level becomes its distance above `lo`, at most `range`, in 16 bits.
     Sixteen { lo: u16, range: u16, resizer: Option<Resizer<u16>> },
 }
 
@@ -75,7 +75,8 @@ impl Converter {
     /// The converted and resized 8-bit image.
     ///
     /// # Errors
-    /// [`ConversionError::Spec`] for a method without an 8-bit step; [`ConversionError::RadiographSize`].
+    /// [`ConversionError::Spec`] for a method without an 8-bit step. [`ConversionError::RadiographSize`] if a side of the radiograph
+    /// is too long.
     pub fn to_levels8<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<Image8, ConversionError> {
         let radiograph = radiograph.into();
         let size = self.output_size(radiograph);
@@ -97,10 +98,11 @@ impl Converter {
     }
 
     /// Fills `tensor` with the network's input: 3 x height x width values, channel by channel, normalised. A method with one channel
-    /// fills all three with it.
+    /// fills all three planes with that channel.
     ///
     /// # Errors
-    /// [`ConversionError::TensorLength`] if `tensor` has another length; [`ConversionError::RadiographSize`].
+    /// [`ConversionError::TensorLength`] if `tensor` has another length. [`ConversionError::RadiographSize`] if a side of the
+    /// radiograph is too long.
     pub fn to_tensor<'a>(
         &mut self,
         radiograph: impl Into<RadiographView<'a>>,
@@ -200,6 +202,7 @@ mod tests {
     use crate::radiograph::Radiograph;
 
     fn radiograph(height: u32, width: u32) -> Radiograph {
+        // Knuth's multiplicative hash scatters the levels over 1500..3000.
         let level = |at: u32| (1500 + at.wrapping_mul(2_654_435_761) % 1500) as u16;
         Radiograph::new(width, height, (0..height * width).map(level).collect()).unwrap()
     }
@@ -254,6 +257,7 @@ mod tests {
         let mut converter = Converter::new(&spec(Method::Linear16)).unwrap();
         let mut tensor = [0.0; 12];
         converter.to_tensor(&image, &mut tensor).unwrap();
+        // The bounds are 1700 and 2800. The first plane is normalised with ImageNet's mean and standard deviation of red.
         let plane = [0.0, 0.0, 1.0 / 1100.0, 1.0_f32].map(|share| (share - 0.485) / 0.229);
         assert_eq!(tensor[..4], plane);
         let error = converter.to_levels8(&image).unwrap_err();
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn clahe_and_dhe_adapt_to_each_image() {
+    fn clahe_and_dhe_keep_nothing_of_earlier_images() {
         for method in [Method::Clahe, Method::Dhe] {
             let mut spec = spec(method);
             spec.clahe = spec.clahe.map(|clahe| ClaheSettings { tiles: Size { height: 64, width: 64 }, ..clahe });
@@ -289,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_that_would_take_much_memory_is_refused() {
+    fn a_radiograph_with_a_side_above_65535_pixels_is_refused() {
         let long = Radiograph::new(1, 65_536, vec![0; 65_536]).unwrap();
         let mut converter = Converter::new(&spec(Method::Naive)).unwrap();
         let error = converter.to_levels8(&long).unwrap_err();

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// The distribution of a training set's levels, as the levels (cuts) at which the equalised 8-bit level increases by one.
 ///
-/// The 8-bit level of x is the number of cuts at or below x. In a file the distribution is a list of at most 255 cuts in ascending
-/// order, in which a level may occur more than once.
+/// The 8-bit level of a level x is the number of cuts at or below x. In a file the distribution is a list of at most 255 cuts in
+/// ascending order, in which a level may occur more than once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u16>", into = "Vec<u16>")]
 pub struct Distribution {
@@ -36,6 +36,7 @@ impl Distribution {
         let mut darker = 0;
         for (x, &count) in (0..=u16::MAX).zip(histogram.counts()) {
             let level = (256 * (2 * darker + u128::from(count)) / (2 * total)).min(255) as usize;
+            // The 8-bit level rises to `level` at x.
             cuts.resize(level.max(cuts.len()), x);
             darker += u128::from(count);
         }
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_other_cuts_is_refused() {
+    fn descending_or_more_than_255_cuts_and_an_empty_histogram_are_refused() {
         assert!(serde_json::from_str::<Distribution>("[1,1,5]").is_ok());
         insta::assert_snapshot!("descending_cuts", serde_json::from_str::<Distribution>("[5,1]").unwrap_err());
         assert!(Distribution::try_from(vec![0; 256]).is_err());

@@ -2,7 +2,8 @@
 
 use super::Size;
 
-/// The value of [`Converter::MAX_RADIOGRAPH_SIDE`](super::Converter::MAX_RADIOGRAPH_SIDE), here for the error's text.
+/// The value of [`Converter::MAX_RADIOGRAPH_SIDE`](super::Converter::MAX_RADIOGRAPH_SIDE). It is defined here because the error's
+/// text contains it.
 pub(super) const MAX_RADIOGRAPH_SIDE: u32 = 65_535;
 
 /// Why a conversion can't be done.

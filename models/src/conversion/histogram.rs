@@ -3,8 +3,9 @@
 /// Number of 16-bit levels.
 pub(super) const LEVELS: usize = 1 << 16;
 
-/// Number of separate counters per level. Neighbouring pixels often have equal levels, and are counted in different lanes. In one
-/// lane, each increment would wait until the processor's store buffer has passed on the increment before it.
+/// Number of lanes: each lane has a counter per level, and neighbouring pixels are counted in different lanes. Neighbouring pixels
+/// often have equal levels. In one lane, each increment of a counter would wait until the processor has stored the counter's
+/// previous increment.
 const LANES: usize = 4;
 
 /// How often each of the 65,536 levels occurs.
@@ -79,8 +80,8 @@ impl Histogram {
         self.total
     }
 
-    /// The level below which `percent` percent of the pixels lie. Bit-exact with `numpy.percentile(levels, percent)` (its default
-    /// method, linear interpolation between order statistics).
+    /// The level below which `percent` percent of the pixels lie, interpolated between two levels. It has the same bits as
+    /// `numpy.percentile(levels, percent)` with the default method, linear interpolation.
     ///
     /// `None` for an empty histogram, and if `percent` is not in 0..=100.
     #[must_use]
@@ -101,7 +102,7 @@ impl Histogram {
 }
 
 /// [`Histogram::percentile`] of `total` levels. `level_at` returns the level at a rank in ascending order (0 is the darkest) and is
-/// called for the two ranks around the percentile.
+/// called for the one or two ranks that the percentile depends on.
 pub(super) fn percentile(total: u64, percent: f64, level_at: impl Fn(u64) -> u16) -> Option<f64> {
     if total == 0 || !(0.0..=100.0).contains(&percent) {
         return None;
@@ -165,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn counting_in_pieces_is_counting_at_once(
+        fn counting_in_pieces_gives_the_same_as_counting_at_once(
             levels in proptest::collection::vec(0_u16..9, 0..300),
             cut in 0..300_usize,
         ) {
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn values_printed_by_numpy() {
+    fn percentiles_equal_those_printed_by_numpy() {
         // numpy.percentile(numpy.array([5, 9, 10, 3], dtype=numpy.uint16), q), NumPy 2.4.6.
         let histogram = Histogram::of(&[5, 9, 10, 3]);
         for (percent, expected) in [(0.01, 3.0006), (50.0, 7.0), (99.99, 9.9997), (33.333, 4.99998), (100.0, 10.0)] {

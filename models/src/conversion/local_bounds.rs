@@ -7,17 +7,19 @@ use super::{Bounds, Histogram};
 /// Number of pixels in a group. A group is skipped if none of its pixels is among the darkest or brightest so far.
 const GROUP_PIXELS: usize = 64;
 
-/// Number of pixels in a part of a group. In a group that can't be skipped as a whole, such parts are skipped by the same rule.
-const PART_PIXELS: usize = 16;
+/// Number of pixels in a subgroup. In a group that can't be skipped as a whole, subgroups are skipped by the same rule.
+const SUBGROUP_PIXELS: usize = 16;
 
-/// How often the darkest, or the brightest, levels may be selected in one image. After more selections, a histogram is used.
+/// Largest number of selections in one image for the darkest levels, and for the brightest levels; a selection is described at
+/// [`Lowest::offer`]. After more selections, a histogram is used.
 /// Noise needs a few selections. An image that gets steadily darker or brighter from top to bottom would need thousands.
 const MAX_SELECTIONS: u32 = 48;
 
 /// Working memory to find one image's bounds, reused for each image.
 ///
-/// The bounds depend only on the darkest and the brightest few of 10,000 pixels. Skipping all other pixels is twice as fast as
-/// counting them in a histogram. If the pixels keep getting darker or brighter, few can be skipped, and a histogram is used.
+/// The bounds depend only on about the darkest and the brightest ten-thousandth of the pixels. Skipping all other pixels is twice
+/// as fast as counting them in a histogram. If the pixels keep getting darker or brighter, few pixels can be skipped, and a
+/// histogram is used.
 #[derive(Debug, Default)]
 pub(super) struct LocalBounds {
     darkest: Lowest,
@@ -27,11 +29,11 @@ pub(super) struct LocalBounds {
 }
 
 impl LocalBounds {
-    /// The same bounds as [`Bounds::local`] of the histogram of `levels`.
+    /// Returns the same as [`Bounds::local`] of the histogram of `levels`.
     pub(super) fn find(&mut self, levels: &[u16]) -> Option<Bounds> {
         let Self { darkest, brightest, histogram } = self;
-        // Each bound is interpolated between the levels at two ranks. Both are among the outermost 10,000th of all levels plus 2.
-        // A third extra rank allows for rounding.
+        // Each bound is interpolated between the levels at two ranks. Both ranks are among the outermost levels.len() / 10,000 + 2.
+        // One more rank allows for rounding.
         let needed = levels.len() / 10_000 + 3;
         darkest.clear(needed);
         brightest.clear(needed);
@@ -52,6 +54,7 @@ impl LocalBounds {
     }
 }
 
+/// Offers the levels of an image to `darkest` and, inverted, to `brightest`.
 struct Collect<'a> {
     darkest: &'a mut Lowest,
     brightest: &'a mut Lowest,
@@ -67,11 +70,11 @@ impl Loop for Collect<'_> {
             if all_between(group, darkest.limit, !brightest.limit) {
                 continue;
             }
-            for part in group.as_chunks::<PART_PIXELS>().0 {
-                if all_between(part, darkest.limit, !brightest.limit) {
+            for subgroup in group.as_chunks::<SUBGROUP_PIXELS>().0 {
+                if all_between(subgroup, darkest.limit, !brightest.limit) {
                     continue;
                 }
-                for &level in part {
+                for &level in subgroup {
                     darkest.offer(level);
                     brightest.offer(!level);
                 }
@@ -98,14 +101,14 @@ fn all_between<const COUNT: usize>(levels: &[u16; COUNT], lowest: u16, highest: 
     least >= lowest && most <= highest
 }
 
-/// The lowest of all offered levels.
+/// Keeps the lowest of all offered levels.
 #[derive(Debug, Default)]
 struct Lowest {
     /// The number of levels to keep, at least one.
     needed: usize,
-    /// The kept levels, fewer than twice the needed number. Levels of 65535 are never kept, so a needed one may be missing.
+    /// The kept levels, fewer than twice the needed number. A level of 65535 is never kept, so fewer levels than needed may be here.
     levels: Vec<u16>,
-    /// This level and higher levels can no longer be among the needed ones.
+    /// Only levels below this one are kept: 65535 at first, then the highest level that the last selection has kept.
     limit: u16,
     /// How often the needed levels were selected from the kept levels.
     selections: u32,
@@ -124,6 +127,8 @@ impl Lowest {
         self.selections > MAX_SELECTIONS
     }
 
+    /// Keeps `level` if it is below the limit. If twice the needed number of levels are then kept, selects the needed lowest ones
+    /// and discards the others.
     #[inline(always)]
     fn offer(&mut self, level: u16) {
         if level < self.limit {
@@ -140,7 +145,8 @@ impl Lowest {
         self.levels.sort_unstable();
     }
 
-    /// The level at `rank` in ascending order (0 is the lowest, below the needed number). The levels must be sorted.
+    /// The level at `rank` in ascending order; 0 is the rank of the lowest level. `rank` must be below the needed number, and the
+    /// levels must be sorted.
     fn level_at(&self, rank: u64) -> u16 {
         // A needed level that is missing was 65535.
         usize::try_from(rank).ok().and_then(|rank| self.levels.get(rank)).copied().unwrap_or(u16::MAX)
@@ -180,7 +186,7 @@ mod tests {
     fn the_bounds_are_those_of_the_histogram_at_every_number_of_pixels_where_a_rank_goes_up() {
         for tens_of_thousands in [1, 2, 3, 7, 20] {
             for pixels in 10_000 * tens_of_thousands - 2..10_000 * tens_of_thousands + 4 {
-                // Neighbouring ranks mostly have different levels.
+                // 65,537 is prime, so neighbouring ranks mostly have different levels.
                 let level = |at: u64| (at * 40_503 % 65_537) as u16;
                 let mut levels: Vec<u16> = (0..pixels).map(level).collect();
                 agree(&levels);

@@ -42,9 +42,9 @@ pub struct ConversionSpec {
     pub size: Option<Size>,
     /// The interpolation of the resize, which follows the conversion.
     pub interpolation: Interpolation,
-    /// Mean of each channel, of levels / 255.
+    /// Mean of each channel, of levels that are scaled to 0..=1.
     pub mean: [f32; 3],
-    /// Standard deviation of each channel, of levels / 255.
+    /// Standard deviation of each channel, of levels that are scaled to 0..=1.
     pub std: [f32; 3],
 }
 
@@ -180,7 +180,7 @@ mod tests {
     );
 
     #[test]
-    fn json_is_the_golden_one_both_ways() {
+    fn the_golden_json_is_written_and_read() {
         assert_eq!(serde_json::to_string(&global()).unwrap(), GOLDEN);
         assert_eq!(serde_json::from_str::<ConversionSpec>(GOLDEN).unwrap(), global());
         assert_eq!(global().digest(), Digest::of(GOLDEN.as_bytes()));
@@ -201,7 +201,7 @@ mod tests {
     ];
 
     #[test]
-    fn constant_settings_are_written_and_other_values_are_refused() {
+    fn settings_of_clahe_and_dhe_are_written_and_values_other_than_the_allowed_are_refused() {
         for (golden, method) in GOLDEN_ADAPTIVE.into_iter().zip([Method::Clahe, Method::Dhe]) {
             let spec = ConversionSpec::new(method).with_bounds(Bounds::new(1700, 2800).unwrap()).with_size(Size::PAPER);
             assert_eq!(serde_json::to_string(&spec).unwrap(), golden);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_and_reversed_bounds_are_refused() {
+    fn unknown_fields_reversed_bounds_and_unknown_interpolations_are_refused() {
         let parse = |json: &str| serde_json::from_str::<ConversionSpec>(json);
         assert!(parse(&GOLDEN.replace("\"size\"", "\"sise\"")).is_err());
         assert!(parse(&GOLDEN.replace("1700", "2900")).is_err());
@@ -230,7 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn features_of_methods_without_global_bounds_are_shared_by_all_folds() {
+    fn bounds_change_the_digest_only_of_methods_that_need_them() {
+        // Cached features are named by the digest. So all folds of a cross-validation share the features of the local method.
         let bounds = |hi| Bounds::new(1700, hi).unwrap();
         let digest = |method, hi| ConversionSpec::new(method).with_bounds(bounds(hi)).digest();
         assert_eq!(digest(Method::Local, 2800), digest(Method::Local, 2900));

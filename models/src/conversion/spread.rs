@@ -13,14 +13,16 @@ const STEP_BITS: u32 = 32;
 /// 1 / r > 2^-16 below the next integer, and rounding moves it by less than 2^-44. If it is an integer, the result is exact.
 ///
 /// The division by r is done as a multiplication by 256 / r, rounded up to `STEP_BITS` fractional bits. The rounded factor is too
-/// large by less than 2^-32. Its product by a < 2^16 is too large by less than 2^-16, so the product never reaches the next integer.
+/// large by less than 2^-32. Its product by a < 2^16 is too large by less than 2^-16, so the product never reaches the next
+/// integer.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
     /// The lower bound. Levels up to it become 0.
     pub lo: u16,
-    /// The number of levels from `lo` to the upper bound, at least 1.
+    /// The upper bound minus `lo`, but at least 1.
     pub range: u16,
-    /// 256 / `range` with 32 fractional bits, in two parts: the integer part with the upper 16 fractional bits, and the lower 16.
+    /// 256 / `range` with 32 fractional bits, in two numbers: the integer bits with the upper 16 fractional bits, and
+    /// the lower 16 fractional bits.
     pub step: [u32; 2],
 }
 
@@ -31,7 +33,7 @@ impl Spread {
         // With equal bounds, the first level above them maps to 256, which is clamped to 255.
         let range = (bounds.hi() - bounds.lo()).max(1);
         let step = (256_u64 << STEP_BITS).div_ceil(u64::from(range));
-        #[expect(clippy::cast_possible_truncation, reason = "256 in parts of 32 bits has 41 bits, so 25 are left")]
+        #[expect(clippy::cast_possible_truncation, reason = "`step` is at most 2^40, so 25 bits are left")]
         let upper = (step >> 16) as u32;
         Self { lo: bounds.lo(), range, step: [upper, (step & 0xffff) as u32] }
     }
@@ -41,7 +43,7 @@ impl Spread {
     #[must_use]
     pub fn level8(&self, x: u16) -> u8 {
         let above = u32::from(x.saturating_sub(self.lo).min(self.range));
-        // The product has at most 9 + 32 bits. Its last 16 bits are dropped, so that it fits into vectors of 32 bits.
+        // The product has at most 9 + 32 bits. Its last 16 bits are dropped, so that 32-bit arithmetic is enough.
         let product = above * self.step[0] + ((above * self.step[1]) >> 16);
         (product >> (STEP_BITS - 16)).min(255) as u8
     }

@@ -12,8 +12,8 @@ pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// all planes.
 const LEVELS_AT_ONCE: usize = 64;
 
-/// (share - `mean`) / `std` in single precision, where the share is level / full. Each step is rounded, as in torchvision's
-/// `to_tensor` and `normalize`.
+/// The normalisation of one plane: (share - `mean`) / `std` in single precision. The share is the level divided by
+/// [`NormaliseRow::full`]. Each step is rounded, as in torchvision's `to_tensor` and `normalize`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Normalisation {
     pub(super) mean: f32,
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_computed_by_torch() {
+    fn values_equal_those_computed_by_torch() {
         // ((torch.tensor(level, dtype=torch.uint8).float() / 255) - mean) / std in bits, torch 2.11.0.
         let golden = [
             [0xc007_8bbd, 0xc006_732b, 0xbfe9_d408, 0x3d97_af32, 0x3fa7_4d4f, 0x400f_ee1d_u32],

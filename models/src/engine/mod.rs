@@ -47,14 +47,14 @@ pub enum EngineError {
         /// 3 x height x width.
         expected: usize,
     },
-    /// ONNX Runtime is not installed on this machine.
+    /// ONNX Runtime was not found.
     #[error(
         "ONNX Runtime was not found. Looked for:\n{looked_for}\
          Install it with scripts/setup or `pip install onnxruntime`, \
          and name its libonnxruntime.so in {LIBRARY_ENV} if it lies elsewhere"
     )]
     LibraryMissing {
-        /// Every place that was tried, one line each, with line feeds.
+        /// Every place that was tried, each followed by a line feed.
         looked_for: String,
     },
     /// The file is not ONNX Runtime, or too old.
@@ -79,7 +79,7 @@ pub enum EngineError {
         /// The library's error.
         message: String,
     },
-    /// The network has other inputs or outputs than required.
+    /// The network has other inputs or outputs than the contract of this module requires.
     #[error("the network's {side}: found {found}, expected {expected}")]
     Contract {
         /// `inputs` or `outputs`.
@@ -89,10 +89,10 @@ pub enum EngineError {
         /// The required inputs or outputs.
         expected: String,
     },
-    /// The library failed on an input.
+    /// The library failed on an input, or did not return exactly one score.
     #[error("the network failed: {message}")]
     Run {
-        /// The library's error.
+        /// The library's error, or what it returned instead of a score.
         message: String,
     },
 }

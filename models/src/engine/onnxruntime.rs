@@ -25,7 +25,7 @@ fn wanted() -> LibrarySpec {
 /// Options for finding and running ONNX Runtime.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OnnxRuntimeOptions {
-    /// The library file. `None` searches for it in the order of the crate's README.
+    /// The library file. `None` searches for it in the order of this crate's `README.md`.
     pub library: Option<PathBuf>,
     /// Threads within an operation. `None` leaves the number to the library, which uses one thread per core.
     pub threads: Option<NonZeroUsize>,
@@ -85,7 +85,8 @@ impl Engine for OnnxRuntime {
 /// The path of the loaded library, and its environment. A process has one environment of ONNX Runtime, until the process ends.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
-/// Finds, probes and loads the library at the first call. Later calls return the same environment.
+/// Finds, probes and loads the library at the first call. Later calls return the same environment, or an error if `explicit` is
+/// another library.
 fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     let mut loaded = LOADED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = match (&*loaded, explicit) {
@@ -104,7 +105,7 @@ fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     }
     let unusable = |message: String| EngineError::LibraryUnusable { path: path.clone(), message };
     // `init_from` is the probe: it opens the file and reads its version before `ort` calls any other function of the library.
-    // The error of `init_from` is made without a call into the library, unlike `ort::Error`.
+    // To make the error of `init_from`, no function of the library is called.
     let builder = ort::init_from(&path).map_err(|error| unusable(error.to_string()))?;
     let environment =
         builder.with_name("cellgate").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
@@ -131,7 +132,7 @@ fn open(environment: &Environment, network: &[u8], threads: Option<NonZeroUsize>
     builder.commit_from_memory(network)
 }
 
-/// Height and width of the network's only input.
+/// Checks that the network has only the required input, and returns its height and width.
 fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
     let size = |outlet: &Outlet| {
         let &[1, 3, height, width] = f32_shape(outlet, INPUT_NAME)? else { return None };
@@ -149,7 +150,7 @@ fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
     })
 }
 
-/// Checks the network's only output.
+/// Checks that the network has only the required output.
 fn check_output(outputs: &[Outlet]) -> Result<(), EngineError> {
     match outputs {
         [output] if matches!(f32_shape(output, OUTPUT_NAME), Some([1] | [1, 1])) => Ok(()),

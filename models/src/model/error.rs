@@ -26,7 +26,7 @@ pub enum ModelError {
         /// The allowed kinds.
         expected: &'static str,
     },
-    /// A file with a name that is not allowed for members.
+    /// A file or folder has a name that is not allowed for members.
     #[error("{}: {source}", folder.display())]
     Name {
         /// The model's folder.
@@ -41,7 +41,7 @@ pub enum ModelError {
         path: PathBuf,
         /// What is too large.
         what: &'static str,
-        /// The amount; for a count, the first number over the limit.
+        /// The amount. Counting stops at the limit, so a count is the limit plus one.
         found: u64,
         /// The limit.
         expected: u64,
@@ -60,10 +60,10 @@ pub enum ModelError {
         /// The file.
         path: PathBuf,
     },
-    /// A file that the manifest doesn't list.
+    /// A file that the manifest doesn't list, or a folder without members.
     #[error("{}: not listed in the manifest; a model holds listed files only", path.display())]
     Unlisted {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
     },
     /// A file has another length than in the manifest.
@@ -86,7 +86,7 @@ pub enum ModelError {
         /// Its digest in the manifest.
         expected: Digest,
     },
-    /// A verified file has invalid content.
+    /// A verified file has invalid content, or the folder has no manifest.
     #[error("{}: {message}", path.display())]
     Content {
         /// The file.
@@ -94,7 +94,7 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
-    /// The conversion can't be carried out.
+    /// [`Converter::new`](crate::conversion::Converter::new) refuses the conversion's specification.
     #[error("{}: {source}", path.display())]
     Conversion {
         /// `conversion.json`.
@@ -102,7 +102,7 @@ pub enum ModelError {
         /// What is wrong.
         source: ConversionError,
     },
-    /// A golden image whose verdict could flip within its tolerance.
+    /// Not all scores within the tolerance of a golden image give the same verdict.
     #[error(
         "golden image {member} ({precision}): its logit {logit} lies within its tolerance {tolerance} of a threshold; \
          choose another image"
@@ -157,7 +157,7 @@ pub enum ManifestError {
     /// The manifest is not JSON, or its fields are not exactly the required ones with the required types.
     #[error("malformed: {message}")]
     Malformed {
-        /// The parser's error, with line and column.
+        /// The parser's error, with its position in the text.
         message: String,
     },
     /// The manifest has another version of the format.

@@ -27,7 +27,7 @@ pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelEr
             let entry = entry.map_err(io(&folder))?;
             let name = MemberName::new(format!("{prefix}{}", to_text(root, &entry.file_name())?))
                 .map_err(|source| ModelError::Name { folder: root.to_owned(), source })?;
-            // This does not follow links: it is the type of the entry itself.
+            // `file_type` does not follow links: it returns the type of the entry itself.
             let kind = entry.file_type().map_err(io(&entry.path()))?;
             let depth = name.as_str().split('/').count();
             if depth > limits.max_depth {

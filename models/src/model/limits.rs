@@ -5,9 +5,9 @@
 pub struct ModelLimits {
     /// Largest `manifest.json` in bytes.
     pub max_manifest_bytes: u64,
-    /// Largest file except the manifest, in bytes.
+    /// Largest member in bytes.
     pub max_member_bytes: u64,
-    /// Largest sum of all files except the manifest, in bytes. All of them are held in memory.
+    /// Largest sum of the sizes of all members, in bytes. All members are held in memory.
     pub max_total_bytes: u64,
     /// Largest number of files and folders in the model.
     pub max_entries: usize,
@@ -16,7 +16,7 @@ pub struct ModelLimits {
 }
 
 impl Default for ModelLimits {
-    /// In the order of the fields: 1 MiB, 512 MiB (ResNet-34 in f32 has 85 MB), 1 GiB, 256 entries, depth 4.
+    /// In the order of the fields: 1 MiB, 512 MiB (a network in f32 has 85 MB), 1 GiB, 256 entries, depth 4.
     fn default() -> Self {
         Self {
             max_manifest_bytes: 1 << 20,

@@ -24,10 +24,10 @@ pub struct Manifest {
     pub product: String,
     /// When the model was made, as the exporter stated it: a time by RFC 3339.
     pub created: String,
-    /// All other files of the model.
+    /// All other files of the model, except [`SIGNATURE`].
     #[serde(deserialize_with = "map_without_duplicates")]
     pub members: BTreeMap<MemberName, Member>,
-    /// The networks, one for each precision, at least one.
+    /// The networks: at least one, and at most one of each precision.
     pub networks: Vec<NetworkEntry>,
     /// How the networks were trained.
     pub training: TrainingRecord,
@@ -51,7 +51,7 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkEntry {
-    /// The number format that it computes in.
+    /// The number format that the network computes in.
     pub precision: Precision,
     /// Its ONNX file.
     pub member: MemberName,
@@ -138,7 +138,7 @@ impl Expectation {
 }
 
 impl Manifest {
-    /// Parses and checks the bytes of a `manifest.json`. Safe for any bytes.
+    /// Parses and checks the bytes of a `manifest.json`. No bytes make it panic.
     ///
     /// # Errors
     /// [`ManifestError`], which names the field, what was found and what was expected.
@@ -161,7 +161,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The bytes of a `manifest.json`: JSON, indented by two blanks, ended by a line feed.
+    /// The bytes of a `manifest.json`: JSON, indented by two spaces, ended by a line feed.
     ///
     /// # Panics
     /// Never: all keys are texts, and `serde_json` has no other reason to fail here.
@@ -172,7 +172,7 @@ impl Manifest {
         bytes
     }
 
-    /// The network of this precision.
+    /// The network of this precision; `None` if the model has no such network.
     #[must_use]
     pub fn network(&self, precision: Precision) -> Option<&NetworkEntry> {
         self.networks.iter().find(|network| network.precision == precision)
@@ -202,7 +202,7 @@ impl Manifest {
             let path = format_args!("members.{name}");
             let depth = name.as_str().split('/').count();
             if depth > limits.max_depth {
-                return Err(field(path, format_args!("{depth} parts"), format_args!("at most {}", limits.max_depth)));
+                return Err(field(path, format_args!("depth {depth}"), format_args!("at most {}", limits.max_depth)));
             }
             if name.as_str() == MANIFEST || name.as_str() == SIGNATURE {
                 return Err(field(path, "a reserved name", "another"));
@@ -210,7 +210,7 @@ impl Manifest {
             if member.bytes > limits.max_member_bytes {
                 return Err(field(path, member.bytes, format_args!("at most {} bytes", limits.max_member_bytes)));
             }
-            // These are at most max_entries sizes of at most max_member_bytes each, so under real limits the sum never saturates.
+            // With the default limits the sum stays far below `u64::MAX`. With extreme limits it saturates.
             total = total.saturating_add(member.bytes);
         }
         if total > limits.max_total_bytes {
@@ -324,9 +324,10 @@ where
     deserializer.deserialize_map(Visitor(std::marker::PhantomData))
 }
 
-/// Whether `text` has the form of an RFC 3339 date-time: digits and signs in their places, each number in its range.
+/// Whether `text` has the form of an RFC 3339 date-time: digits and signs in their places, each number in its range. Days 29 to 31
+/// are accepted in every month.
 fn is_rfc3339(text: &str) -> bool {
-    let number = |at: usize, range: std::ops::RangeInclusive<u32>| {
+    let two_digits_in = |at: usize, range: std::ops::RangeInclusive<u32>| {
         text.get(at..at + 2).and_then(|two| two.parse().ok()).is_some_and(|number| range.contains(&number))
     };
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -339,13 +340,14 @@ fn is_rfc3339(text: &str) -> bool {
     let zone_at = text.len() - zone.len();
     let zone_is_sound = match zone {
         "Z" => true,
-        "+00:00" | "-00:00" => number(zone_at + 1, 0..=23) && number(zone_at + 4, 0..=59),
+        "+00:00" | "-00:00" => two_digits_in(zone_at + 1, 0..=23) && two_digits_in(zone_at + 4, 0..=59),
         _ => false,
     };
+    // Month, day, hour, minute and second. A leap second has the number 60.
     zone_is_sound
-        && number(5, 1..=12)
-        && number(8, 1..=31)
-        && number(11, 0..=23)
-        && number(14, 0..=59)
-        && number(17, 0..=60)
+        && two_digits_in(5, 1..=12)
+        && two_digits_in(8, 1..=31)
+        && two_digits_in(11, 0..=23)
+        && two_digits_in(14, 0..=59)
+        && two_digits_in(17, 0..=60)
 }

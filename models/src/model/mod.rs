@@ -1,9 +1,9 @@
 //! The model: a folder with everything that a device needs to judge parts, verified before use.
 //!
-//! `FORMAT.md` in this crate describes every file and field. In short: `manifest.json` lists all other files with their sizes and
-//! SHA-256 digests, and the digest of its own bytes names the model. [`Model::open`] reads everything into memory under
-//! [`ModelLimits`], verifies it there, and only then parses those same bytes. [`write()`] writes a model, reads it back and moves
-//! it into place.
+//! `FORMAT.md` in this crate describes every file and field. In short: `manifest.json` lists all members with their sizes and
+//! SHA-256 digests, and the digest of its own bytes names the model. [`Model::open`] parses the manifest, reads all members into
+//! memory under [`ModelLimits`], verifies these bytes against the manifest, and only then parses the same bytes. [`write()`] writes
+//! a model, reads it back and moves it into place.
 
 mod error;
 mod folder;
@@ -29,7 +29,7 @@ pub use precision::{ParsePrecisionError, Precision};
 pub use reader::{GoldenImage, MAX_SCORE_TOLERANCE, Model};
 pub use writer::{Contents, Existing, GoldenSource, write};
 
-/// The file that lists all other files.
+/// The file that lists all members.
 pub const MANIFEST: &str = "manifest.json";
 /// Reserved for a signature of the manifest's bytes in a later version of the format. A reader of this version accepts a file of
 /// this name and ignores it.

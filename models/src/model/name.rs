@@ -21,7 +21,7 @@ pub struct MemberName(String);
      found `{}`", found.escape_debug()
 )]
 pub struct NameError {
-    /// The text, cut after 160 characters.
+    /// The text; [`MemberName::new`] cuts it after 160 characters.
     pub found: String,
 }
 
@@ -33,8 +33,8 @@ impl MemberName {
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         let byte_is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
-        let part_is_allowed = |part: &str| !part.is_empty() && !part.starts_with('.');
-        if text.len() <= MAX_BYTES && text.bytes().all(byte_is_allowed) && text.split('/').all(part_is_allowed) {
+        let segment_is_allowed = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
+        if text.len() <= MAX_BYTES && text.bytes().all(byte_is_allowed) && text.split('/').all(segment_is_allowed) {
             Ok(Self(text))
         } else {
             Err(NameError { found: text.chars().take(160).collect() })
@@ -119,11 +119,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_is_a_path_of_plain_parts(text in "[a./]{0,12}|.{0,12}") {
+        fn an_accepted_name_is_a_relative_path_of_ordinary_components(text in "[a./]{0,12}|.{0,12}") {
             if let Ok(name) = MemberName::new(text) {
                 let path = Path::new(name.as_str());
                 prop_assert!(path.is_relative());
-                prop_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
+                prop_assert!(path.components().all(|component| matches!(component, Component::Normal(_))));
                 prop_assert_eq!(path.components().count(), name.as_str().split('/').count());
             }
         }

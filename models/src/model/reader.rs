@@ -1,4 +1,5 @@
-//! Reads a model: lists it, reads it, verifies it, and only then parses it.
+//! Reads a model's folder into a [`Model`]: lists the files, reads the manifest, verifies every member, and only then parses the
+//! conversion, the policy and the model card.
 
 use super::folder::{self, Listing};
 use super::{
@@ -34,8 +35,8 @@ const RUN: &str = "run.json";
 impl Model {
     /// Reads and verifies the model in the folder `path`.
     ///
-    /// Every file is read into memory once, and its size and digest are checked there. The same bytes are parsed afterwards, so later
-    /// changes to the folder have no effect.
+    /// Every member is read into memory once, and its size and digest are checked there. The same bytes are parsed afterwards, so
+    /// later changes to the folder have no effect.
     ///
     /// # Errors
     /// [`ModelError`], which names the file, what was found and what was expected.
@@ -71,7 +72,7 @@ impl Model {
         &self.path
     }
 
-    /// The digest that names the model: that of the manifest's bytes, which contain the digests of all other files.
+    /// The digest that names the model. It is computed from the bytes of the manifest, which contain the digests of all members.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
@@ -120,10 +121,10 @@ impl Model {
 
 /// A golden image with its expected logits.
 #[derive(Debug)]
-pub struct GoldenImage<'b> {
-    golden: &'b GoldenEntry,
+pub struct GoldenImage<'m> {
+    golden: &'m GoldenEntry,
     path: PathBuf,
-    tiff: &'b [u8],
+    tiff: &'m [u8],
 }
 
 impl GoldenImage<'_> {
@@ -142,7 +143,7 @@ impl GoldenImage<'_> {
     /// The image, decoded at each call.
     ///
     /// # Errors
-    /// [`ReadError`] if it is not a radiograph.
+    /// [`ReadError`] if the image is not a radiograph, or is over `limits`.
     pub fn radiograph(&self, limits: &radiograph::RadiographLimits) -> Result<Radiograph, ReadError> {
         radiograph::decode(self.tiff, &self.path, limits)
     }
@@ -156,7 +157,7 @@ pub(super) fn read_manifest(path: &Path, limits: &ModelLimits) -> Result<(Manife
     Ok((Manifest::parse(&bytes, limits).map_err(refused)?, bytes))
 }
 
-/// Checks that the folder and the manifest name the same files.
+/// Checks that the folder and the manifest name the same files, and that each folder inside holds a member.
 fn compare_names(root: &Path, listing: &Listing, manifest: &Manifest) -> Result<(), ModelError> {
     if let Some(name) = manifest.members.keys().find(|name| !listing.files.contains(*name)) {
         return Err(ModelError::Missing { path: root.join(name.as_str()) });
@@ -187,7 +188,7 @@ fn read_verified(path: &Path, member: &Member) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-/// The bytes of a member. The check of the manifest has found that the member is listed, so it was read.
+/// The bytes of a member. [`Manifest::parse`] has checked that the manifest lists the member, so `members` has it.
 fn bytes_of<'m>(members: &'m BTreeMap<MemberName, Vec<u8>>, name: &str) -> &'m [u8] {
     members.get(name).map_or(&[], Vec::as_slice)
 }
@@ -201,8 +202,8 @@ fn json<T: DeserializeOwned>(
         .map_err(|error| ModelError::Content { path: root.join(name), message: error.to_string() })
 }
 
-/// Reads the conversion's specification and checks it by making a converter. The specification must have a size, since a network
-/// has one input size.
+/// Reads the conversion's specification and checks it by making a converter. The specification must have a size, since a
+/// network has a fixed input size.
 fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<ConversionSpec, ModelError> {
     let spec: ConversionSpec = json(root, members, CONVERSION)?;
     let path = root.join(CONVERSION);

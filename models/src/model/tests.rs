@@ -144,7 +144,7 @@ fn links_pipes_and_hidden_files_are_refused() {
 }
 
 #[test]
-fn a_folder_that_is_not_a_model_is_refused() {
+fn a_path_that_is_not_a_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let empty = open(folder.path()).unwrap_err();
     assert!(matches!(&empty, ModelError::Content { path, .. } if path.ends_with(MANIFEST)), "{empty}");
@@ -163,6 +163,7 @@ fn a_folder_that_is_not_a_model_is_refused() {
 fn each_limit_holds() {
     let written = written();
     let default = ModelLimits::default;
+    // The model has 9 files and folders, at most 2 names deep. The larger network has 1000 bytes, all members have more than 1600.
     for limits in [
         ModelLimits { max_manifest_bytes: 100, ..default() },
         ModelLimits { max_member_bytes: 999, ..default() },
@@ -222,7 +223,7 @@ fn each_invalid_field_is_named() {
 }
 
 #[test]
-fn names_that_leave_the_model_unknown_fields_and_duplicates_are_malformed() {
+fn manifests_with_forbidden_names_unknown_fields_or_duplicates_are_malformed() {
     let mut texts = String::new();
     let mut malformed = |bytes: &[u8], case: &str| match Manifest::parse(bytes, &ModelLimits::default()) {
         Err(error @ ManifestError::Malformed { .. }) => texts += &format!("{case}: {error}\n"),
@@ -242,8 +243,8 @@ fn names_that_leave_the_model_unknown_fields_and_duplicates_are_malformed() {
 }
 
 #[test]
-fn verified_members_with_invalid_content_are_named() {
-    let at = |change: &dyn Fn(&mut Contents)| {
+fn contents_that_make_no_valid_model_are_refused_and_no_file_remains() {
+    let error_after = |change: &dyn Fn(&mut Contents)| {
         let folder = tempfile::tempdir().unwrap();
         let mut contents = contents();
         change(&mut contents);
@@ -251,7 +252,7 @@ fn verified_members_with_invalid_content_are_named() {
         assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "no file remains");
         error
     };
-    let error = at(&|contents| contents.conversion.size = None);
+    let error = error_after(&|contents| contents.conversion.size = None);
     assert!(matches!(&error, ModelError::Content { path, .. } if path.ends_with(CONVERSION)), "{error}");
     insta::assert_snapshot!("conversion_without_size", error.to_string().rsplit('/').next().unwrap());
     let error = at(&|contents| contents.policy = policy([-2.0, 1.0], 1.0));
@@ -260,9 +261,9 @@ fn verified_members_with_invalid_content_are_named() {
     assert!(matches!(error, ModelError::Tolerance { precision: Precision::F32, .. }), "{error}");
     let error = at(&|contents| contents.created.clear());
     assert!(matches!(error, ModelError::Manifest { .. }), "{error}");
-    let error = at(&|contents| contents.golden[1].name = "../01.tif".to_owned());
+    let error = error_after(&|contents| contents.golden[1].name = "../01.tif".to_owned());
     assert!(matches!(error, ModelError::Name { .. }), "{error}");
-    let error = at(&|contents| contents.golden[1].name = "01.tif".to_owned());
+    let error = error_after(&|contents| contents.golden[1].name = "01.tif".to_owned());
     assert!(
         matches!(&error, ModelError::Manifest { source: ManifestError::Field { field, .. }, .. }
             if field == "members.golden/01.tif"),
@@ -297,7 +298,7 @@ fn only_a_model_is_replaced_and_only_on_demand() {
 }
 
 #[test]
-fn times_by_rfc_3339_and_no_others() {
+fn only_times_by_rfc_3339_are_accepted() {
     let parse = |time: &str| parse_changed(|json| json["created"] = time.into());
     for time in ["2026-11-23T09:30:00Z", "2026-11-23T09:30:60.125+01:00", "1999-12-31T23:59:59-23:59"] {
         assert!(parse(time).is_ok(), "{time}");
@@ -327,7 +328,7 @@ fn an_expectation_agrees_within_its_tolerance_and_never_with_a_nan() {
 
 proptest! {
     #[test]
-    fn mutated_manifests_end_in_a_manifest_or_an_error(
+    fn a_mutated_manifest_is_refused_or_is_read_back_unchanged(
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..8),
     ) {
         thread_local!(static SOUND: Vec<u8> = manifest().to_bytes());
@@ -340,14 +341,14 @@ proptest! {
                 _ => drop(bytes.remove(at)),
             }
         }
-        // An accepted manifest is valid and survives writing and reading.
+        // A mutation of a text such as the trainer's version gives a valid manifest.
         if let Ok(manifest) = Manifest::parse(&bytes, &ModelLimits::default()) {
             prop_assert_eq!(Manifest::parse(&manifest.to_bytes(), &ModelLimits::default()).unwrap(), manifest);
         }
     }
 
     #[test]
-    fn any_bytes_end_in_an_error(bytes: Vec<u8>) {
+    fn arbitrary_bytes_are_refused(bytes: Vec<u8>) {
         prop_assert!(Manifest::parse(&bytes, &ModelLimits::default()).is_err());
     }
 }

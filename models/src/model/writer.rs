@@ -1,4 +1,4 @@
-//! Writes a model beside its destination, reads it back, then moves it there.
+//! Writes a model to a temporary folder beside its destination, reads it back, and then moves it to the destination.
 
 use super::folder::io;
 use super::reader::read_manifest;
@@ -19,11 +19,11 @@ use std::path::Path;
 /// Everything that goes into a model.
 #[derive(Debug, Clone)]
 pub struct Contents {
-    /// When it was made: a time by RFC 3339 such as `2026-11-23T09:30:00Z`.
+    /// When the model was made: a time by RFC 3339 such as `2026-11-23T09:30:00Z`.
     pub created: String,
     /// The bytes of the ONNX files, at least one.
     pub networks: BTreeMap<Precision, Vec<u8>>,
-    /// How a radiograph becomes the network's input; its size must be given.
+    /// How a radiograph becomes the network's input. The specification must have a size.
     pub conversion: ConversionSpec,
     /// How a logit becomes a verdict.
     pub policy: Policy,
@@ -48,20 +48,20 @@ pub struct GoldenSource {
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
-/// What to do with a model that already exists at the path.
+/// What to do if the path to which the model should be written already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// Keep it and refuse to write.
+    /// Leave the path as it is and refuse to write.
     Refuse,
-    /// Replace it. Only a model is replaced: for another folder or a file, writing is refused.
+    /// Replace a folder that has a valid `manifest.json`. For any other folder or file, writing is refused.
     Replace,
 }
 
 /// Writes a model to the folder `path` and returns its digest.
 ///
 /// The files are written to a folder beside `path`, flushed to disk, read back with [`Model::open`] and moved into place. So
-/// `path` never holds a partial model. If the process is killed, a folder `.NAME.*.tmp` may remain. Replacing takes two moves: a
-/// kill between them leaves the old model in such a folder and nothing at `path`.
+/// `path` never holds a partial model. If the process is killed, a folder `.NAME.*.tmp` may remain. Replacing a model takes two
+/// moves. If the process is killed between the two moves, the old model is in that folder, and nothing is at `path`.
 ///
 /// # Errors
 /// [`ModelError`] as for [`Model::open`], or if `path` exists or can't be written.
@@ -88,7 +88,7 @@ pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Dig
     Ok(digest)
 }
 
-/// Moves anything at `path` to `old`, and then `new` to `path`. If the second move fails, `old` is moved back.
+/// Moves what is at `path` to `old`, and then `new` to `path`. If the second move fails, moves `old` back to `path`.
 fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), ModelError> {
     let replaces = path.symlink_metadata().is_ok();
     if replaces {
@@ -102,7 +102,7 @@ fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), ModelError
     })
 }
 
-/// Checks that `path` does not exist, or is a model that may be replaced.
+/// Checks that `path` does not exist, or that it has a valid manifest and may be replaced.
 fn check_place(path: &Path, existing: Existing) -> Result<(), ModelError> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let hint = match existing {

@@ -21,7 +21,7 @@ pub struct BuildRequest<'r> {
     pub precision: Precision,
     /// The GPU to build for.
     pub target: Target,
-    /// The folder with TensorRT's libraries; `None` searches for it in the order of the crate's README.
+    /// The folder with TensorRT's libraries; `None` searches for it in the order of this crate's `README.md`.
     pub library: Option<PathBuf>,
 }
 
@@ -38,8 +38,8 @@ pub struct Built {
     pub tensorrt: TensorRt,
 }
 
-/// Held while a plan is built. TensorRT for RTX 1.7 confuses the targets of concurrent builds for different GPUs: a build for 7.5
-/// fails with "Target SM 86 is not found in the accelerator list".
+/// Held while a plan is built. TensorRT for RTX 1.7 confuses the targets of concurrent builds for different GPUs: for example, a
+/// build for sm75 fails with "Target SM 86 is not found in the accelerator list".
 static BUILDING: Mutex<()> = Mutex::new(());
 
 /// Builds a plan in this process. A damaged network can crash the process: see [`build_in_child`](super::build_in_child).
@@ -48,8 +48,9 @@ static BUILDING: Mutex<()> = Mutex::new(());
 /// candidate kernels on the GPU.
 ///
 /// # Errors
-/// [`PlanError`]: TensorRT is missing or has another version, the ONNX file can't be read or breaks the contract, TensorRT does not
-/// know the target, `progress` stopped the build, or TensorRT failed.
+/// [`PlanError`]: TensorRT is missing or has another version; the ONNX file can't be read, breaks the contract of
+/// [`engine`](crate::engine), or has another precision; TensorRT does not know the target; `progress` stopped the build; or
+/// TensorRT failed.
 pub fn build(request: &BuildRequest<'_>, progress: BuildProgress) -> Result<Built, PlanError> {
     onnx::check(request.network)?;
     let tensorrt = library::load(request.library.as_deref())?.tensorrt;

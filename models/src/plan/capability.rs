@@ -1,20 +1,20 @@
-//! Names the GPUs that a plan can be built for, by compute capability.
+//! A GPU's compute capability as text and as numbers, and the target of a build: this machine's GPU or a compute capability.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A GPU's compute capability; as text `sm86` for 8.6.
+/// A GPU's compute capability. The text form of 8.6 is `sm86`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ComputeCapability {
-    /// Before the dot, 1..=99.
+    /// The number before the dot; 1..=99 in a text.
     pub major: u8,
-    /// After the dot, 0..=9.
+    /// The number after the dot; 0..=9 in a text.
     pub minor: u8,
 }
 
 impl ComputeCapability {
-    /// From major and minor number.
+    /// The compute capability `major`.`minor`.
     #[must_use]
     pub const fn new(major: u8, minor: u8) -> Self {
         Self { major, minor }

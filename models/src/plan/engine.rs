@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use trtx::{CudaEngine, ExecutionContext, Logger, Runtime, TensorIOMode};
 
-/// The one logger of all plans that run. TensorRT keeps it for the life of the process.
+/// The one logger of all plans that run; `None` if TensorRT refused it. TensorRT keeps the logger for the life of the process.
 static LOGGER: OnceLock<Option<(Logger, Log)>> = OnceLock::new();
 
 /// A deserialised plan with its execution context. Both belong to the CUDA context that is current when they are created, and
@@ -32,7 +32,7 @@ impl PlanEngine {
     /// [`engine`](crate::engine). A CUDA context must be current.
     ///
     /// # Errors
-    /// [`PlanError`]: TensorRT is missing, has another version or refuses the plan, or the plan breaks the contract.
+    /// [`PlanError`]: TensorRT is missing, has another version or refuses the plan; or the plan breaks the contract.
     pub fn new(plan: &AuthenticPlan, folder: Option<&Path>) -> Result<Self, PlanError> {
         library::load(folder)?;
         let (logger, log) = LOGGER
@@ -42,12 +42,12 @@ impl PlanEngine {
             })
             .as_ref()
             .ok_or_else(|| PlanError::TensorRt { message: "it did not accept a logger".to_owned() })?;
-        let said = |error: trtx::Error| PlanError::TensorRt { message: log.take_errors(&error.to_string()) };
-        let mut runtime = Runtime::new(logger).map_err(said)?;
+        let failed = |error: trtx::Error| PlanError::TensorRt { message: log.take_errors(&error.to_string()) };
+        let mut runtime = Runtime::new(logger).map_err(failed)?;
         let refused = |error: trtx::Error| PlanError::Refused { message: log.take_errors(&error.to_string()) };
         let mut engine = runtime.deserialize_cuda_engine(plan.plan()).map_err(refused)?;
         let size = size(&engine)?;
-        let context = engine.create_execution_context().map_err(said)?;
+        let context = engine.create_execution_context().map_err(failed)?;
         log.flush();
         Ok(Self { context, _engine: engine, _runtime: runtime, log: log.clone(), size })
     }

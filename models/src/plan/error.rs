@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-/// Why there is no plan. All fields are plain text, so that creating an error never calls into a library.
+/// Why a plan could not be built, loaded or run. No field holds an error value of a library, so a child process can send the error
+/// to its parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum PlanError {
     /// One of TensorRT's libraries is not on this machine.
@@ -18,7 +19,7 @@ pub enum PlanError {
     LibraryMissing {
         /// Which library.
         library: Library,
-        /// The places that were searched, one per line; the last line is terminated too.
+        /// Every place that was tried, each followed by a line feed.
         looked_for: String,
         /// The package that contains the library.
         install: Cow<'static, str>,
@@ -55,7 +56,7 @@ pub enum PlanError {
         /// The library that is loaded.
         loaded: PathBuf,
     },
-    /// On this machine TensorRT can't build for the requested GPU.
+    /// This TensorRT can't build for the requested compute capability.
     #[error("{flavour} builds no plan for {asked}; it builds for: {expected}")]
     Target {
         /// The target that was requested.
@@ -71,7 +72,7 @@ pub enum PlanError {
         /// What is wrong with it.
         message: String,
     },
-    /// The network's inputs or outputs break the contract.
+    /// The inputs or outputs of the network or plan break the contract of [`engine`](crate::engine).
     #[error("the network's {side}: found {found}, expected {expected}")]
     Contract {
         /// `inputs` or `outputs`.
@@ -102,10 +103,10 @@ pub enum PlanError {
     /// The child process that builds the plan ended without a result.
     #[error("the process that builds plans failed: {how}; the network or the installation of TensorRT may be damaged")]
     Crashed {
-        /// How it ended.
+        /// How the process ended.
         how: String,
     },
-    /// TensorRT was replaced while this process runs with the old one.
+    /// TensorRT's files were replaced, while this process still runs with the old TensorRT.
     #[error(
         "{found} built the plan, expected {expected}: TensorRT was replaced while this program ran; restart the program"
     )]

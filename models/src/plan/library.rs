@@ -1,4 +1,4 @@
-//! Finds TensorRT's libraries and reads their version before anything else in them is called.
+//! Finds and loads TensorRT's libraries. Reads the builder's version before any other function of the library is called.
 
 use super::flavour::{BUILDER, FLAVOUR, INSTALL, OLDEST, PARSER};
 use super::{Library, PlanError, TensorRt, Version};
@@ -24,13 +24,13 @@ impl fmt::Display for ProbedLibrary {
     }
 }
 
-/// Finds TensorRT's builder and reads its version. Nothing else in it is called, and no GPU is needed.
+/// Finds one of TensorRT's libraries and reads its version. No other function of the library is called, and no GPU is needed.
 ///
-/// Searches `folder` only; if `folder` is `None`, searches in the order of the crate's README. The first place that has the file
-/// wins.
+/// Searches `folder` only; if `folder` is `None`, searches in the order of this crate's `README.md`. The first place that has the
+/// file wins.
 ///
 /// # Errors
-/// [`PlanError`]: the library is missing, is not TensorRT, or has another version.
+/// [`PlanError`]: the library is missing, does not report a version of TensorRT, or has another version.
 pub fn probe(library: Library, folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let path = locate(library, folder)?;
     let loaded = open(library, &path)?;
@@ -70,7 +70,8 @@ fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, P
 fn version(library: &libloading::Library) -> Result<Version, String> {
     let number = |name: &str| -> Result<u16, String> {
         #[expect(unsafe_code, reason = "functions of a shared library are called as their headers declare them")]
-        // SAFETY: NvInferRuntime.h declares these four as `int32_t NAME() noexcept` with C linkage, unchanged since TensorRT 8.
+        // SAFETY: NvInferRuntime.h declares the four functions that are called below as `int32_t NAME() noexcept` with C linkage,
+        // unchanged since TensorRT 8.
         let number = unsafe {
             let function: Symbol<'_, extern "C" fn() -> i32> =
                 library.get(name.as_bytes()).map_err(|error| format!("it has no {name}: {}", one_line(&error)))?;
@@ -89,8 +90,8 @@ fn version(library: &libloading::Library) -> Result<Version, String> {
 /// The builder that this process has loaded; `trtx` supports one per process.
 static LOADED: Mutex<Option<ProbedLibrary>> = Mutex::new(None);
 
-/// Finds, probes and loads builder and parser at the first call. Later calls return the same builder. If `folder` has another
-/// builder, they return an error.
+/// Finds and loads builder and parser at the first call, and probes the builder. Later calls return the same builder. A later call
+/// with a `folder` that has another builder returns an error.
 pub(super) fn load(folder: Option<&Path>) -> Result<ProbedLibrary, PlanError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(found), None) = (&*loaded, folder) {

@@ -1,18 +1,19 @@
-//! Forwards TensorRT's log lines to this program's log.
+//! Forwards TensorRT's messages to this program's log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trtx::{LogHandler, Severity};
 
-/// The target of TensorRT's lines in the log. Errors and warnings keep their level, information becomes `debug`, verbose lines
-/// become `trace`.
+/// The `tracing` target under which TensorRT's messages are logged. Errors and warnings keep their severity, information becomes
+/// `debug`, and verbose messages become `trace`.
 pub const LOG_TARGET: &str = "cellgate::tensorrt";
 
-/// Limit of error lines that are kept.
+/// Limit of error messages that are kept.
 const MAX_ERRORS: usize = 4;
-/// Limit of characters that are kept of a line. A hostile network chooses some of them.
+/// Limit of characters that are kept of a message. A hostile network could otherwise cause messages of any length.
 const MAX_CHARACTERS: usize = 500;
 
-/// Receives TensorRT's lines. Holds back error lines, because they usually become the text of the returned error.
+/// Receives TensorRT's messages. Keeps error messages instead of logging them, because they usually become the text of the returned
+/// error.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -21,13 +22,13 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the error lines and returns them as one text; returns `other` if there is no error line.
+    /// Removes the kept error messages and returns them as one text; returns `other` if no error message is kept.
     pub(super) fn take_errors(&self, other: &str) -> String {
         let errors = std::mem::take(&mut *self.errors());
         if errors.is_empty() { clean(other) } else { errors.join("; ") }
     }
 
-    /// Logs the error lines that did not make TensorRT fail.
+    /// Logs and removes the kept error messages. They belong to a call that succeeded, so no error contains them.
     pub(super) fn flush(&self) {
         for line in self.errors().drain(..) {
             tracing::error!(target: LOG_TARGET, event = "tensorrt_message", line, "TensorRT reported an error");
@@ -41,7 +42,7 @@ impl LogHandler for Log {
         match severity {
             Severity::InternalError | Severity::Error => {
                 let mut errors = self.errors();
-                // The first lines name the cause. The parser repeats them at each level of nesting.
+                // The first messages name the cause. The parser repeats them at each level of nesting.
                 if errors.len() < MAX_ERRORS && !errors.contains(&line) {
                     errors.push(line);
                 }
@@ -59,7 +60,7 @@ impl LogHandler for Log {
     }
 }
 
-/// One line without control characters, of limited length.
+/// `text` with spaces instead of line feeds and other control characters, cut after [`MAX_CHARACTERS`].
 fn clean(text: &str) -> String {
     let characters = text.trim().chars().map(|character| if character.is_control() { ' ' } else { character });
     characters.take(MAX_CHARACTERS).collect()

@@ -1,4 +1,4 @@
-//! Builds TensorRT plans from a model's ONNX, inspects them, and caches them on the device that built them.
+//! Builds TensorRT plans from a model's ONNX files, caches them on the device that built them, and runs them.
 //!
 //! A plan is the network, compiled for one kind of GPU by one version of TensorRT. It is executable code, so a device runs only
 //! plans that it built itself: see [`cache`].
@@ -10,13 +10,14 @@
 //! | `tensorrt` | TensorRT for RTX 1.7 or later | a named compute capability, without a GPU; or this machine's GPU |
 //! | `enterprise` | TensorRT 11.4 or later (JetPack 7.2.2 and later) | this machine's GPU |
 //!
-//! The module `flavour` contains their differences. Both accept strongly typed networks only: a plan has the precision of its
-//! ONNX file. A plan of f32 computes in f32, not in TF32. TensorRT would use TF32 by default, and its 10 bits of mantissa exceed
-//! the tolerance of golden images. TensorRT must not optimise a NaN away: a score of NaN has to reach the policy, which accepts
-//! none.
+//! The module `flavour` contains their differences. Both accept strongly typed networks only: a plan has the precision of its ONNX
+//! file. A plan of f32 computes in f32, not in TF32. TensorRT would use TF32 by default. With TF32's 10 bits of mantissa, a score
+//! can differ from a golden score by more than the tolerance. TensorRT must not optimise a NaN away: a score of NaN has to reach
+//! the policy, which rejects it.
 //!
-//! An ONNX file that is truncated or keeps weights in another file is refused before TensorRT's parser sees it. The parser is C++,
-//! and some damaged networks crash it. So programs build with [`build_in_child`], which returns a crash as an error.
+//! An ONNX file that is truncated or keeps weights in another file is refused before TensorRT's parser sees it. Some
+//! other damaged networks crash the parser, which is C++. So programs build with [`build_in_child`], which returns a crash as an
+//! error.
 
 mod build;
 pub mod cache;

@@ -18,7 +18,7 @@ pub enum Library {
 }
 
 impl Library {
-    /// Its file name without a version.
+    /// The library's file name without a version.
     #[must_use]
     pub fn file_name(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Library {
         }
     }
 
-    /// Where it is searched for.
+    /// Where the library is searched for.
     pub(super) fn wanted(self) -> LibrarySpec {
         LibrarySpec {
             file_name: self.file_name(),

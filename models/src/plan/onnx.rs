@@ -1,6 +1,6 @@
 //! Checks an ONNX file before TensorRT's parser reads it: it must be complete and contain all its weights.
 //!
-//! TensorRT's parser opens any file that a tensor names, relative to the current folder. Nothing authenticates such a file. The
+//! TensorRT's parser opens any file that a tensor names, relative to the current folder. Nothing authenticates that file. The
 //! check descends only into the messages of onnx.proto3 that can contain a tensor.
 
 use super::PlanError;
@@ -37,7 +37,7 @@ impl Message {
     }
 }
 
-/// `TensorProto.external_data` and `TensorProto.data_location`.
+/// The numbers of the fields `TensorProto.external_data` and `TensorProto.data_location`.
 const EXTERNAL: [u64; 2] = [13, 14];
 
 /// Checks an ONNX file.
@@ -62,27 +62,32 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), PlanError> {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Fault {
+    /// The file is cut off, or is not a protobuf message.
     Cut,
+    /// Messages are nested deeper than [`MAX_DEPTH`].
     Deep,
+    /// A tensor is in another file.
     External,
 }
 
+/// Checks a message and the messages inside it that can contain a tensor.
 fn walk(mut bytes: &[u8], message: Message, depth: u32) -> Result<(), Fault> {
     if depth > MAX_DEPTH {
         return Err(Fault::Deep);
     }
     while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
-        let number = key >> 3;
+        // A protobuf field begins with its number and its wire type in one varint.
+        let tag = varint(&mut bytes)?;
+        let number = tag >> 3;
         if message == Message::Tensor && EXTERNAL.contains(&number) {
-            // Location 0 means that the weights are in this file. Writers may omit the field.
-            let is_inside = number == 14 && key & 7 == 0 && varint(&mut bytes)? == 0;
+            // A `data_location` (14) of 0 means that the weights are in this file. Writers may omit the field.
+            let is_inside = number == 14 && tag & 7 == 0 && varint(&mut bytes)? == 0;
             if is_inside {
                 continue;
             }
             return Err(Fault::External);
         }
-        match key & 7 {
+        match tag & 7 {
             0 => drop(varint(&mut bytes)?),
             1 => drop(take(&mut bytes, 8)?),
             2 => {
@@ -93,13 +98,14 @@ fn walk(mut bytes: &[u8], message: Message, depth: u32) -> Result<(), Fault> {
                 }
             }
             5 => drop(take(&mut bytes, 4)?),
-            // Groups (3 and 4) are not part of onnx.proto3; 6 and 7 are not defined.
+            // onnx.proto3 has no groups (3 and 4), and protobuf does not define 6 and 7.
             _ => return Err(Fault::Cut),
         }
     }
     Ok(())
 }
 
+/// Removes the first `length` bytes from `bytes` and returns them.
 fn take<'b>(bytes: &mut &'b [u8], length: u64) -> Result<&'b [u8], Fault> {
     let length = usize::try_from(length).map_err(|_| Fault::Cut)?;
     let (taken, rest) = bytes.split_at_checked(length).ok_or(Fault::Cut)?;
@@ -107,7 +113,8 @@ fn take<'b>(bytes: &mut &'b [u8], length: u64) -> Result<&'b [u8], Fault> {
     Ok(taken)
 }
 
-/// An integer of at most ten bytes, seven bits each, the lowest first.
+/// Removes a varint from `bytes` and returns its value. A varint has at most ten bytes with seven bits of the value each, the
+/// lowest bits first.
 fn varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     let mut value = 0;
     for shift in (0..70).step_by(7) {
@@ -125,8 +132,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The field `number` with `content` as its value.
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        // A field number below 16 takes one byte, others two. The length is always written with two bytes, which varints permit.
+        // A field number below 16 takes one byte, a higher one two bytes. The length is always written with two bytes, which
+        // varints permit.
         let mut bytes = match number {
             0..16 => vec![number << 3 | 2],
             _ => vec![number << 3 | 2 | 0x80, number >> 4],
@@ -142,7 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn errors() {
+    fn error_texts() {
+        // A graph's node (1) has an attribute (5), which has a graph (6): three levels in each of 14 rounds.
         let deep = field(7, &(0..14).fold(Vec::new(), |inner, _| field(1, &field(5, &field(6, &inner)))));
         let external = include_bytes!("../../tests/fixtures/external_weights.onnx");
         let texts = [&[][..], &[7 << 3 | 2, 9], &deep, external].map(|bytes| check(bytes).unwrap_err().to_string());
@@ -154,6 +164,7 @@ mod tests {
         let external = [14 << 3, 1];
         let named = field(13, b"location");
         for tensor in [&external[..], &named] {
+            // The numbers of the fields from the model to the tensor.
             for way in [
                 &[7, 5][..],
                 &[7, 15, 1],
@@ -197,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = check(&bytes);
         }
     }

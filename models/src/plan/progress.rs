@@ -10,15 +10,16 @@ use trtx::interfaces::MonitorProgress;
 /// A step of a build. TensorRT names the phases; they nest, and their number is not known in advance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildStep<'s> {
-    /// The phase.
+    /// The phase's name.
     pub phase: &'s str,
-    /// Completed steps of this phase.
+    /// The number of completed steps of this phase.
     pub done: u32,
-    /// Steps of this phase; 0 if TensorRT doesn't know.
+    /// The number of all steps of this phase; 0 if TensorRT doesn't know it.
     pub of: u32,
 }
 
-/// Called for each step, on a thread of TensorRT. The result says whether to continue.
+/// A function that is called at the start of each phase and for each step, on a thread of TensorRT. Its result says whether to
+/// continue.
 pub type BuildProgress = Arc<dyn Fn(BuildStep<'_>) -> ControlFlow<()> + Send + Sync>;
 
 /// Passes the calls of TensorRT's progress monitor to a [`BuildProgress`].
@@ -51,7 +52,7 @@ impl MonitorProgress for Monitor {
     fn phase_start(&self, phase: &str, _parent: Option<&str>, steps: i32) {
         let of = u32::try_from(steps).unwrap_or(0);
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).insert(phase.to_owned(), of);
-        // TensorRT ignores the result here. A stop takes effect at the next step.
+        // TensorRT can't be stopped at the start of a phase. A stop takes effect at the next step.
         let _ = self.report(BuildStep { phase, done: 0, of });
     }
 

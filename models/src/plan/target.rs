@@ -4,7 +4,7 @@ use super::flavour::{CAPABILITIES, FLAVOUR};
 use super::{ComputeCapability, PlanError};
 
 impl ComputeCapability {
-    /// Checks that TensorRT can build plans for this compute capability on a machine without such a GPU.
+    /// Checks that TensorRT can build plans for this compute capability on a machine without a matching GPU.
     ///
     /// # Errors
     /// [`PlanError::Target`]: this TensorRT does not know the target.
@@ -20,7 +20,7 @@ impl ComputeCapability {
     }
 
     /// Checks that TensorRT can build plans for this machine's GPU, which has this compute capability. TensorRT itself would report
-    /// that only after it has loaded the whole network.
+    /// an unsupported GPU only after it has loaded the whole network.
     ///
     /// # Errors
     /// [`PlanError::Target`]: this TensorRT has a list of the compute capabilities that it builds for, and this one is not in the

@@ -51,7 +51,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// Product and version of TensorRT. A plan runs only with the one that built it.
+/// Product and version of TensorRT. A plan runs only with the product and the version that built it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TensorRt {
     /// Which of the two products.

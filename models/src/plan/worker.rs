@@ -5,8 +5,9 @@
 //! crash of the child is an error for the parent, killing the child stops a build, and memory that TensorRT leaks ends with the
 //! child. The child ends with its parent.
 //!
-//! Parent to child: a line of JSON, then the bytes of the network. Child to parent: lines of JSON (steps, then an error or the
-//! plan's description), then the bytes of the plan. Any other line was printed by TensorRT, and is logged.
+//! The parent sends one JSON text that ends with a line feed, then the bytes of the network. The child sends JSON texts, each ended
+//! by a line feed: any number of steps, then an error or the plan's description. The bytes of the plan follow its description. Any
+//! other text that ends with a line feed was printed by TensorRT, and is logged.
 
 use super::cache::MAX_ENTRY_BYTES;
 use super::log::LOG_TARGET;
@@ -28,13 +29,13 @@ use std::time::{Duration, Instant};
 /// The hidden subcommand for which a program must call [`serve`].
 pub const SUBCOMMAND: &str = "plan-worker";
 
-/// The running program, even if its file was replaced meanwhile.
+/// A path that always leads to the running program, even if its file has been replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
-/// Limit of a line's length in bytes.
+/// Limit of the length of a JSON text in bytes.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 /// How often the last step is reported again while the child is silent.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
-/// How long the child may be silent: TensorRT 11 times candidate kernels on the GPU between two steps.
+/// How long the child may be silent. It is long, because TensorRT 11 times candidate kernels on the GPU between two steps.
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The parent's request.
@@ -63,8 +64,8 @@ enum Received {
 
 /// Builds a plan like [`build()`], but in a child process: this program with [`SUBCOMMAND`].
 ///
-/// Calls `progress` on this thread for each step, and repeats the last step ten times a second. Kills the child if `progress` stops
-/// the build.
+/// Calls `progress` on this thread for each step. While the child is silent, repeats the last step ten times a second. Kills the
+/// child if `progress` stops the build.
 ///
 /// # Errors
 /// [`PlanError`]; [`PlanError::Crashed`] if the child ended without a result or was silent for 15 minutes.
@@ -135,7 +136,7 @@ fn receive(output: impl Read, sender: &SyncSender<Received>) -> Option<()> {
             Ok(Message::Built { network, size, tensorrt, plan_bytes, sha256 }) => {
                 let mut plan = Vec::new();
                 output.by_ref().take(plan_bytes.min(MAX_ENTRY_BYTES)).read_to_end(&mut plan).ok()?;
-                // A plan that was truncated on the way is discarded.
+                // A plan that was truncated on the way is discarded. The parent then reports that the child ended without a result.
                 (Digest::of(&plan) == sha256).then_some(())?;
                 Received::End(Ok(Built { plan, network, size, tensorrt }))
             }
@@ -177,7 +178,7 @@ struct Worker(Child);
 impl Worker {
     /// Waits for the end of the child and tells why it ended without a result.
     fn ended(&mut self) -> PlanError {
-        // The child closed its end of the pipe, sent a truncated plan, or was silent for too long. It gets no more time to build.
+        // The child closed its end of the pipe, sent a truncated plan, or was silent for too long. So it gets no more time to build.
         let killed_here = self.0.try_wait().is_ok_and(|status| status.is_none()) && !self.ends_soon();
         match self.0.wait() {
             Ok(_) if killed_here => crashed("it stopped answering"),
@@ -190,8 +191,8 @@ impl Worker {
         }
     }
 
-    /// Waits up to two seconds for the child's end, because a dying process closes its pipes before it can be waited for. Then
-    /// kills the child.
+    /// Waits up to two seconds for the child's end, because a dying process closes its pipes before it can be waited for. Returns
+    /// true if the child ended in this time. Otherwise kills the child and returns false.
     fn ends_soon(&mut self) -> bool {
         for _ in 0..200 {
             if self.0.try_wait().is_ok_and(|status| status.is_some()) {
@@ -215,13 +216,14 @@ fn crashed(how: impl Into<String>) -> PlanError {
     PlanError::Crashed { how: how.into() }
 }
 
-/// The child's side: reads a request from stdin, builds the plan, and writes the result to stdout. A program calls it for
-/// [`SUBCOMMAND`], before it has written anything to stdout.
+/// The child's side: reads a request from stdin, builds the plan, and writes the result to stdout. A program calls this
+/// function for [`SUBCOMMAND`], before it has written anything to stdout.
 ///
 /// # Errors
-/// A pipe fails: the parent has ended, or is another version of this program.
+/// A pipe fails, because the parent has ended; or the request can't be read, because the parent is another version of this program.
 pub fn serve() -> io::Result<()> {
-    // A killed parent can't stop the child, and a step of TensorRT can take minutes.
+    // The system kills this process when its parent ends. Otherwise this process would only stop after the current step of TensorRT,
+    // which can take minutes.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let mut input = BufReader::new(io::stdin().lock());
     let mut line = Vec::new();
@@ -263,12 +265,13 @@ mod tests {
     use crate::plan::ComputeCapability;
 
     /// The error of a build whose child runs this shell script.
-    fn of_script(script: &str) -> PlanError {
+    fn error_of_script(script: &str) -> PlanError {
         let target = Target::Named(ComputeCapability::new(8, 6));
         // Larger than a pipe's buffer, so that writing blocks if the child never reads.
         let network = vec![0; 1 << 20];
         let request = BuildRequest { network: &network, precision: Precision::F32, target, library: None };
         build_by(Command::new("sh").args(["-c", script]), &request, &|step| match step.done {
+            // A script stops the build by reporting 9 completed steps.
             9 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
@@ -276,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn each_end_of_a_child_is_an_error() {
+    fn each_end_of_a_child_without_a_plan_is_an_error() {
         let scripts = [
             "kill -SEGV $$",
             "cat >/dev/null; kill -KILL $$",
@@ -285,19 +288,19 @@ mod tests {
             "exec sleep 60 >&-",
         ];
         let ends = scripts.map(|script| {
-            let error = of_script(script);
+            let error = error_of_script(script);
             assert!(matches!(error, PlanError::Crashed { .. }), "{script}: {error}");
             format!("{script}\n  {error}\n")
         });
         insta::assert_snapshot!("ends_of_a_child", ends.concat());
         let step = "echo '{\"step\":{\"phase\":\"a\",\"done\":9,\"of\":9}}'";
-        assert_eq!(of_script(&format!("cat >/dev/null; {step}; exec sleep 60")), PlanError::Cancelled);
+        assert_eq!(error_of_script(&format!("cat >/dev/null; {step}; exec sleep 60")), PlanError::Cancelled);
         let error = "cat >/dev/null; echo '{\"error\":\"Cancelled\"}'";
-        assert_eq!(of_script(error), PlanError::Cancelled);
+        assert_eq!(error_of_script(error), PlanError::Cancelled);
     }
 
     #[test]
-    fn a_silent_child_is_stopped_too() {
+    fn a_build_in_a_silent_child_can_be_stopped() {
         let request = BuildRequest { network: &[], precision: Precision::F32, target: Target::Device, library: None };
         let (start, calls) = (Instant::now(), std::cell::Cell::new(0));
         let stopped = build_by(Command::new("sleep").arg("60"), &request, &|step| {
@@ -320,7 +323,7 @@ mod tests {
             sha256: Digest::of(b"plan"),
         };
         let line = serde_json::to_string(&message).unwrap();
-        let cut = of_script(&format!("cat >/dev/null; echo '{line}'; printf pla"));
+        let cut = error_of_script(&format!("cat >/dev/null; echo '{line}'; printf pla"));
         assert_eq!(cut, PlanError::Crashed { how: "exit status: 0".to_owned() });
     }
 }

@@ -1,4 +1,5 @@
-//! Holds a claim of a file's metadata that the file has more than one plane, and makes the error from the claim.
+//! [`Planes`] is a claim of a file's metadata that the file has more than one plane. It also makes the error that quotes the
+//! claim.
 
 use super::directory::Tag;
 use super::error::Refusal;
@@ -6,9 +7,9 @@ use super::error::Refusal;
 /// A claim that the file has more than one plane.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Planes {
-    /// The number of planes, at least 2; `None` if the text cannot be understood.
+    /// The claimed number of planes; `None` if the metadata does not say it, or can't be understood.
     pub(super) count: Option<u64>,
-    /// The source of the claim and its wording, for the error.
+    /// The source and the wording of the claim, for the error.
     pub(super) said_by: String,
     /// Whether the other planes may lie in other files. If so, the claim counts only if this file has enough bytes for another
     /// plane.
@@ -22,6 +23,7 @@ impl Planes {
         Self { count: Some(count), said_by, maybe_elsewhere: false }
     }
 
+    /// The error for a file with this claim.
     pub(super) fn refusal(&self) -> Refusal {
         let found = match self.count {
             Some(count) => format!("{count} planes according to {}", self.said_by),

@@ -1,4 +1,5 @@
-//! Enforces the time limit. Work is counted in bytes, and the clock is read after every 256 KiB of work.
+//! Enforces the time limit on reading and decoding a file. Work is counted in bytes, and the clock is read after every 256 KiB of
+//! work and at each call of [`Clock::look`].
 
 use super::error::Refusal;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ pub(super) struct Clock {
     /// `None` if the limit is too long for the clock to express.
     deadline: Option<Instant>,
     max_time: Duration,
+    /// Bytes of work since the clock was last read.
     unlooked_bytes: usize,
 }
 

@@ -14,7 +14,7 @@ use super::samples;
 /// Samples per piece: a multiple of eight, so that a piece of packed samples ends at a byte boundary.
 const PIECE_SAMPLES: usize = PIECE_BYTES / 2;
 
-/// Finds position and layout of the radiograph in `bytes`, the content of a file.
+/// Finds the layout of the radiograph in `bytes`, the content of a file. Refuses a file that does not hold exactly one radiograph.
 ///
 /// # Errors
 /// All kinds of [`Refusal`].
@@ -87,13 +87,13 @@ fn decode_chunk(
             let piece = stream.piece((samples_in_piece * layout.stored_bits as usize).div_ceil(8), clock)?;
             // Samples right of the image are padding.
             let end = (start + samples_in_piece).min(row.len());
-            let part = row.get_mut(start..end).unwrap_or_default();
-            left_level = decode_samples(layout, piece, left_level, part)?;
+            let within_image = row.get_mut(start..end).unwrap_or_default();
+            left_level = decode_samples(layout, piece, left_level, within_image)?;
             start += samples_in_piece;
         }
     }
-    // Some writers store compressed samples of 9 to 15 bits in two bytes each, against the standard. Read as packed samples,
-    // they give wrong levels. But then bytes are left over, which shows the mistake.
+    // Some writers store compressed samples of 9 to 15 bits in two bytes each, against the standard. Read as packed samples, such
+    // samples give wrong levels. But then bytes are left over, which shows the mistake.
     let packed = layout.stored_bits < 16;
     if packed || layout.kind.compression == Compression::Deflate {
         let ends = stream.ends_within(chunk.padding_rows * layout.row_bytes(), clock)?;
@@ -107,7 +107,8 @@ fn decode_chunk(
     Ok(())
 }
 
-/// Converts the bytes of one piece to `levels`. `left` is the level before the first one. Returns the last level.
+/// Converts the bytes of one piece of a row to `levels`. `left` is the level before the first one, which the horizontal predictor
+/// needs. Returns the `left` of the row's next piece.
 fn decode_samples(layout: &Layout<'_>, piece: &[u8], left: u16, levels: &mut [u16]) -> Result<u16, Refusal> {
     let kind = &layout.kind;
     if layout.stored_bits < 16 {

@@ -8,11 +8,11 @@ use weezl::{BitOrder, LzwStatus};
 
 /// The longest piece in bytes.
 pub(super) const PIECE_BYTES: usize = 64 << 10;
-/// The most bytes of input that one step is given. So the time of a step is bounded even for input that unpacks to nothing.
+/// The most bytes of input that one step is given. They bound the time of a step, even if the input unpacks to nothing.
 const WINDOW_BYTES: usize = 64 << 10;
 /// If more consecutive steps than this neither read nor write a byte, the stream counts as ended. One such step is not enough:
-/// weezl 0.1.12 sometimes reports `NoProgress` after it filled the output exactly, although more data follows. (The crate
-/// `tiff` refuses valid LZW tiles because of it.)
+/// weezl 0.1.12 sometimes reports `NoProgress` after it filled the output exactly, although more data follows. (For this reason the
+/// crate `tiff` refuses some valid LZW tiles.)
 const MAX_IDLE_STEPS: u32 = 16;
 
 /// The decompressors' state and the buffer for a piece, reused for each chunk.
@@ -51,6 +51,7 @@ impl Decompressor {
 pub(super) struct Stream<'s, 'a> {
     state: &'s mut Decompressor,
     compression: Compression,
+    /// The bytes that are not unpacked yet.
     input: &'a [u8],
 }
 
@@ -122,6 +123,7 @@ impl Stream<'_, '_> {
         Ok(filled)
     }
 
+    /// Unpacks at most [`WINDOW_BYTES`] of input into the bytes `from..to` of the buffer.
     fn step(&mut self, from: usize, to: usize) -> Result<Step, Refusal> {
         let output = &mut self.state.piece[from..to];
         let input = &self.input[..self.input.len().min(WINDOW_BYTES)];
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn pack_bits_golden() {
+    fn pack_bits_unpacks_the_example_of_the_standard() {
         // The example of TIFF 6.0, section 9 (Apple's), with a no-op inserted.
         let packed = [0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0x80, 0xfd, 0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa];
         let expected = [
@@ -239,6 +241,7 @@ mod tests {
     #[test]
     fn input_that_unpacks_to_nothing_is_stopped_by_the_clock() {
         let (mut state, mut clock) = (Decompressor::new(), Clock::start(Duration::ZERO));
+        // In PackBits, the byte 128 is a header without data.
         let nothing = vec![128; 1 << 20];
         let mut stream = state.start(Compression::PackBits, &nothing);
         assert!(matches!(stream.piece(1, &mut clock), Err(Refusal::Limit { .. })));
@@ -283,6 +286,7 @@ mod tests {
             )),
         ) {
             use std::io::Write;
+            // As many of the lengths as fit into the data, and then the rest of the data.
             let mut pieces = lens;
             pieces.push(0);
             while pieces.iter().sum::<usize>() > bytes.len() {

@@ -43,6 +43,7 @@ pub(super) fn planes(
     Ok(None)
 }
 
+/// The bytes of all texts in an entry.
 fn text_bytes(tag: Tag, entry: Entry<'_>) -> Result<&[u8], Refusal> {
     let Tag(number, name) = tag;
     let bytes = entry.bytes.ok_or_else(|| {
@@ -55,6 +56,7 @@ fn text_bytes(tag: Tag, entry: Entry<'_>) -> Result<&[u8], Refusal> {
     Ok(bytes)
 }
 
+/// The claim of several planes in one text of ImageDescription, by the program that wrote the text.
 fn text_planes(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
     let starts_with = |start: &[u8]| text.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
@@ -86,13 +88,14 @@ fn text_planes(text: &[u8], width: u32, height: u32, clock: &mut Clock) -> Resul
         return Ok(ome::planes(text, clock)?.map(|said| Planes {
             count: said.count,
             maybe_elsewhere: true,
+            // `count` above replaces the 0.
             ..Planes::of_tag(IMAGE_DESCRIPTION, 0, &said.how)
         }));
     }
     Ok(None)
 }
 
-/// Looks for a claim in lines of `key=value`, as ImageJ and SCIFIO write them.
+/// Looks for a claim in lines of text with the form `key=value`, as ImageJ and SCIFIO write them.
 fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> {
     const KEYS: [&str; 4] = ["images", "slices", "frames", "channels"];
     for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -100,7 +103,7 @@ fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> 
         let Some(equals) = line.iter().position(|byte| *byte == b'=') else { continue };
         let (key, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
         let Some(key) = KEYS.into_iter().find(|name| key.eq_ignore_ascii_case(name.as_bytes())) else { continue };
-        // ImageJ accepts a fraction too.
+        // ImageJ accepts a number with decimal places too.
         let number = str::from_utf8(value).ok().and_then(|value| value.parse::<f64>().ok());
         let Some(number) = number.filter(|number| number.is_finite()) else {
             return Err(not_understood(&format!("an ImageJ value `{key}` that is not a number")));
@@ -175,7 +178,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// Planes according to a text of a page of 60 rows of 80 pixels; 1 if it claims none.
+    /// The number of planes that a text claims for a page of 60 rows of 80 pixels; 1 if the text claims nothing, 0 if it claims an
+    /// unknown number.
     fn planes_in(text: &str) -> u64 {
         let mut clock = Clock::start(Duration::from_secs(60));
         let found =
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_of_lines_and_single_pixels() {
+    fn shapes_of_single_rows_columns_and_pixels_are_understood() {
         assert_eq!(planes_of_shape(&[2, 1, 50], 50, 1), 2);
         assert_eq!(planes_of_shape(&[2, 50, 1], 1, 50), 2);
         assert_eq!(planes_of_shape(&[2, 50, 1], 50, 2), 1);

@@ -30,6 +30,7 @@ pub(super) struct Tag(pub(super) u16, pub(super) &'static str);
 pub(super) struct File<'a> {
     bytes: &'a [u8],
     pub(super) order: ByteOrder,
+    /// Whether the file is a BigTIFF.
     big: bool,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct File<'a> {
 #[derive(Debug)]
 pub(super) struct Directory<'a> {
     pub(super) file: File<'a>,
-    /// Its range of bytes in the file.
+    /// The directory's range of bytes in the file.
     pub(super) place: Range<u64>,
     entries: &'a [u8],
     /// Position of the next directory in the chain; 0 in the last one.
@@ -47,7 +48,7 @@ pub(super) struct Directory<'a> {
 /// An entry of a directory as it is in the file, for tags whose type or number of values matters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
-    /// Number of the values' type.
+    /// The number that TIFF gives the values' type.
     pub(super) kind: u64,
     /// Number of values.
     pub(super) count: u64,
@@ -61,6 +62,7 @@ pub(super) struct Entry<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Values<'a> {
     bytes: &'a [u8],
+    /// Bytes per value.
     width: usize,
     order: ByteOrder,
 }
@@ -77,6 +79,7 @@ impl<'a> File<'a> {
             _ => return Err(no_header(bytes)),
         };
         let classic = Self { bytes, order, big: false };
+        // In a BigTIFF, two bytes with the value 8 (the length of a position) and two bytes with the value 0 follow the 43.
         let (file, first) = match classic.unsigned(2, 2) {
             Some(42) => (classic, classic.unsigned(4, 4)),
             Some(43) if classic.unsigned(4, 4) == Some(if order == ByteOrder::Little { 8 } else { 8 << 16 }) => {
@@ -191,6 +194,7 @@ impl<'a> Directory<'a> {
         let Some(entry) = self.entries(tag).next() else {
             return Ok(None);
         };
+        // TIFF's types: BYTE, SHORT, LONG, IFD, LONG8, IFD8; then SBYTE, SSHORT, SLONG, SLONG8.
         let signed = match entry.kind {
             1 | 3 | 4 | 13 | 16 | 18 => false,
             6 | 8 | 9 | 17 => true,
@@ -251,7 +255,7 @@ impl Values<'_> {
         unsigned(&self.bytes[index * self.width..][..self.width], self.order)
     }
 
-    /// Whether the value at `index` is negative, if its type is signed.
+    /// Whether the value at `index` is negative. Only for a signed type.
     fn is_negative(&self, index: usize) -> bool {
         self.get(index) >> (8 * self.width - 1) == 1
     }

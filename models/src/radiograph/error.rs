@@ -33,12 +33,12 @@ pub enum ReadError {
         /// What kind of file is read.
         expected: String,
     },
-    /// The file asks for more than [`RadiographLimits`](super::RadiographLimits) allow.
+    /// The file is over one of the [`RadiographLimits`](super::RadiographLimits).
     #[error("{}: {}", path.display(), self.without_path())]
     Limit {
         /// The file.
         path: PathBuf,
-        /// What it asks for.
+        /// What was found.
         found: String,
         /// What is allowed.
         expected: String,

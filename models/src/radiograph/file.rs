@@ -1,7 +1,7 @@
 //! Reads a file's bytes under limits into reused memory.
 //!
-//! [`PlainFile`] opens the file but does not read it: here the bytes go to a certain offset in existing memory, and the clock is
-//! read between pieces of the file.
+//! [`PlainFile`] is only used to open the file, because [`PlainFile::read`] allocates memory. Here the bytes go to the offset
+//! [`BUFFER_START`] of existing memory, and the clock is read between pieces of the file.
 
 use super::clock::Clock;
 use super::decode::refuse_long_file;
@@ -15,9 +15,9 @@ use std::path::Path;
 use zerocopy::IntoBytes as _;
 
 /// The most bytes of a file that are read between two readings of the clock.
-const PART_BYTES: usize = 4 << 20;
+const MAX_READ_BYTES: usize = 4 << 20;
 
-/// The offset in a buffer at which a large file's bytes should begin. It is even, since a level has two bytes.
+/// The offset in a buffer at which a file's bytes begin. It is even, since a level has two bytes.
 ///
 /// The allocator's large buffers begin 16 bytes into a page of memory. The bytes of a file or a pipe begin at the start of a
 /// page. Copying between nearly the same offsets within a page is slow on many processors: 2.4 ms instead of 0.5 ms for an
@@ -69,7 +69,7 @@ pub(super) fn read(
 }
 
 /// Reads the regular file `file`, opened at `path`, into `memory` and returns its bytes. `length` is its expected length. Of
-/// `limits`, only the limit of the file's length applies.
+/// `limits`, only [`RadiographLimits::max_file_bytes`] applies.
 ///
 /// # Errors
 /// [`ReadError::Io`]; [`ReadError::Limit`] if the file is too long.
@@ -84,6 +84,8 @@ pub fn read_open_file<'m>(
     Ok(&memory[place])
 }
 
+/// Reads `file` to its end into `memory`, from [`BUFFER_START`] on, and returns the range of the bytes. Calls `look` after each
+/// piece. An error of `look` ends the reading.
 fn fill(
     mut file: &File,
     length: u64,
@@ -101,8 +103,8 @@ fn fill(
         let wanted = BUFFER_START + expected as usize + 1;
         let bytes = memory.bytes(wanted).map_err(io)?;
         while filled < wanted {
-            let part = filled..wanted.min(filled + PART_BYTES);
-            match file.read(&mut bytes[part]) {
+            let range = filled..wanted.min(filled + MAX_READ_BYTES);
+            match file.read(&mut bytes[range]) {
                 Ok(0) => return Ok(BUFFER_START..filled),
                 Ok(len) => filled += len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -112,6 +114,7 @@ fn fill(
         }
         let len = (filled - BUFFER_START) as u64;
         refuse_long_file(len, limits).map_err(|refusal| refusal.at(path))?;
+        // The file has grown. The next round reads up to twice as many bytes.
         expected = limits.max_file_bytes.min(2 * len);
     }
 }

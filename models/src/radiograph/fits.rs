@@ -1,5 +1,5 @@
 //! Finds a claim of several planes in a FITS header that a converter kept as ImageDescription: cards of 80 characters, or one card
-//! per line.
+//! per line of text.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -39,7 +39,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_third_axis_counts() {
+    fn a_third_axis_above_1_claims_planes() {
         let cards = |axes: &[&str]| axes.iter().map(|card| format!("{card:<80}")).collect::<String>();
         let head = ["SIMPLE  =                    T / FITS", "NAXIS1  = 80", "NAXIS2  = 60"];
         for (axis, planes) in [("NAXIS3  =                    5 / planes", 5), ("NAXIS3  = 1", 1), ("NAXIS   = 3", 1)] {

@@ -1,4 +1,4 @@
-//! The decoded image.
+//! [`Radiograph`] is a decoded image. [`RadiographView`] is an image whose levels are borrowed.
 
 /// A grey image of unsigned 16-bit levels, row by row from the top left; a larger level is always brighter.
 ///

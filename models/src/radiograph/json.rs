@@ -1,6 +1,6 @@
 //! Finds the fields of a text in JSON.
 //!
-//! A JSON parser would not do: it refuses NaN, which Python writes, and it allocates memory.
+//! A usual JSON parser can't be used: it refuses NaN, which Python writes, and it allocates memory.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -11,11 +11,11 @@ pub(super) struct Member<'a> {
     /// The number of objects and lists around the field: 1 for a field of the outermost object.
     pub(super) depth: u32,
     pub(super) name: &'a [u8],
-    /// The text from the colon to the end of the whole text.
+    /// The text from the byte after the colon to the end of the whole text.
     pub(super) value: &'a [u8],
 }
 
-/// Calls `claim` for each field of `text` until `claim` returns planes. Returns these planes.
+/// Calls `claim` for each field of `text` until `claim` returns planes. Returns these planes, or `None` if no field claims planes.
 ///
 /// # Errors
 /// Limit: the time limit has passed. All errors of `claim`.

@@ -33,9 +33,11 @@ pub(super) struct Layout<'a> {
     chunks_across: u32,
     /// Number of chunks.
     pub(super) chunks: u32,
+    /// Whether the chunks are tiles.
     tiled: bool,
+    /// The position of each chunk in the file.
     offsets: Values<'a>,
-    /// `None` if the file has no lengths of chunks. They then follow from the image's size.
+    /// The length of each chunk in bytes. `None` if the file has no lengths of chunks. They then follow from the image's size.
     byte_counts: Option<Values<'a>>,
 }
 
@@ -105,8 +107,9 @@ impl<'a> Layout<'a> {
             layout.stored_bits = 16;
         }
         for index in 0..layout.chunks {
+            // A position and a length of eight bytes each.
             clock.work(16)?;
-            layout.refuse_short_chunk(index, page)?;
+            layout.refuse_bad_chunk(index, page)?;
         }
         Ok(layout)
     }
@@ -133,6 +136,7 @@ impl<'a> Layout<'a> {
             return Ok(false);
         }
         for index in 0..self.chunks {
+            // A position and a length of eight bytes each.
             clock.work(16)?;
             let top = index / self.chunks_across * self.chunk_height;
             let rows = if self.tiled { self.chunk_height } else { self.chunk_height.min(self.height - top) };
@@ -178,7 +182,7 @@ impl<'a> Layout<'a> {
     /// The chunk at `index`, below [`Self::chunks`].
     ///
     /// # Errors
-    /// Malformed: it does not lie within the file.
+    /// Malformed: the chunk does not lie within the file.
     pub(super) fn chunk(&self, index: u32) -> Result<Chunk<'a>, Refusal> {
         let left = index % self.chunks_across * self.chunk_width;
         let top = index / self.chunks_across * self.chunk_height;
@@ -204,8 +208,9 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// Refuses a chunk that lies outside the file, or is too short for its rows, or is long enough for a second image.
-    fn refuse_short_chunk(&self, index: u32, page: &Directory<'_>) -> Result<(), Refusal> {
+    /// Refuses a chunk that lies outside the file, is too short for its rows, is long enough for a second image, or, if it has no
+    /// length in the file, overlaps the header or the directory.
+    fn refuse_bad_chunk(&self, index: u32, page: &Directory<'_>) -> Result<(), Refusal> {
         let chunk = self.chunk(index)?;
         let needed = self.row_bytes() * chunk.rows as u64;
         if self.kind.compression.max_unpacked_bytes(chunk.bytes.len() as u64) < needed {
@@ -223,8 +228,8 @@ impl<'a> Layout<'a> {
                 "one image: save each image as a separate TIFF",
             ));
         }
-        // A length that follows from the image's size can't show that data is missing. Data that is missing may show as an
-        // overlap with the header or the directory.
+        // Without a stated length, the chunk's end follows from the image's size. If data is missing, the header or the directory may
+        // lie before that end.
         let start = self.offsets.get(index as usize);
         let end = start + chunk.bytes.len() as u64;
         let in_the_way = start < self.file.header_len() || (start < page.place.end && page.place.start < end);

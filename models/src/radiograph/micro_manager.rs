@@ -1,5 +1,5 @@
-//! Finds a claim of several planes in Micro-Manager's JSON: the outermost object, or an object inside it (`Summary`), has the
-//! numbers of frames, slices and channels.
+//! Finds a claim of several planes in Micro-Manager's JSON: the numbers of frames, slices and channels. They count at any depth,
+//! because they may be in the outermost object or in an object such as `Summary`.
 
 use super::claim::Planes;
 use super::clock::Clock;

@@ -1,8 +1,8 @@
-//! A radiograph: one grey channel of 9 to 16 bits, read from a TIFF under limits.
+//! Reads a radiograph, one grey channel of 9 to 16 bits, from a TIFF under limits.
 //!
 //! | read | refused by name |
 //! |---|---|
-//! | one page of one plane; thumbnails beside it (NewSubfileType 1, at most half as wide and high) are skipped | several pages or planes, other images in SubIFDs, a page that is a thumbnail or a mask |
+//! | one page of one plane; thumbnails beside it (NewSubfileType 1 or SubfileType 2, at most half as wide and high) are skipped | several pages or planes, other images in SubIFDs, a page that is a thumbnail or a mask |
 //! | one unsigned sample a pixel, 9 to 16 bits; SampleFormat 4 (undefined) is unsigned | RGB and other channels, alpha, signed, float, 8 bits and fewer, 17 and more |
 //! | packed samples; 9 to 15 bits in two bytes each, without compression, if the lengths of the chunks and all levels agree with that | planar samples (which need several channels) |
 //! | classic TIFF and BigTIFF, both byte orders; sizes of signed types | negative sizes |
@@ -12,7 +12,8 @@
 //! | fill order 1; 2 (each byte's bits reversed) at 16 bits without compression | fill order 2 otherwise |
 //! | BlackIsZero; WhiteIsZero, inverted to `2^bits - 1 - level`; without the tag, levels as stored | palettes, masks, colour spaces |
 //!
-//! A plane is an image that does not need its own page. The file is refused if one of these shows several planes:
+//! Some programs store several images under one page. Each of these images is called a plane. The file is refused if one of these
+//! shows several planes:
 //!
 //! | writer or tag | what shows several planes |
 //! |---|---|
@@ -47,6 +48,9 @@
 //! | `decode.rs` | all chunks into one image |
 //! | `file.rs` | a file's bytes, under limits |
 //! | `reader.rs` | the public reader, which reuses its buffers |
+//! | `limits.rs`, `clock.rs` | the limits on size and time |
+//! | `image.rs`, `error.rs` | the decoded image, and the errors |
+//! | `write.rs` | writes radiographs |
 
 mod claim;
 mod clock;

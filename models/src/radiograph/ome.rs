@@ -8,10 +8,10 @@ use super::error::Refusal;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-/// The most bytes of a UUID's text; real ones are shorter.
-const MAX_UUID_BYTES: usize = 256;
+/// The most bytes of an attribute's value. The longest value that is needed is a UUID, which is shorter.
+const MAX_VALUE_BYTES: usize = 256;
 
-/// The deepest nesting of elements; OME-XML has about ten. The XML reader keeps memory for each level.
+/// The deepest nesting of elements. OME-XML has a depth of about ten. The XML reader keeps memory for each depth.
 const MAX_DEPTH: u32 = 256;
 
 /// A claim in OME-XML of more than one plane in this file.
@@ -65,7 +65,9 @@ struct Document {
     depth: u32,
     /// This file's UUID; empty if the text has none.
     uuid: String,
+    /// The current or last element `Pixels`.
     pixels: Pixels,
+    /// The planes of all images so far in this file.
     planes: u64,
     /// Sizes of the first image that has several planes.
     sizes: Option<String>,
@@ -76,9 +78,11 @@ struct Document {
 struct Pixels {
     /// SizeC, SizeZ and SizeT, in this order.
     sizes: [u64; 3],
+    /// SamplesPerPixel of the first `Channel`.
     samples: Option<u64>,
     /// Planes that the current `TiffData` assigns to this file; `None` outside of a `TiffData`, and if it names another file.
     tiff_data: Option<u64>,
+    /// Planes that all `TiffData` so far assign to this file; `None` before the first one ends.
     planes_here: Option<u64>,
     in_uuid: bool,
 }
@@ -136,6 +140,7 @@ impl Document {
             }
             "Channel" if self.pixels.samples.is_none() => self.pixels.samples = value("SamplesPerPixel").or(Some(1)),
             "TiffData" => {
+                // Without a number of planes, a `TiffData` with an IFD stands for one plane, without an IFD for all planes.
                 let one = value("IFD").map(|_: u64| 1);
                 let count = value("PlaneCount").or(value("NumPlanes")).or(one);
                 self.pixels.tiff_data = Some(count.unwrap_or_else(|| self.pixels.planes()));
@@ -155,7 +160,7 @@ impl Document {
                 pixels.planes_here = Some(pixels.planes_here.unwrap_or(0).saturating_add(here));
             }
             "Pixels" => {
-                // Without TiffData all planes are in this file.
+                // Without `TiffData` all planes are in this file.
                 let (all, [channels, slices, frames]) = (pixels.planes(), pixels.sizes);
                 let here = pixels.planes_here.unwrap_or(all);
                 // If TiffData names more planes than the sizes do, the sizes count, unless they name only one plane.
@@ -178,7 +183,7 @@ impl Document {
 fn text_of(start: &BytesStart<'_>, name: &str) -> Option<String> {
     let mut attributes = start.attributes();
     let attribute = attributes.with_checks(false).flatten().find(|attribute| attribute.key.as_ref() == name)?;
-    (attribute.value.len() <= MAX_UUID_BYTES).then(|| attribute.value.into_owned())
+    (attribute.value.len() <= MAX_VALUE_BYTES).then(|| attribute.value.into_owned())
 }
 
 #[cfg(test)]
@@ -200,7 +205,7 @@ mod tests {
         )
     }
 
-    /// Planes in this file, 1 without a claim; `None` for a broken text.
+    /// The number of planes in this file, 1 if the text claims nothing; `None` for a broken text.
     fn planes_in(text: &str) -> Option<u64> {
         let mut clock = Clock::start(Duration::from_secs(60));
         planes(text.as_bytes(), &mut clock).unwrap().map_or(Some(1), |said| said.count)
@@ -250,6 +255,7 @@ mod tests {
     #[test]
     fn broken_text_counts_as_a_claim_of_several_planes() {
         let text = ome(&image([1, 2, 1], ""));
+        // The start tag of the root ends with these 18 bytes.
         let end_of_root = text.find("UUID=\"urn:uuid:1\">").unwrap() + 18;
         for len in end_of_root..text.len() {
             assert_eq!(planes_in(&text[..len]), None, "{}", &text[..len]);

@@ -14,7 +14,7 @@ const REDUCED: u64 = 1;
 const PAGE_OF_SEVERAL: u64 = 2;
 const MASK: u64 = 4;
 
-/// The most pages that are counted. If there are more, the error says "at least".
+/// The most pages that are counted. If there are more pages, the error says "at least". More SubIFDs than this are over the limit.
 const MAX_PAGES_COUNTED: usize = 1000;
 
 /// The image's directory and those of its thumbnails.
@@ -35,7 +35,7 @@ pub(super) fn only_image<'a>(file: &File<'a>, first: u64) -> Result<Pages<'a>, R
     let mut seen = vec![first];
     refuse_further_pages(file, &image, &mut seen)?;
     refuse_missing_pages(&image, seen.len() as u64)?;
-    refuse_part_of_another(&image)?;
+    refuse_thumbnail_or_mask(&image)?;
     refuse_sub_images(file, &image, &mut seen)?;
     Ok(Pages { image, thumbnails: seen.split_off(1) })
 }
@@ -79,7 +79,7 @@ fn refuse_further_pages(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u6
 }
 
 /// Refuses a page that is marked as something other than the full-resolution image.
-fn refuse_part_of_another(page: &Directory<'_>) -> Result<(), Refusal> {
+fn refuse_thumbnail_or_mask(page: &Directory<'_>) -> Result<(), Refusal> {
     let new = page.first_or(NEW_SUBFILE_TYPE, 0)?;
     let (Tag(number, name), value) = if new & !PAGE_OF_SEVERAL != 0 {
         (NEW_SUBFILE_TYPE, new)
@@ -108,7 +108,7 @@ fn refuse_sub_images(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>)
     while let Some(at) = seen.get(index) {
         index += 1;
         let Some(positions) = file.directory(*at)?.find(SUB_DIRECTORIES)? else { continue };
-        refuse_over(positions.len())?;
+        refuse_many_directories(positions.len())?;
         for mut next in (0..positions.len()).map(|position| positions.get(position)) {
             while next != 0 && !seen.contains(&next) {
                 let below = file.directory(next)?;
@@ -116,7 +116,7 @@ fn refuse_sub_images(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>)
                     return Err(sub_image(&below)?);
                 }
                 seen.push(next);
-                refuse_over(seen.len())?;
+                refuse_many_directories(seen.len())?;
                 next = below.next;
             }
         }
@@ -124,13 +124,14 @@ fn refuse_sub_images(file: &File<'_>, page: &Directory<'_>, seen: &mut Vec<u64>)
     Ok(())
 }
 
-fn refuse_over(directories: usize) -> Result<(), Refusal> {
+fn refuse_many_directories(directories: usize) -> Result<(), Refusal> {
     if directories > MAX_PAGES_COUNTED {
         return Err(Refusal::limit(format!("{directories} directories"), format!("at most {MAX_PAGES_COUNTED}")));
     }
     Ok(())
 }
 
+/// The error for a SubIFD that is not a thumbnail. `Err` if its size can't be read.
 fn sub_image(directory: &Directory<'_>) -> Result<Refusal, Refusal> {
     let (width, height) = (directory.first_or(IMAGE_WIDTH, 0)?, directory.first_or(IMAGE_LENGTH, 0)?);
     let Tag(number, name) = SUB_DIRECTORIES;
@@ -140,14 +141,15 @@ fn sub_image(directory: &Directory<'_>) -> Result<Refusal, Refusal> {
     ))
 }
 
-/// Whether `directory` is marked as a reduced-resolution image and is at most half as wide and half as high as `page`, rounded
-/// up. A larger image may be the radiograph of another part, whatever its mark says.
+/// Whether the image of `directory` is marked as a reduced-resolution image and is at most half as wide and half as high as `page`,
+/// rounded up. A larger image may be the radiograph of another part, even if it is marked as reduced.
 fn is_thumbnail(directory: &Directory<'_>, page: &Directory<'_>) -> Result<bool, Refusal> {
     let is_half =
         |side| -> Result<bool, Refusal> { Ok(directory.first_or(side, 0)? <= page.first_or(side, 0)?.div_ceil(2)) };
     Ok(is_reduced(directory)? && is_half(IMAGE_WIDTH)? && is_half(IMAGE_LENGTH)?)
 }
 
+/// Whether the image of `directory` is marked as a reduced-resolution image, and not as a mask.
 fn is_reduced(directory: &Directory<'_>) -> Result<bool, Refusal> {
     Ok(match directory.find(NEW_SUBFILE_TYPE)? {
         Some(kind) => kind.get(0) & (REDUCED | MASK) == REDUCED,

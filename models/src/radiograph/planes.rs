@@ -12,21 +12,21 @@ use super::layout::Layout;
 use super::pages::Pages;
 use super::room::Room;
 
-/// Libtiff's extension for volumes, by SGI.
+/// The tags of volumes, an extension by SGI that libtiff knows.
 const IMAGE_DEPTH: Tag = Tag(32997, "ImageDepth");
 const TILE_DEPTH: Tag = Tag(32998, "TileDepth");
 /// MetaMorph: UIC2 to UIC4 have one value per plane, and so has UIC1 if its type is a fraction.
 const UIC1: Tag = Tag(33628, "UIC1");
 const UIC_PER_PLANE: [Tag; 3] = [Tag(33629, "UIC2"), Tag(33630, "UIC3"), Tag(33631, "UIC4")];
 const KIND_FRACTION: u64 = 5;
-/// Zeiss LSM.
+/// The tag of Zeiss LSM files.
 const CZ_LSMINFO: Tag = Tag(34412, "CZ_LSMINFO");
-/// NIH Image, the predecessor of ImageJ.
+/// The tag of NIH Image, the predecessor of ImageJ.
 const NIH_IMAGE_HEADER: Tag = Tag(43314, "NIHImageHeader");
-/// ImageJ's binary metadata.
+/// The tags of ImageJ's binary metadata.
 const IJ_METADATA_BYTE_COUNTS: Tag = Tag(50838, "IJMetadataByteCounts");
 const IJ_METADATA: Tag = Tag(50839, "IJMetadata");
-/// Magic numbers of Micro-Manager's list of images. The first one directly follows the header.
+/// Magic numbers of Micro-Manager's list of images. The first number directly follows the TIFF header.
 const INDEX_MAP_OFFSET_HEADER: u64 = 54_773_648;
 const INDEX_MAP_HEADER: u64 = 3_453_623;
 
@@ -93,6 +93,7 @@ fn metamorph_without_count(page: &Directory<'_>) -> Option<Planes> {
 /// pixel.
 fn by_lsm(page: &Directory<'_>) -> Option<Planes> {
     const MAGIC: [u64; 2] = [50_350_412, 67_127_628];
+    // The offsets of DimensionZ, DimensionTime, DimensionP and DimensionM.
     const DIMENSIONS: [usize; 4] = [16, 24, 264, 268];
     let bytes = page.entries(CZ_LSMINFO).next()?.bytes?;
     let field = |at| number(bytes, at, 4, ByteOrder::Little);
@@ -107,6 +108,7 @@ fn by_lsm(page: &Directory<'_>) -> Option<Planes> {
 
 fn by_nih_image(page: &Directory<'_>) -> Option<Planes> {
     let entry = page.entries(NIH_IMAGE_HEADER).next()?;
+    // nSlices is a signed number of 16 bits at byte 260.
     let count = number(entry.bytes?, 260, 2, page.file.order).filter(|count| *count < 1 << 15)?;
     (count > 1).then(|| Planes::of_tag(NIH_IMAGE_HEADER, count, &format!("nSlices {count}")))
 }
@@ -115,6 +117,7 @@ fn by_nih_image(page: &Directory<'_>) -> Option<Planes> {
 /// each kind of item, and the number of items of that kind. The items follow. IJMetadataByteCounts has the length of the list,
 /// then the length of each item.
 fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
+    // The kinds are the ASCII texts `labl` and `luts`.
     const KINDS: [(u64, &str); 2] = [(0x6c61_626c, "labels of slices"), (0x6c75_7473, "colour tables of channels")];
     let Some(entry) = page.entries(IJ_METADATA).next() else { return Ok(None) };
     let bytes = entry.bytes.ok_or_else(|| inconsistent("beyond the end of the file"))?;
@@ -127,7 +130,7 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
     let list = usize::try_from(lengths.get(0)).ok().and_then(|len| bytes.get(4..len));
     let list = list.ok_or_else(|| inconsistent("whose list of parts has an impossible length"))?;
     let (pairs, rest) = list.as_chunks::<8>();
-    let mut members = 0_u64;
+    let mut items = 0_u64;
     for pair in pairs {
         let (kind, count) = (number(pair, 0, 4, order), number(pair, 4, 4, order).unwrap_or(0));
         if let Some((_, name)) = KINDS.iter().find(|(number, _)| kind == Some(*number))
@@ -135,11 +138,11 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
         {
             return Ok(Some(Planes::of_tag(IJ_METADATA, count, &format!("{count} {name}"))));
         }
-        members += count;
+        items += count;
     }
-    // Without this check, a list that is longer than its stated length would go unnoticed.
-    if !rest.is_empty() || lengths.len() as u64 != 1 + members {
-        return Err(inconsistent(&format!("with {members} parts and {} lengths", lengths.len() - 1)));
+    // If the list's stated length is too small, the items of the list do not match the lengths.
+    if !rest.is_empty() || lengths.len() as u64 != 1 + items {
+        return Err(inconsistent(&format!("with {items} parts and {} lengths", lengths.len() - 1)));
     }
     // An odd length may be padded to an even one.
     let together = (0..lengths.len()).map(|index| lengths.get(index)).fold(0, u64::saturating_add);

@@ -11,7 +11,8 @@ use super::limits::RadiographLimits;
 use std::path::Path;
 use zerocopy::IntoBytes as _;
 
-/// Reads radiographs one after the other. It allocates only for an image larger than all before.
+/// Reads radiographs one after the other into the same buffers. It allocates memory only if a file or an image is larger than all
+/// earlier ones.
 pub struct RadiographReader {
     limits: RadiographLimits,
     decompressor: Decompressor,
@@ -31,7 +32,7 @@ pub enum DecodedLevels<'a> {
         width: u32,
         /// Rows.
         height: u32,
-        /// The byte of the file where they begin. All of them lie within the file.
+        /// The byte of the file where the levels begin. All levels lie within the file.
         at: usize,
     },
     /// Decoded into the reader's buffer.
@@ -100,6 +101,7 @@ impl RadiographReader {
         image.map_err(|error| no_image(&error).at(path))
     }
 
+    /// Decodes the radiograph at `layout` into the buffer for levels.
     fn unpack(&mut self, layout: &Layout<'_>, clock: &mut Clock) -> Result<Radiograph, Refusal> {
         self.take_back();
         decode_into(layout, clock, &mut self.decompressor, &mut self.levels)?;
@@ -107,6 +109,7 @@ impl RadiographReader {
         Radiograph::new(layout.width, layout.height, levels).map_err(|error| no_image(&error))
     }
 
+    /// Takes the buffer of the last image back, for reuse.
     fn take_back(&mut self) {
         if let Some(image) = self.image.take() {
             let (buffer, start) = image.into_buffer();
@@ -129,7 +132,8 @@ impl std::fmt::Debug for RadiographReader {
     }
 }
 
-/// Reads the radiograph in the file at `path`. For many files, [`RadiographReader`] does it without allocating each time.
+/// Reads the radiograph in the file at `path`. For many files use [`RadiographReader`], which does not allocate memory for each
+/// file.
 ///
 /// # Errors
 /// [`ReadError`], which names the file, what was found and what was expected.

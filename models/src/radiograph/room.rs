@@ -1,5 +1,5 @@
-//! Counts unreferenced bytes: those that belong to no TIFF directory, no value and no image. They may be an image without a
-//! directory, which a writer leaves if it is killed before it writes the directory.
+//! Counts unreferenced bytes: the bytes of a file that belong to no TIFF directory, no value, no image and no JPEG preview. They
+//! may be an image without a directory, which a writer leaves if it is killed before it writes the directory.
 
 use super::clock::Clock;
 use super::directory::{Directory, Tag};
@@ -9,11 +9,12 @@ use super::pages::Pages;
 
 /// The length of a JPEG preview inside the file.
 const JPEG_LENGTH: Tag = Tag(514, "JPEGInterchangeFormatLength");
-/// The largest factor by which a plane can be compressed: deflate reaches it if all pixels have the same level.
+/// The largest factor by which deflate can compress a plane, reached if all pixels have the same level.
 const BEST_COMPRESSION: u64 = 1032;
 
 /// The number of unreferenced bytes, and the sizes to compare it with.
 pub(super) struct Room {
+    /// The number of unreferenced bytes.
     unclaimed: u64,
     /// Bytes that the image takes in the file.
     image: u64,
@@ -30,6 +31,7 @@ impl Room {
         let file = pages.image.file;
         let mut image = 0_u64;
         for index in 0..layout.chunks {
+            // A position and a length of eight bytes each.
             clock.work(16)?;
             image = image.saturating_add(layout.chunk(index)?.bytes.len() as u64);
         }
@@ -47,7 +49,8 @@ impl Room {
     }
 
     /// Whether the file has enough unreferenced bytes for another plane that its metadata names. A quarter of the image's bytes is
-    /// enough, since the file may be cut off. The smallest size to which a plane can be compressed is also enough.
+    /// enough, since the file may be cut off. The smallest size to which deflate can compress a plane, or 256 bytes if that size
+    /// is smaller, is also enough.
     pub(super) fn has_room_for_named_plane(&self) -> bool {
         let least = self.image.div_ceil(4).min(MIN_HIDDEN_BYTES.max(self.unpacked / BEST_COMPRESSION));
         self.unclaimed >= least
@@ -57,7 +60,7 @@ impl Room {
     /// A higher limit would miss an image that is compressed better. A quarter would be too low, since a thumbnail may be that large.
     ///
     /// # Errors
-    /// Unsupported.
+    /// Unsupported: at least half as many unreferenced bytes as the image takes, and at least 256.
     pub(super) fn refuse_unnamed(&self) -> Result<(), Refusal> {
         if self.unclaimed < MIN_HIDDEN_BYTES.max(self.image.div_ceil(2)) {
             return Ok(());

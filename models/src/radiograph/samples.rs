@@ -32,7 +32,7 @@ pub(super) fn levels_from_packed(bytes: &[u8], bits: u32, levels: &mut [u16]) {
     }
 }
 
-/// Undoes the horizontal predictor on part of a row: each level is the sum of all differences so far, modulo 65,536.
+/// Undoes the horizontal predictor on a piece of a row: each level is the sum of all differences so far, modulo 65,536.
 ///
 /// `left` is the level left of the first one, 0 at the start of a row. Returns the last level.
 pub(super) fn undo_prediction(left: u16, levels: &mut [u16]) -> u16 {
@@ -78,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn twelve_bits_golden() {
+    fn packed_levels_of_12_bits_are_read_most_significant_bit_first() {
         let mut levels = [0; 3];
         levels_from_packed(&[0x12, 0x3a, 0xbc, 0xff, 0xf0], 12, &mut levels);
         assert_eq!(levels, [0x123, 0xabc, 0xfff]);
     }
 
     #[test]
-    fn both_byte_orders_golden() {
+    fn levels_are_read_in_both_byte_orders() {
         let mut levels = [0; 2];
         levels_from_bytes(&[1, 2, 3, 4], ByteOrder::Little, &mut levels);
         assert_eq!(levels, [0x0201, 0x0403]);
@@ -94,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn reversed_bits_golden() {
+    fn the_bits_within_each_byte_are_reversed() {
         let mut levels = [0x0180, 0xff00, 0x1234];
         reverse_bits(&mut levels);
         assert_eq!(levels, [0x8001, 0xff00, 0x482c]);
     }
 
     #[test]
-    fn prediction_wraps_golden() {
+    fn undone_prediction_wraps_at_65536() {
         let mut levels = [5, 65_535, 10];
         assert_eq!(undo_prediction(3, &mut levels), 17);
         assert_eq!(levels, [8, 7, 17]);
@@ -117,7 +117,7 @@ mod tests {
         }
 
         #[test]
-        fn prediction_undone_in_parts_equals_the_whole(levels in prop::collection::vec(any::<u16>(), 1..100), at in 0_usize..100) {
+        fn prediction_undone_in_two_pieces_gives_the_same_levels(levels in prop::collection::vec(any::<u16>(), 1..100), at in 0_usize..100) {
             let differences: Vec<u16> =
                 levels.iter().enumerate().map(|(i, level)| level.wrapping_sub(if i == 0 { 0 } else { levels[i - 1] })).collect();
             let mut restored = differences;

@@ -1,4 +1,5 @@
-//! Finds a claim of several planes in SCIFIO's text. It has lines such as `axes=X,Y,Z` and `lengths=80,60,5`, besides ImageJ's.
+//! Finds a claim of several planes in SCIFIO's text. The text has entries such as `axes=X,Y,Z` and `lengths=80,60,5`, one per line
+//! of text. It also has ImageJ's entries, which `description.rs` reads.
 
 use super::claim::Planes;
 use super::clock::Clock;
@@ -36,7 +37,7 @@ pub(super) fn planes(text: &[u8], tag: Tag, clock: &mut Clock) -> Result<Option<
     Ok((count > 1).then(|| Planes::of_tag(tag, count, &format!("SCIFIO's lengths={lengths:.80}"))))
 }
 
-/// The value of the first line `key=...`.
+/// The value of the first line of text with the form `key=value`.
 fn value_of<'a>(text: &'a [u8], key: &str) -> Option<&'a str> {
     text.split(|byte| matches!(byte, b'\n' | b'\r')).find_map(|line| {
         let (name, value) = str::from_utf8(line).ok()?.split_once('=')?;

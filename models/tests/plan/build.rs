@@ -71,7 +71,7 @@ fn faults_in_a_header_are_found() {
 }
 
 #[test]
-fn unknown_architectures_are_refused_with_a_list_of_the_known_ones() {
+fn unsupported_architectures_are_refused_with_a_list_of_the_supported_ones() {
     for (major, minor) in [(8, 7), (9, 0), (10, 0)] {
         let capability = ComputeCapability::new(major, minor);
         let network = fixture("mean.onnx");
@@ -127,6 +127,7 @@ fn progress_is_reported_and_a_build_can_be_stopped_at_any_step() {
     assert!(steps.iter().any(|(phase, ..)| phase == "Building engine"), "{steps:?}");
     assert!(steps.iter().all(|(_, done, of)| done <= of), "{steps:?}");
 
+    // The build is stopped at this step. A few more steps may be reported before TensorRT ends.
     for last in [1, 2, 20, u32::try_from(steps.len()).unwrap() - 2] {
         let seen = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&seen);

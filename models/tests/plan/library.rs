@@ -1,11 +1,11 @@
-//! Tests the errors if TensorRT is missing, has another version, or if its file is something else. Each test uses its own folder
-//! and needs no TensorRT.
+//! Tests the errors that are returned if TensorRT is missing, if it has another version, and if its file is not TensorRT. Each test
+//! uses its own folder and needs no TensorRT.
 
 use cellgate_models::plan::{LIBRARY_ENV, Library, PlanError, probe};
 use std::path::Path;
 use std::process::Command;
 
-/// A library that reports this version of TensorRT.
+/// Compiles a library into `folder` that reports the version `major`.`minor`.2.3 of TensorRT.
 fn fake(folder: &Path, major: i32, minor: i32) {
     let source = folder.join("fake.c");
     let functions = [("Major", major), ("Minor", minor), ("Patch", 2), ("Build", 3)]
@@ -48,7 +48,7 @@ fn a_missing_library_is_an_error_with_place_and_package() {
 }
 
 #[test]
-fn another_version_is_an_error_with_the_expected_one() {
+fn only_the_expected_major_and_this_or_a_later_minor_version_is_accepted() {
     let (major, minor) = if cfg!(feature = "enterprise") { (11, 4) } else { (1, 7) };
     for (found_major, found_minor) in [(major - 1, 9), (major, minor - 1), (major + 1, 0), (major, 9)] {
         let folder = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// The library of the lean run time in `.venv`.
 fn lean() -> Option<PathBuf> {
     let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
+    // One file per version of Python.
     let files = libraries.read_dir().ok()?.flatten().filter_map(|python| {
         let folder = python.path().join("site-packages/tensorrt_lean_libs");
         folder.read_dir().ok()?.flatten().map(|entry| entry.path()).find(|path| {

@@ -14,16 +14,17 @@ use crate::{
 };
 use heapless::Deque;
 
-/// The least time between two messages ERROR/INCOMPATIBLE, so that two sides cannot answer each other's errors without end.
+/// The least time between two ERROR/INCOMPATIBLE answers, so that a PLC of another version cannot make the device flood the link.
 const INCOMPATIBLE_EVERY_MS: u64 = 1_000;
 
-/// A [`DeviceSession`] behind frames. After each input, and at least every 10 ms, call [`DeviceLink::poll`] until it
+/// Carries a [`DeviceSession`] in frames. After each input, and at least every 10 ms, call [`DeviceLink::poll`] until it
 /// returns `None`.
 #[derive(Debug)]
 pub struct DeviceLink {
     session: DeviceSession,
     accumulator: Accumulator,
     open: Option<Open>,
+    /// The `seq` of the last frame sent.
     sent: u32,
     /// Waiting answers of the link itself (HELLO_ACK and ERROR), each with its link id.
     answers: Deque<(u32, ToPlc), 4>,
@@ -82,6 +83,7 @@ impl DeviceLink {
             bytes = fed.rest;
             match fed.frame {
                 Some(Ok((header, message))) => self.receive(now_ms, &header, &message),
+                // The header of another version cannot be read, so the link id is unknown.
                 Some(Err(FrameError::Version { .. })) => self.report_incompatible(now_ms, 0),
                 Some(Err(_)) | None => {}
             }
@@ -102,7 +104,7 @@ impl DeviceLink {
             match (self.session.poll(now_ms, health)?, self.open) {
                 (DeviceAction::Event(event), _) => return Some(Output::Event(event)),
                 (DeviceAction::Send(message), Some(open)) => break (open.link_id, message),
-                // No link is open, so the message is dropped. The session will repeat a verdict, and the caller a record.
+                // No link is open, so the message is dropped. The session repeats a verdict, and its caller a record.
                 (DeviceAction::Send(_), None) => {}
             }
         };
@@ -155,7 +157,7 @@ impl DeviceLink {
             return;
         }
         match &mut self.open {
-            // A repeated HELLO: the answer to it was lost.
+            // The PLC repeats HELLO, for example because the answer was lost.
             Some(open) if open.link_id == header.link_id => {
                 if !open.accept(header, self.sent) {
                     self.counters.dropped = self.counters.dropped.wrapping_add(1);
@@ -173,7 +175,8 @@ impl DeviceLink {
         self.answer(header.link_id, ToPlc::HelloAck(HelloAck { schema: version::SCHEMA, device, state }));
     }
 
-    /// Counts a frame of a peer with another version and answers with ERROR/INCOMPATIBLE.
+    /// Counts a frame of a PLC with another version or schema. Answers with ERROR/INCOMPATIBLE, unless the last such answer was
+    /// less than [`INCOMPATIBLE_EVERY_MS`] ago.
     fn report_incompatible(&mut self, now_ms: u64, link_id: u32) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
         if self.incompatible_sent_ms.is_none_or(|last_ms| now_ms.saturating_sub(last_ms) >= INCOMPATIBLE_EVERY_MS) {

@@ -1,5 +1,5 @@
-//! The native profile: carries a session in frames. The PLC's HELLO opens a link. Both sides drop frames of another link or
-//! boot epoch, and frames that are not newer than the last accepted one.
+//! The native profile: carries a session in frames. The PLC's HELLO opens the link with a new link id. Both sides drop frames with
+//! another link id or boot epoch, and frames that are not newer than the last accepted one.
 
 pub mod device;
 pub mod plc;
@@ -11,16 +11,16 @@ use crate::frame::Header;
 pub struct Counters {
     /// Valid frames received.
     pub frames: u32,
-    /// Valid frames that were dropped: of another link or boot epoch, not newer than the last accepted frame, or with an `ack`
-    /// for a frame that was never sent.
+    /// Valid frames that were dropped: with a link id that is not open or another boot epoch, not newer than the last accepted
+    /// frame, or with an `ack` for a frame that was never sent.
     pub dropped: u32,
     /// Messages from an incompatible peer: of another version, another schema or another device, or ERROR/INCOMPATIBLE.
     pub incompatible: u32,
-    /// Links opened.
+    /// How often the link was opened.
     pub links: u32,
 }
 
-/// The state of one link on one side.
+/// The link id in use, and what one side accepted with it.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     link_id: u32,
@@ -29,7 +29,8 @@ struct Open {
 }
 
 impl Open {
-    /// Accepts a header of this link if its `seq` is newer than all before and its `ack` is not newer than `sent`.
+    /// Accepts a header with this link id if its `seq` is newer than all before and its `ack` is not newer than `sent`, the last
+    /// `seq` of this side.
     fn accept(&mut self, header: &Header, sent: u32) -> bool {
         let is_newer = header.seq.wrapping_sub(self.received).cast_signed() > 0;
         let was_sent = sent.wrapping_sub(header.ack).cast_signed() >= 0;

@@ -22,7 +22,7 @@ pub struct Ends {
     pub plc: u32,
     /// The device's number. `None` accepts any device.
     pub device: Option<u32>,
-    /// The link id of the first link. It must differ at each start of the PLC. Later links count up from it.
+    /// The first link id. It must differ at each start of the PLC. Later link ids count up from it.
     pub first_link_id: u32,
     /// The wait before HELLO is repeated, computed by [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
@@ -33,11 +33,11 @@ pub struct Ends {
 enum LinkStage {
     /// HELLO is repeated until the device answers.
     Calling(Repeat),
-    /// HELLO_ACK came from the device in this boot epoch.
+    /// HELLO_ACK came from the device, which is in this boot epoch. `heard_ms` is the time of the last accepted frame.
     Open { boot_epoch: u32, heard_ms: u64 },
 }
 
-/// A [`PlcSession`] behind frames. After each input, and at least every 10 ms, call [`PlcLink::poll`] until it returns
+/// Carries a [`PlcSession`] in frames. After each input, and at least every 10 ms, call [`PlcLink::poll`] until it returns
 /// `None`.
 #[derive(Debug)]
 pub struct PlcLink {
@@ -45,7 +45,9 @@ pub struct PlcLink {
     ends: Ends,
     accumulator: Accumulator,
     stage: LinkStage,
+    /// The link id that is open or that HELLO asks for.
     open: Open,
+    /// The `seq` of the last frame sent.
     sent: u32,
     counters: Counters,
 }
@@ -126,8 +128,8 @@ impl PlcLink {
             match (self.session.poll(now_ms)?, &self.stage) {
                 (PlcAction::Event(event), _) => return Some(Output::Event(event)),
                 (PlcAction::Send(message), LinkStage::Open { .. }) => break message,
-                // No link is open, so the message is dropped. The session will repeat a trigger, and the device will repeat a
-                // verdict that was not acknowledged.
+                // No link is open, so the message is dropped. The session repeats a trigger, and the device repeats a verdict
+                // that was not acknowledged.
                 (PlcAction::Send(_), LinkStage::Calling(_)) => {}
             }
         };
@@ -162,8 +164,8 @@ impl PlcLink {
     }
 
     fn hello_ack(&mut self, now_ms: u64, header: &Header, hello: &HelloAck) {
-        let known = self.ends.device.is_none_or(|device| device == hello.device);
-        if hello.schema != version::SCHEMA || !known {
+        let is_expected = self.ends.device.is_none_or(|device| device == hello.device);
+        if hello.schema != version::SCHEMA || !is_expected {
             return self.incompatible(now_ms);
         }
         self.open.received = header.seq;
@@ -172,7 +174,7 @@ impl PlcLink {
         self.session.device_found(now_ms, header.boot_epoch);
     }
 
-    /// The device has another version, or is another device: nothing from it may be a PASS.
+    /// Ends the open part and closes the link, because the device has another version or schema, or is another device.
     fn incompatible(&mut self, now_ms: u64) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
         self.session.device_incompatible(now_ms);
@@ -181,7 +183,7 @@ impl PlcLink {
         }
     }
 
-    /// Starts a new link with a link id that was not used before.
+    /// Opens the link again, with a link id that was not used before.
     fn call(&mut self, now_ms: u64) {
         self.open = Open { link_id: self.open.link_id.wrapping_add(1), received: 0 };
         self.stage = LinkStage::Calling(Repeat::from(now_ms, self.ends.first_wait_ms));

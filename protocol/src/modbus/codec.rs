@@ -5,7 +5,7 @@
 //! register, 16 write registers, 23 write and read registers. It checks a frame in a fixed order: CRC, unit, function, lengths.
 //! The function and its data are the PDU (protocol data unit); unit and CRC surround it.
 //!
-//! The codec is our own because the two libraries that were measured fail on invalid bytes. The RTU server of tokio-modbus 0.17
+//! The codec is our own because the two libraries that were tested fail on invalid bytes. The RTU server of tokio-modbus 0.17
 //! stops after 21 bytes of noise and answers requests addressed to any unit. rmodbus 0.13 answers unknown functions without
 //! checking the CRC, and with overflow checks it panics on function 16 with a byte count of 255.
 
@@ -73,11 +73,11 @@ pub enum Request<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exception {
-    /// The function is not one of the five.
+    /// The function is not one of the profile's five.
     IllegalFunction = 1,
     /// A register of the request is not in the map, or cannot be written.
     IllegalAddress = 2,
-    /// A count or length in the request is impossible, or a command contradicts itself.
+    /// A count or length in the request is impossible, or the command block is invalid.
     IllegalValue = 3,
 }
 
@@ -285,7 +285,8 @@ fn words<const N: usize>(bytes: &[u8]) -> Option<[u16; N]> {
     Registers::from_bytes(bytes)?.to_array()
 }
 
-/// The registers of `data`, which must be a byte count and exactly `count` registers, 1 to `most`.
+/// The registers of `data`, which must be one byte with the number of bytes that follow, and then exactly `count` registers, 1 to
+/// `most`.
 fn counted(data: &[u8], count: u16, most: u16) -> Option<Registers<'_>> {
     let (&bytes, data) = data.split_first()?;
     let fits = (1..=most).contains(&count) && u16::from(bytes) == 2 * count && data.len() == usize::from(bytes);
@@ -296,12 +297,14 @@ fn checked_count(count: usize, most: u16) -> Result<u16, CountError> {
     u16::try_from(count).ok().filter(|count| (1..=most).contains(count)).ok_or(CountError)
 }
 
-/// Fills a buffer. The callers check all counts first, and with the limits above no frame exceeds [`FRAME_MAX`].
+/// Writes one frame into a buffer. The callers check all counts first, and with their limits no frame exceeds [`FRAME_MAX`].
 struct Writer<'b> {
     out: &'b mut FrameBuffer,
     used: usize,
 }
 
+// Bytes before the registers (unit, function, addresses and counts), 2 for each register, 2 of CRC: a request of function 23, a
+// request of function 16, and a response with registers.
 const _: () = assert!(11 + 2 * READ_WRITE_MAX as usize + 2 <= FRAME_MAX);
 const _: () = assert!(7 + 2 * WRITE_MAX as usize + 2 <= FRAME_MAX);
 const _: () = assert!(3 + 2 * READ_MAX as usize + 2 <= FRAME_MAX);

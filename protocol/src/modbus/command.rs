@@ -1,4 +1,4 @@
-//! The command block: 13 registers that the PLC writes, with one command.
+//! Defines the command block: 13 registers, in which the PLC writes its heartbeat and one command.
 
 use super::map::{COMMAND_REGISTERS, is_sealed, joined_u32, joined_u64, seal, split_u32, split_u64};
 
@@ -147,6 +147,7 @@ mod tests {
                 seal(&mut registers);
                 CommandBlock::from_registers(&registers)
             };
+            // Register 0 is the heartbeat, 1 the command, 8 the low word of the epoch or sequence.
             assert_eq!(changed(0, 8), Ok(CommandBlock { heartbeat: 8, command }));
             assert_eq!(changed(1, 4), Err(CommandError::Unknown(4)));
             assert_eq!(changed(8, 4), Err(CommandError::Complement));

@@ -1,20 +1,20 @@
-//! The checksum that ends every Modbus RTU frame: CRC-16/MODBUS, sent low byte first (Modbus over Serial Line V1.02,
-//! section 2.5.1.2).
+//! Computes and checks the CRC that ends every Modbus RTU frame: CRC-16/MODBUS, sent low byte first (Modbus over Serial Line
+//! V1.02, section 2.5.1.2).
 //!
-//! Its Hamming distance is 4 for frames of at most 256 bytes, so it detects every change of 1, 2 or 3 bits in a frame. That is
-//! too weak for the decision on a part. The register map therefore has its own CRC-32C, see [`map`](super::map).
+//! This CRC's Hamming distance is 4 for frames of at most 256 bytes, so it detects every change of 1, 2 or 3 bits in a frame.
+//! That is too weak for the decision on a part. The register map therefore has its own CRC-32C, see [`map`](super::map).
 
 use crc::{CRC_16_MODBUS, Crc};
 
 const CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
 
-/// The checksum of `bytes`, in the order in which it follows them in a frame.
+/// The CRC of `bytes`, low byte first as in a frame.
 #[must_use]
 pub const fn bytes_of(bytes: &[u8]) -> [u8; 2] {
     CRC16.checksum(bytes).to_le_bytes()
 }
 
-/// The bytes of a frame before its checksum. `None` if the checksum is wrong or there are no bytes before it.
+/// The bytes of a frame before its CRC. `None` if the CRC is wrong or no bytes are before it.
 #[must_use]
 pub fn checked(frame: &[u8]) -> Option<&[u8]> {
     let (content, crc) = frame.split_last_chunk::<2>()?;
@@ -40,7 +40,7 @@ mod tests {
     fn an_empty_frame_is_refused() {
         assert_eq!(checked(&[]), None);
         assert_eq!(checked(&[0xFF]), None);
-        // The checksum of no bytes.
+        // The right CRC of no bytes.
         assert_eq!(checked(&[0xFF, 0xFF]), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The device's end: commands drive the session, and the session's state fills the registers.
 //!
-//! The PLC only reads registers, so most messages of the session are not needed. Only refusals and records of the journal are
-//! kept, to be shown in the registers.
+//! The device sends nothing but answers to requests, so most messages of the session are dropped. Only the last refusal and the
+//! last record are kept, to be shown in the registers.
 
 use super::codec::FrameBuffer;
 use super::command::Command;
@@ -22,8 +22,8 @@ use crate::{
 };
 use heapless::{Deque, Vec};
 
-/// A [`DeviceSession`] behind registers. After each input, and at least every 10 ms, call [`ModbusDevice::poll`] until it
-/// returns `None`. It answers requests. If a request comes directly after noise, the answer waits for a silence on the link.
+/// Shows a [`DeviceSession`] in registers. After each input, and at least every 10 ms, call [`ModbusDevice::poll`] until it
+/// returns `None`. If a request comes directly after noise, the answer waits for a silence on the link.
 #[derive(Debug)]
 pub struct ModbusDevice {
     session: DeviceSession,
@@ -31,12 +31,13 @@ pub struct ModbusDevice {
     deadline_ms: u32,
     received: Vec<u8, RECEIVED>,
     received_ms: u64,
+    /// The last refusal of the session, unless its reason was BUSY.
     refused: Option<Nak>,
     /// The last record that the session sent.
     replayed: Option<Record>,
 }
 
-/// The most commands in the input of one poll.
+/// The most commands that one poll executes.
 const COMMANDS: usize = 8;
 
 /// Bytes kept between two polls: the end of one request, and a complete request after it.
@@ -86,7 +87,7 @@ impl ModbusDevice {
         let bytes = &bytes[bytes.len().saturating_sub(RECEIVED)..];
         let too_many = (self.received.len() + bytes.len()).saturating_sub(RECEIVED);
         self.received.drain(..too_many);
-        // There is room now.
+        // All of `bytes` fit: the oldest bytes made room.
         let _ = self.received.extend_from_slice(bytes);
         self.received_ms = now_ms;
     }
@@ -111,7 +112,7 @@ impl ModbusDevice {
         loop {
             match self.session.poll(now_ms, health)? {
                 DeviceAction::Event(event) => return Some(Output::Event(event)),
-                // The overrun bit reports this refusal. It must not hide the open part.
+                // The overrun bit reports this refusal. The registers keep showing the open part.
                 DeviceAction::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY => {}
                 DeviceAction::Send(ToPlc::Nak(nak)) => self.refused = Some(nak),
                 DeviceAction::Send(ToPlc::Record(record)) => self.replayed = Some(record),
@@ -129,7 +130,7 @@ impl ModbusDevice {
         let registers = self.snapshot(now_ms, health).to_registers();
         let mut commands: Deque<Written, COMMANDS> = Deque::new();
         let on_written = |written| {
-            // A PLC waits for the answer to each command, so commands that do not fit are not from a PLC.
+            // Commands that do not fit are dropped. A PLC waits for the answer to each command, so it never sends so much at once.
             let _ = commands.push_back(written);
         };
         let answer = if self.received.is_empty() {
@@ -163,6 +164,7 @@ impl ModbusDevice {
             nonce: low_u16(nonce),
             ..ModbusSnapshot::EMPTY
         };
+        // A server that is not armed executes no trigger, so the device must not look ready.
         if !self.link.is_armed() {
             shown.status.0 &= !Status::READY.0;
             if session.state == DeviceState::Ready {
@@ -180,7 +182,7 @@ impl ModbusDevice {
             }
             Some(PartReport::Record { record, waits }) => {
                 (shown.part_id, shown.nonce) = (record.part_id, low_u16(record.nonce));
-                // A record is not to be acted on, so the verdict register stays 0.
+                // A record is for information only, so the verdict register stays 0.
                 shown.sequence = low_u32(record.verdict_seq);
                 shown.verdict = NO_VERDICT;
                 (shown.reason, shown.score) = (record.reason, record.score);
@@ -196,8 +198,9 @@ impl ModbusDevice {
         shown
     }
 
-    /// The report with the highest priority: the open part, a record from the journal, a refusal, the last part's record. The
-    /// last part's record comes first while it waits for its acknowledgement.
+    /// The report with the highest priority: the open part's verdict, the last part's record while it waits for its
+    /// acknowledgement, a record from the journal, a refusal, the last part's record after its acknowledgement. `None` if there is
+    /// no report, for example while a part is being judged.
     fn part_report(&self, session: &SessionSnapshot) -> Option<PartReport> {
         if let Some(verdict) = session.verdict {
             return Some(PartReport::Verdict(verdict));
@@ -255,6 +258,7 @@ impl ModbusDevice {
     }
 }
 
+/// `status` with the bits for these flags. An unknown flag sets the bit for degraded.
 fn with_flags(status: Status, flags: Flags) -> Status {
     let unknown = flags.0 & !(Flags::SIMULATED.0 | Flags::DEGRADED.0) != 0;
     status.with(SIMULATED, flags.has(Flags::SIMULATED)).with(Status::DEGRADED, unknown || flags.has(Flags::DEGRADED))

@@ -1,17 +1,18 @@
-//! Finds frames in received bytes and their arrival times, also in noise.
+//! Finds Modbus RTU frames in received bytes by length, CRC and arrival time, also between noise.
 //!
 //! Modbus RTU separates frames by silences of 1.5 and 3.5 characters. Serial adapters and operating systems delay bytes for
 //! longer than such a silence. This framer therefore ends a frame as soon as it has the length that its function implies and a
 //! right CRC. Other bytes wait for a [silence](silence_ms). Then the framer looks for a frame of a known function at the end
-//! of the bytes, and last takes all bytes as a frame of an unknown function. The remaining bytes are dropped and counted.
+//! of the bytes. If it finds no such frame, but all waiting bytes together have a right CRC, they are a frame of an unknown
+//! function. The remaining bytes are dropped and counted.
 //!
 //! | a request that comes | is found |
 //! |---|---|
 //! | after a silence | at once, whatever came before the silence |
 //! | directly after noise of any length | at the next silence; the last [`FRAME_MAX`] bytes are kept |
-//! | directly after noise, and a CRC matches by chance | not; 1 chance in 65,536 for each length that noise can stand for |
+//! | directly after noise, and a CRC matches by chance | never; 1 chance in 65,536 for each frame length that the noise implies |
 //!
-//! A CRC can match by chance for noise followed by the request's first bytes, or for the request's last bytes alone. Only that
+//! A CRC can match by chance for noise together with the request's first bytes, or for the request's last bytes alone. Only that
 //! one request is lost: its client waits for an answer, so the next request comes after a silence.
 
 use super::crc16;
@@ -27,6 +28,7 @@ pub const FRAME_MIN: usize = 4;
 #[must_use]
 pub const fn silence_ms(baud: u32) -> u64 {
     let baud = if baud == 0 { 1 } else { baud as u64 };
+    // 38,500 is 3.5 characters of 11 bits, times 1000 for milliseconds.
     let characters = 38_500_u64.div_ceil(baud);
     if characters < 20 { 20 } else { characters }
 }
@@ -41,7 +43,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Bytes of the frame that begins with `start`. `None` if the function is unknown, or too few bytes are there.
+    /// Bytes of the frame that begins with `start`. `None` if the function is unknown, or `start` is too short to tell.
     fn length(self, start: &[u8]) -> Option<usize> {
         let counted = |at: usize| start.get(at).map(|&count| at + 1 + usize::from(count) + 2);
         match (self, *start.get(1)?) {
@@ -62,7 +64,7 @@ pub struct FrameCounts {
     pub frames: u32,
     /// Frames found after noise.
     pub resynchronised: u32,
-    /// Frames of a known length with a wrong CRC.
+    /// How often the bytes had the length that their function implies, but a wrong CRC.
     pub bad_crc: u32,
     /// Bytes dropped because they did not belong to a frame.
     pub bytes_dropped: u32,
@@ -127,8 +129,8 @@ impl Framer {
         if self.used == 0 { None } else { Some(self.last_byte_ms.saturating_add(self.silence_ms)) }
     }
 
-    /// If the link was silent: looks for a frame that the waiting bytes are or end with, calls `on_frame` with it, and drops
-    /// all waiting bytes. Does nothing before [`poll_at_ms`](Self::poll_at_ms).
+    /// If the link was silent: looks for a frame at the end of the waiting bytes, calls `on_frame` with the frame if there is one,
+    /// and drops all waiting bytes. Does nothing before [`poll_at_ms`](Self::poll_at_ms).
     pub fn poll(&mut self, now_ms: u64, on_frame: impl FnOnce(&[u8])) {
         if !self.is_silent(now_ms) {
             return;
@@ -138,7 +140,7 @@ impl Framer {
             let length = self.direction.length(frame);
             length == Some(frame.len()) && crc16::checked(frame).is_some()
         };
-        // Try the shortest end first: the more bytes of noise are tried, the more often they look like a frame by chance.
+        // The shortest end is tried first: a longer one has more noise, which can look like a frame by chance.
         let known = (0..waiting.len()).rev().find(|&start| is_whole(&waiting[start..]));
         let start = known.or((waiting.len() >= FRAME_MIN && crc16::checked(waiting).is_some()).then_some(0));
         if let Some(start) = start {
@@ -156,7 +158,7 @@ impl Framer {
         self.counts
     }
 
-    /// Drops waiting bytes. Call this when the port was reopened.
+    /// Drops all waiting bytes, for example when the port was reopened.
     pub fn drop_all(&mut self) {
         self.dropped(self.used);
         self.used = 0;
@@ -186,7 +188,8 @@ mod tests {
         Framer::new(Direction::Requests, 20)
     }
 
-    fn fed(framer: &mut Framer, bytes: &[u8], now_ms: u64) -> usize {
+    /// Returns how many frames were found. Each must be [`READ`].
+    fn feed_and_count(framer: &mut Framer, bytes: &[u8], now_ms: u64) -> usize {
         let mut frames = 0;
         framer.feed(bytes, now_ms, |frame| {
             assert_eq!(frame, READ);
@@ -195,7 +198,8 @@ mod tests {
         frames
     }
 
-    fn polled(framer: &mut Framer, now_ms: u64) -> usize {
+    /// Returns how many frames were found. Each must be [`READ`].
+    fn poll_and_count(framer: &mut Framer, now_ms: u64) -> usize {
         let mut frames = 0;
         framer.poll(now_ms, |frame| {
             assert_eq!(frame, READ);
@@ -207,9 +211,9 @@ mod tests {
     #[test]
     fn a_clean_frame_needs_no_silence() {
         let mut framer = framer();
-        assert_eq!(fed(&mut framer, &READ[..3], 0), 0);
+        assert_eq!(feed_and_count(&mut framer, &READ[..3], 0), 0);
         assert_eq!(framer.poll_at_ms(), Some(20));
-        assert_eq!(fed(&mut framer, &READ[3..], 19), 1);
+        assert_eq!(feed_and_count(&mut framer, &READ[3..], 19), 1);
         assert_eq!(framer.poll_at_ms(), None);
         assert_eq!(framer.counts(), FrameCounts { frames: 1, ..FrameCounts::default() });
     }
@@ -217,37 +221,38 @@ mod tests {
     #[test]
     fn a_partial_frame_is_dropped_after_silence() {
         let mut framer = framer();
-        fed(&mut framer, &READ[..3], 0);
-        assert_eq!(fed(&mut framer, &READ, 20), 1);
-        fed(&mut framer, &READ[..5], 100);
-        assert_eq!(polled(&mut framer, 119), 0);
+        feed_and_count(&mut framer, &READ[..3], 0);
+        assert_eq!(feed_and_count(&mut framer, &READ, 20), 1);
+        feed_and_count(&mut framer, &READ[..5], 100);
+        assert_eq!(poll_and_count(&mut framer, 119), 0);
         assert_eq!(framer.counts().bytes_dropped, 3);
-        assert_eq!(polled(&mut framer, 120), 0);
+        assert_eq!(poll_and_count(&mut framer, 120), 0);
         assert_eq!(framer.counts(), FrameCounts { frames: 1, bytes_dropped: 8, ..FrameCounts::default() });
     }
 
     #[test]
     fn a_frame_directly_after_a_partial_one_is_found_at_silence() {
         let mut framer = framer();
-        assert_eq!(fed(&mut framer, &READ[..5], 0), 0);
-        assert_eq!(fed(&mut framer, &READ, 3), 0);
-        assert_eq!(polled(&mut framer, 23), 1);
+        assert_eq!(feed_and_count(&mut framer, &READ[..5], 0), 0);
+        assert_eq!(feed_and_count(&mut framer, &READ, 3), 0);
+        assert_eq!(poll_and_count(&mut framer, 23), 1);
         assert_eq!(framer.counts(), FrameCounts { frames: 1, resynchronised: 1, bad_crc: 1, bytes_dropped: 5 });
     }
 
     #[test]
     fn a_frame_directly_after_long_noise_is_found_at_silence() {
+        // Around the length of a request (8 bytes), and around FRAME_MAX with and without a request.
         for noise in [1, 2, 7, 8, 9, 247, 248, 249, 256, 257, 4096] {
             let mut framer = framer();
-            assert_eq!(fed(&mut framer, &[0xA5; 4096][..noise], 0), 0);
-            assert_eq!(fed(&mut framer, &READ, 0), 0);
-            assert_eq!(polled(&mut framer, 20), 1, "{noise} bytes of noise");
+            assert_eq!(feed_and_count(&mut framer, &[0xA5; 4096][..noise], 0), 0);
+            assert_eq!(feed_and_count(&mut framer, &READ, 0), 0);
+            assert_eq!(poll_and_count(&mut framer, 20), 1, "{noise} bytes of noise");
             assert_eq!(framer.counts().bytes_dropped as usize, noise);
         }
     }
 
     #[test]
-    fn an_unknown_function_ends_with_silence() {
+    fn a_frame_of_an_unknown_function_is_found_at_silence() {
         let mut framer = framer();
         let mut frame = [0x11, 0x2B, 0x0E, 0x01, 0x00, 0, 0];
         let crc = crc16::bytes_of(&frame[..5]);
@@ -287,7 +292,7 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_loses_nothing() {
         let mut framer = framer();
-        fed(&mut framer, &READ[..3], 1000);
-        assert_eq!(fed(&mut framer, &READ[3..], 10), 1);
+        feed_and_count(&mut framer, &READ[..3], 1000);
+        assert_eq!(feed_and_count(&mut framer, &READ[3..], 10), 1);
     }
 }

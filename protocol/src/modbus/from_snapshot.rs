@@ -8,7 +8,7 @@ use crate::{
     to_plc::{Busy, DeviceHeartbeat, Flags, Nak, Origin, Record, ToPlc, VerdictMessage},
 };
 
-/// Status bits without a meaning in this version.
+/// The status bits without a meaning in this version: 8 to 15.
 const UNKNOWN_BITS: u16 = 0xFF00;
 
 /// The device's heartbeat and state.
@@ -22,8 +22,8 @@ pub(super) fn heartbeat(shown: &ModbusSnapshot) -> DeviceHeartbeat {
     }
 }
 
-/// The message about the part in the snapshot. `nonce` is the complete nonce; the register has only its low half. `None`
-/// if the snapshot has no part, or a part whose verdict was acknowledged before.
+/// The message about the part in the snapshot. `nonce` is the complete nonce; the register has only its low half. `None` if the
+/// snapshot has no part, a part that is not accepted yet, or a part whose verdict was acknowledged before.
 pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
     let ModbusSnapshot { part_id, reason, score, model, image, .. } = *shown;
     let (verdict_seq, code) = (u64::from(shown.sequence), code(shown.verdict));
@@ -33,7 +33,7 @@ pub(super) fn of_part(shown: &ModbusSnapshot, nonce: u32) -> Option<ToPlc> {
             nonce,
             verdict_seq,
             code,
-            // The complement in the registers was checked with the snapshot.
+            // `ModbusSnapshot::from_registers` has checked the complement in the registers.
             complement: !code.0,
             reason,
             score,
@@ -78,6 +78,7 @@ fn code(register: u16) -> VerdictCode {
     }
 }
 
+/// The flags of the verdict in the registers. Unknown status bits count as degraded.
 fn flags(status: Status) -> Flags {
     let degraded = status.has(Status::DEGRADED) || status.0 & UNKNOWN_BITS != 0;
     let bits = [(status.has(SIMULATED), Flags::SIMULATED), (degraded, Flags::DEGRADED)];
@@ -97,17 +98,18 @@ mod tests {
 
     #[test]
     fn each_status_becomes_its_message() {
-        let whole = 0x1_0005;
-        let Some(ToPlc::Verdict(verdict)) = of_part(&shown(Status::VALID.with(Status::DONE, true)), whole) else {
+        // More than the register's 16 bits.
+        let nonce = 0x1_0005;
+        let Some(ToPlc::Verdict(verdict)) = of_part(&shown(Status::VALID.with(Status::DONE, true)), nonce) else {
             panic!("it is valid")
         };
-        assert_eq!((verdict.part_id, verdict.nonce, verdict.code), (4, whole, VerdictCode::PASS));
-        assert!(matches!(of_part(&shown(Status::DONE), whole), Some(ToPlc::Record(record)) if record.verdict_seq == 9));
-        assert_eq!(of_part(&shown(Status::READY), whole), None);
+        assert_eq!((verdict.part_id, verdict.nonce, verdict.code), (4, nonce, VerdictCode::PASS));
+        assert!(matches!(of_part(&shown(Status::DONE), nonce), Some(ToPlc::Record(record)) if record.verdict_seq == 9));
+        assert_eq!(of_part(&shown(Status::READY), nonce), None);
         let refused = ModbusSnapshot { sequence: 0, ..shown(Status::READY) };
-        assert!(matches!(of_part(&refused, whole), Some(ToPlc::Nak(nak)) if nak.reason == refused.reason));
+        assert!(matches!(of_part(&refused, nonce), Some(ToPlc::Nak(nak)) if nak.reason == refused.reason));
         let busy = ModbusSnapshot { reason: ReasonCode(0), sequence: 0, ..shown(Status::BUSY) };
-        assert_eq!(of_part(&busy, whole), Some(ToPlc::Busy(Busy { part_id: 4, nonce: whole })));
+        assert_eq!(of_part(&busy, nonce), Some(ToPlc::Busy(Busy { part_id: 4, nonce })));
         assert_eq!(of_part(&ModbusSnapshot::EMPTY, 0), None);
     }
 

@@ -44,7 +44,7 @@ impl Link {
         self.framer.poll_at_ms()
     }
 
-    /// Serves the request that ends with a silence, if any. Otherwise like [`receive`](Self::receive).
+    /// Serves the request that a silence ended, if there is one, in the same way as [`receive`](Self::receive).
     pub fn poll(
         &mut self,
         now_ms: u64,

@@ -1,4 +1,4 @@
-//! The addresses of the register map, and the CRC-32C that protects each of its two blocks.
+//! Defines the addresses of the register map and the CRC-32C of each of its two blocks, the snapshot and the command block.
 //!
 //! Numbers of 32 and 64 bits take 2 and 4 registers, the high word first. The CRC-32C of a block covers its registers in order
 //! of address, the high byte of each first. This is the order on the link.
@@ -8,7 +8,8 @@ use crate::frame::crc_32c;
 /// The version of the map, in input register 0. Registers are only appended. Any other change makes a new version.
 pub const VERSION: u16 = 2;
 
-/// Input register 1: the letters `Cg`. It distinguishes a wrong unit or offset from a wrong value.
+/// Input register 1: the letters `Cg`. A client that finds another value reads another kind of device or a
+/// wrong address.
 pub const MAGIC: u16 = 0x4367;
 
 /// How many registers a snapshot has. They are input registers from address 0. They are also read-only holding registers from

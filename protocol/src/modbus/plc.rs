@@ -1,6 +1,6 @@
 //! The PLC's end: reads the registers, passes their content to the session, and writes one command at a time.
 //!
-//! A client may send a request only after the answer to the previous one or its time-out. Each write is followed by a read, so
+//! A client may send a request only after the previous request was answered or timed out. Each write is followed by a read, so
 //! that every command is based on the device's current state. Writes have this priority:
 //!
 //! 1. command 0 after a restart of the device ([arming](super::server::Server::is_armed)),
@@ -25,7 +25,7 @@ use crate::{
     to_plc::ToPlc,
 };
 
-/// The interval of reads.
+/// The interval of reads while nothing is written.
 pub const READ_EVERY_MS: u64 = 20;
 
 /// The shortest time-out of an answer.
@@ -50,7 +50,9 @@ pub struct ModbusPlc {
     read_due_ms: u64,
     /// The session's last trigger.
     part: Option<TriggerRequest>,
+    /// The trigger that waits to be written.
     trigger: Option<Command>,
+    /// The acknowledgement that waits to be written.
     acknowledge: Option<Command>,
     heartbeat: u16,
     heartbeat_due: bool,
@@ -104,6 +106,7 @@ impl ModbusPlc {
             session,
             unit,
             ends,
+            // The shortest silence, 20 ms. A response without noise is found without a silence, at any speed of the link.
             framer: Framer::new(Direction::Responses, silence_ms(115_200)),
             asked: None,
             device: None,
@@ -124,8 +127,8 @@ impl ModbusPlc {
         &mut self.session
     }
 
-    /// The counters of the link: `frames` are answers, `dropped` are answers that could not be used, `links` are starts of the
-    /// device.
+    /// The counters of the link: `frames` are answers, `dropped` are answers that could not be used, `incompatible` are answers
+    /// with another map or of another device, `links` are starts of the device.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
@@ -309,7 +312,7 @@ impl ModbusPlc {
         self.session.receive(now_ms, &message);
     }
 
-    /// The device has another map, or is another device: nothing from it may be a PASS.
+    /// Ends the open part and forgets the device, because the device has another map or is another device.
     fn incompatible(&mut self, now_ms: u64) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
         self.device = None;

@@ -1,8 +1,8 @@
-//! The server: answers one request at a time.
+//! The Modbus server of the device, which answers one request at a time.
 //!
-//! It does not answer a frame with a wrong CRC or a request to another unit. Nor does it answer or execute a broadcast: a
-//! command to several devices at once is most likely a mistake. Every other request gets registers, a
-//! confirmation or an exception.
+//! The server does not answer a frame with a wrong CRC or a request to another unit. Nor does it answer or execute a broadcast:
+//! a command to several devices at once is most likely a mistake. Every other request gets registers, a confirmation or an
+//! exception.
 //!
 //! A write has an effect on all of its registers or on none. A write to the last register of the command block closes the
 //! block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all registers
@@ -24,9 +24,9 @@ pub const TRIGGERS: usize = 64;
 pub struct Written {
     /// The PLC's heartbeat.
     pub heartbeat: u16,
-    /// The command to execute. A trigger of another epoch than the snapshot's is always returned; the caller must refuse it. Any
-    /// other command is [`Command::None`] while the server is not [armed](Server::is_armed). So is a trigger or a clear that was
-    /// executed before.
+    /// The command to execute. A trigger of another epoch than the snapshot's is always returned; the caller must refuse it.
+    /// [`Command::None`] takes the place of any other command while the server is not [armed](Server::is_armed), and of a trigger
+    /// or a clear that was executed before.
     pub command: Command,
 }
 
@@ -76,8 +76,9 @@ impl Server {
         }
     }
 
-    /// Does the server execute commands? After a start it does so only after the PLC wrote [`Command::None`] once. Otherwise a
-    /// PLC that writes its block cyclically would trigger the same part again after each restart of the device.
+    /// Does the server execute commands? After the device's start it does so only once the PLC has written [`Command::None`].
+    /// Otherwise a PLC that writes its block cyclically, with the epoch that it last read, would trigger the same part again after
+    /// each restart of the device.
     #[must_use]
     pub const fn is_armed(&self) -> bool {
         self.armed
@@ -104,11 +105,11 @@ impl Server {
         let mut holding = [0; HOLDING_REGISTERS];
         let response = Request::decode(pdu).and_then(|request| match request {
             Request::ReadInput { address, count } => {
-                part_of(snapshot, address, count).map(|found| Response::Registers(Registers::new(found)))
+                slice_of(snapshot, address, count).map(|found| Response::Registers(Registers::new(found)))
             }
             Request::ReadHolding { address, count } => {
                 holding = self.holding(snapshot);
-                part_of_holding(&holding, address, count)
+                slice_of_holding(&holding, address, count)
             }
             Request::WriteSingle { address, value } => {
                 written = self.write(address, Registers::new(&[value]), snapshot)?;
@@ -119,10 +120,11 @@ impl Server {
                 Ok(Response::WrittenMultiple { address, count: u16::try_from(values.len()).unwrap_or(u16::MAX) })
             }
             Request::ReadWrite { read_address, read_count, write_address, values } => {
-                part_of_holding(&holding, read_address, read_count)?;
+                // Nothing is written if the registers to read are not in the map.
+                slice_of_holding(&holding, read_address, read_count)?;
                 written = self.write(write_address, values, snapshot)?;
                 holding = self.holding(snapshot);
-                part_of_holding(&holding, read_address, read_count)
+                slice_of_holding(&holding, read_address, read_count)
             }
         });
         let count = if response.is_ok() { &mut self.counts.answered } else { &mut self.counts.refused };
@@ -156,11 +158,14 @@ impl Server {
         Ok(written)
     }
 
-    /// Returns the command if it is new, otherwise [`Command::None`].
-    fn once(&mut self, command: Command, now_epoch: u32) -> Result<Command, Exception> {
+    /// Returns the command if it must be executed, and [`Command::None`] if it was executed before or the server is not armed.
+    ///
+    /// # Errors
+    /// [`Exception::IllegalValue`] for a trigger with the nonce of the last trigger but another part.
+    fn once(&mut self, command: Command, device_epoch: u32) -> Result<Command, Exception> {
         let is_new = match command {
-            // A trigger that was delayed over a restart of the device. It is not remembered, because it is not of this start.
-            Command::Trigger { epoch, .. } if epoch != now_epoch => true,
+            // This trigger is for another start of the device. The caller refuses it, so it is not remembered.
+            Command::Trigger { epoch, .. } if epoch != device_epoch => true,
             Command::None => {
                 self.armed = true;
                 false
@@ -169,19 +174,19 @@ impl Server {
             Command::Trigger { part_id, nonce, .. } => {
                 let is_new = !self.triggers.iter().any(|known| *known == (nonce, part_id));
                 if is_new {
-                    // The nonce belongs to the last trigger, of another part. Without an exception the PLC would wait in vain.
+                    // The last trigger had this nonce for another part. The exception tells the PLC that no verdict will come.
                     if self.triggers.back().is_some_and(|(last_nonce, _)| *last_nonce == nonce) {
                         return Err(Exception::IllegalValue);
                     }
                     if self.triggers.is_full() {
                         self.triggers.pop_front();
                     }
-                    // There is room now.
+                    // The queue has room: a full one has lost its oldest trigger.
                     let _ = self.triggers.push_back((nonce, part_id));
                 }
                 is_new
             }
-            // Repeating an acknowledgement is harmless. It has no effect while its record is not shown, so the same
+            // Acknowledgements are not remembered: the device ignores one whose verdict or record is not shown, and the same
             // acknowledgement must have an effect when the record is shown again.
             Command::Acknowledge { .. } => true,
             Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
@@ -200,17 +205,18 @@ impl Server {
 
 const HOLDING_REGISTERS: usize = SNAPSHOT_REGISTERS + COMMAND_REGISTERS;
 
-fn part_of(registers: &[u16], address: u16, count: u16) -> Result<&[u16], Exception> {
+/// These `count` registers from `address` on, if all of them exist.
+fn slice_of(registers: &[u16], address: u16, count: u16) -> Result<&[u16], Exception> {
     let start = usize::from(address);
     registers.get(start..start + usize::from(count)).ok_or(Exception::IllegalAddress)
 }
 
 /// Registers of the snapshot's copy, or of the command block. The addresses between them are not in the map.
-fn part_of_holding(holding: &[u16; HOLDING_REGISTERS], address: u16, count: u16) -> Result<Response<'_>, Exception> {
+fn slice_of_holding(holding: &[u16; HOLDING_REGISTERS], address: u16, count: u16) -> Result<Response<'_>, Exception> {
     let (snapshot, block) = holding.split_at(SNAPSHOT_REGISTERS);
     let found = match address.checked_sub(COMMAND_ADDRESS) {
-        Some(address) => part_of(block, address, count),
-        None => part_of(snapshot, address, count),
+        Some(address) => slice_of(block, address, count),
+        None => slice_of(snapshot, address, count),
     };
     found.map(|found| Response::Registers(Registers::new(found)))
 }

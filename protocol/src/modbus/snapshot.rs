@@ -1,4 +1,4 @@
-//! The snapshot: 32 registers that the device serves, all of one moment.
+//! Defines the snapshot: 32 registers that show the device at one moment.
 
 use super::map::{MAGIC, SNAPSHOT_REGISTERS, VERSION, is_sealed, joined_u32, joined_u64, seal, split_u32, split_u64};
 use crate::{digest::DigestStart, reason::ReasonCode, score::ScoreE4, state::Status};
@@ -6,12 +6,12 @@ use crate::{digest::DigestStart, reason::ReasonCode, score::ScoreE4, state::Stat
 /// The registers of one snapshot, CRC-32C included.
 pub type SnapshotRegisters = [u16; SNAPSHOT_REGISTERS];
 
-/// The verdict register while there is no verdict to act on. Like every value that is not a
-/// [`WireVerdict`](crate::code::WireVerdict), it is never a PASS.
+/// The verdict register while there is no verdict to act on. It is not the code of any verdict, so
+/// [`WireVerdict::from_register`](crate::code::WireVerdict::from_register) takes it for a REJECT.
 pub const NO_VERDICT: u16 = 0;
 
-/// Status bit 7, which only this register has: no real part was judged, and the PLC must not act on a PASS. The other bits are
-/// those of [`Status`].
+/// Status bit 7: no real part was judged, and the PLC must not act on a PASS. Only the status register has this bit, beside those
+/// of [`Status`].
 pub const SIMULATED: Status = Status(1 << 7);
 
 /// The device at one moment. Register numbers are in brackets.
@@ -82,7 +82,7 @@ pub(super) const fn epoch_of(registers: &SnapshotRegisters) -> u32 {
 }
 
 impl ModbusSnapshot {
-    /// The snapshot of a device that has not started.
+    /// A snapshot without device, part and verdict.
     pub const EMPTY: Self = Self {
         device: 0,
         state: 0,
@@ -217,6 +217,7 @@ mod tests {
         #[test]
         fn a_torn_snapshot_is_refused(one in any_snapshot(), other in any_snapshot(), at in 1_usize..32) {
             let mut torn = one.to_registers();
+            // The registers from `at` on are those of another moment.
             torn[at..].copy_from_slice(&other.to_registers()[at..]);
             prop_assume!(torn != one.to_registers() && torn != other.to_registers());
             prop_assert_eq!(ModbusSnapshot::from_registers(&torn), Err(SnapshotError::Crc));

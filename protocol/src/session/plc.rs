@@ -31,7 +31,7 @@ pub struct PartEnd {
     pub nonce: u32,
     /// The decision of the gate.
     pub decision: GateDecision,
-    /// The verdict that the gate judged. `None` if no verdict came.
+    /// The verdict that the gate judged. `None` if the part ended without a verdict.
     pub claim: Option<Claim>,
     /// The device's boot epoch at the decision. `None` if no device was found yet.
     pub boot_epoch: Option<u32>,
@@ -49,7 +49,7 @@ pub enum PlcEvent {
     },
     /// The part ended: open the gate or keep it shut.
     Decided(PartEnd),
-    /// A record of a part that is not, or no longer, in front of the gate.
+    /// A record of another part than the one in front of the gate.
     Information(Record),
 }
 
@@ -97,8 +97,9 @@ struct Device {
     counter: Option<u32>,
     /// When the counter last changed. `None` until two different counters were received.
     changed_ms: Option<u64>,
+    /// The last heartbeat.
     last: Option<DeviceHeartbeat>,
-    /// The greatest number of a handled verdict.
+    /// The greatest number of a verdict that was received.
     verdict_seq: u64,
 }
 
@@ -137,7 +138,7 @@ impl PlcSession {
         self.device.as_ref().and_then(|device| device.last.as_ref())
     }
 
-    /// Milliseconds since the device's heartbeat last changed. `u64::MAX` if it never changed.
+    /// Milliseconds since the device's heartbeat last changed. `u64::MAX` if it has not changed in the device's current boot epoch.
     #[must_use]
     pub fn heartbeat_age_ms(&self, now_ms: u64) -> u64 {
         let changed_ms = self.device.and_then(|device| device.changed_ms);
@@ -151,14 +152,14 @@ impl PlcSession {
             && self.device_heartbeat().is_some_and(|heartbeat| heartbeat.status.has(Status::READY))
     }
 
-    /// How many verdicts were repetitions of verdicts that were handled before, wrapping.
+    /// How many verdicts were repetitions of earlier verdicts, wrapping.
     #[must_use]
     pub const fn duplicates(&self) -> u32 {
         self.duplicates
     }
 
-    /// Call this when a link to the device in this boot epoch is open. A part that was triggered in an earlier epoch ends as
-    /// REJECT: the device may have forgotten the part, and must not be asked to judge it twice.
+    /// Call this when a link to the device in this boot epoch is open. A part that was triggered in another epoch ends as REJECT:
+    /// the device may have forgotten the part, and must not be asked to judge it twice.
     pub fn device_found(&mut self, now_ms: u64, boot_epoch: u32) {
         if self.device.is_none_or(|device| device.boot_epoch != boot_epoch) {
             let fresh = Device { boot_epoch, counter: None, changed_ms: None, last: None, verdict_seq: 0 };
@@ -222,7 +223,7 @@ impl PlcSession {
                     let _ = self.events.push_back(PlcEvent::Information(*record));
                 }
             }
-            // The link handles these.
+            // `link::plc` handles these messages before the session.
             ToPlc::HelloAck(_) | ToPlc::Error(_) => {}
         }
     }
@@ -241,7 +242,7 @@ impl PlcSession {
         self.poll_trigger(now_ms).or_else(|| self.poll_heartbeat(now_ms)).map(PlcAction::Send)
     }
 
-    /// The trigger, repeated until the device answers it.
+    /// The trigger, repeated until the device accepts it or the part ends.
     fn poll_trigger(&mut self, now_ms: u64) -> Option<ToDevice> {
         let boot_epoch = self.device?.boot_epoch;
         let part = self.part.as_mut().filter(|part| !part.accepted && part.repeat.is_due(now_ms))?;

@@ -1,8 +1,8 @@
-//! Counts refusals by reason.
+//! Counts by reason how often a session sent NAK.
 
 use crate::reason::ReasonCode;
 
-/// The reasons for which a session refuses a trigger.
+/// The reasons that a NAK can have.
 pub const REASONS: [ReasonCode; 6] = [
     ReasonCode::BUSY,
     ReasonCode::NOT_READY,
@@ -50,6 +50,7 @@ mod tests {
 
     #[test]
     fn each_nak_is_counted_by_its_reason() {
+        // A new session is starting, so it refuses each trigger as NOT_READY.
         let mut session = DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
         for nonce in 0..3 {
             session.trigger(0, &TriggerRequest { part_id: 1, nonce, deadline_ms: 1000 });

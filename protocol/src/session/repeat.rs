@@ -1,17 +1,18 @@
-//! When to repeat a message: first after the time that link and peer need, then at growing intervals.
+//! Computes when to repeat a message: first after the time that the link and the other side need, then at growing intervals.
 
 use crate::limits::{MAX_REPEAT_MS, PLC_SCAN_MS, link_time_ms};
 
-/// Bytes of a VERDICT frame, the longest frame that is repeated: 54 bytes of payload.
+/// Bytes of a VERDICT frame, the longest frame that a [`Repeat`] times: 54 of payload, 24 of header and CRC-32C, 1 of byte
+/// stuffing, 2 delimiters.
 const VERDICT_FRAME: usize = 81;
 
-/// The wait before the first repetition on a link of `baud` bits per second: two frame times and [`PLC_SCAN_MS`].
+/// The wait before the first repetition on a link of `baud` bits per second: the time of two VERDICT frames, and [`PLC_SCAN_MS`].
 #[must_use]
 pub const fn first_wait_ms(baud: u32) -> u64 {
     2 * link_time_ms(VERDICT_FRAME, baud) + PLC_SCAN_MS
 }
 
-/// The time of the next repetition, and the wait after it.
+/// When a message is due next, and the wait after that.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Repeat {
     next_ms: u64,
@@ -28,14 +29,14 @@ impl Repeat {
         now_ms >= self.next_ms
     }
 
-    /// Notes that the message was sent. Each wait is one and a half times the previous one, up to [`MAX_REPEAT_MS`] or to the
+    /// Notes that the message was sent. Each wait is one and a half times the previous one, but at most [`MAX_REPEAT_MS`], or the
     /// first wait if that is longer.
     pub(crate) fn sent(&mut self, now_ms: u64) {
         self.next_ms = now_ms.saturating_add(self.wait_ms);
         self.wait_ms = (self.wait_ms + self.wait_ms.div_ceil(2)).min(MAX_REPEAT_MS.max(self.wait_ms));
     }
 
-    /// Makes the message due now, for example because the peer asked for it.
+    /// Makes the message due now, for example because the other side asked for it.
     pub(crate) fn make_due(&mut self, now_ms: u64) {
         self.next_ms = self.next_ms.min(now_ms);
     }

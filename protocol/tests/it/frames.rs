@@ -108,7 +108,7 @@ fn encoded<M: Message>(header: &Header, message: &M) -> Vec<u8> {
     frame::encode(header, message, &mut [0; MAX_FRAME]).expect("every message fits").to_vec()
 }
 
-/// The result for each piece of the bytes between two delimiters.
+/// Feeds `bytes` and returns a frame or an error for each run of bytes that a delimiter ends.
 fn frames<M: Message>(accumulator: &mut Accumulator, mut bytes: &[u8]) -> Vec<Result<(Header, M), FrameError>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
@@ -132,7 +132,7 @@ fn assert_clean_frame_is_read_after<M: Message + Debug + PartialEq + Copy>(
     assert_eq!(found.last(), Some(&Ok((*header, *message))));
 }
 
-/// Cuts a frame at every byte. Each cut may lose that frame, but not the next one.
+/// Cuts a frame at every byte. No beginning or end of the frame may be accepted, and the next frame must be read.
 fn assert_every_cut_loses_one_frame<M: Message + Debug + PartialEq + Copy>(header: &Header, message: &M) {
     let whole = encoded(header, message);
     for end in 0..whole.len() {
@@ -172,9 +172,9 @@ proptest! {
     }
 
     #[test]
-    fn every_truncation_loses_at_most_one_frame(header in header(), down in to_device(), up in to_plc()) {
-        assert_every_cut_loses_one_frame(&header, &down);
-        assert_every_cut_loses_one_frame(&header, &up);
+    fn every_truncation_loses_at_most_one_frame(header in header(), from_plc in to_device(), from_device in to_plc()) {
+        assert_every_cut_loses_one_frame(&header, &from_plc);
+        assert_every_cut_loses_one_frame(&header, &from_device);
     }
 
     #[test]
@@ -221,13 +221,15 @@ fn a_clean_frame_is_read_after_noise_of_every_length() {
 #[test]
 fn resynchronisations_are_counted() {
     let mut accumulator = Accumulator::new();
+    // Between delimiters are [1, 2, 3], nothing and [4]. Nothing is not an error.
     frames::<ToDevice>(&mut accumulator, &[0, 1, 2, 3, 0, 0, 4, 0]);
     assert_eq!(accumulator.resyncs(), 2);
+    // More bytes than a frame can have.
     frames::<ToDevice>(&mut accumulator, &[[7; 1000].as_slice(), &[0]].concat());
     assert_eq!(accumulator.resyncs(), 3);
 }
 
-/// A frame with this content and a right CRC.
+/// A frame with this header and payload and a right CRC, without its delimiters.
 fn forged(body: &[u8]) -> Vec<u8> {
     let raw = [body, &frame::crc_32c(body).to_le_bytes()].concat();
     let mut stuffed = vec![0; raw.len() + 2];
@@ -249,14 +251,15 @@ fn each_check_of_decode_has_its_error() {
         body[index] = value;
         frame::decode::<ToDevice>(&forged(&body)).unwrap_err()
     };
+    // Byte 0 is the version, 1 the type, 2 and 3 the length.
     assert_eq!(changed(0, 2), FrameError::Version { found: 2 });
     assert_eq!(changed(1, 5), FrameError::Type { found: 5 }, "a device does not receive a VERDICT");
     assert_eq!(changed(1, 6), FrameError::Payload, "an ACK is longer");
     assert_eq!(changed(1, 8), FrameError::Payload, "a HEARTBEAT is shorter, so bytes remain");
     assert_eq!(changed(2, 15), FrameError::Length);
     assert_eq!(changed(3, 1), FrameError::Length);
-    let wrong = [&forged(body)[..stuffed.len() - 1], &[stuffed[stuffed.len() - 1] ^ 1]].concat();
-    assert_eq!(frame::decode::<ToDevice>(&wrong).unwrap_err(), FrameError::Check);
+    let wrong_crc = [&forged(body)[..stuffed.len() - 1], &[stuffed[stuffed.len() - 1] ^ 1]].concat();
+    assert_eq!(frame::decode::<ToDevice>(&wrong_crc).unwrap_err(), FrameError::Check);
     assert_eq!(frame::decode::<ToDevice>(&[5, 1]).unwrap_err(), FrameError::Stuffing);
     assert_eq!(frame::decode::<ToDevice>(&[]).unwrap_err(), FrameError::Stuffing);
 }

@@ -4,7 +4,7 @@ use cellgate_test_line::fuzz::{EPOCH, accumulator, modbus, session};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-/// The steps of one cycle.
+/// The steps of one cycle, as the fuzz targets of `cellgate_test_line::fuzz` read them. A step begins with its number.
 type Seed = Vec<Vec<u8>>;
 
 /// Several cycles with changed conditions and pauses between their steps and with some bytes replaced. `pause` is the number of

@@ -1,4 +1,4 @@
-//! Compares encoded messages with the golden bytes of each version, and these with the examples in SPEC.md.
+//! Compares encoded messages with the golden bytes of each version, and the golden bytes with the examples in SPEC.md.
 
 mod v01;
 

@@ -1,7 +1,7 @@
 //! Compares requests, responses and the answers of the server byte by byte.
 //!
-//! Function and data of the requests and responses are the examples of the Modbus Application Protocol V1.1b3, sections 6.3,
-//! 6.4, 6.6, 6.12, 6.17 and 7. Unit 17 and the CRC were added. The CRC was computed by another program.
+//! In the first test, function and data of the requests and responses are the examples of the Modbus Application Protocol
+//! V1.1b3, sections 6.3, 6.4, 6.6, 6.12, 6.17 and 7. Unit 17 and the CRC were added. The CRC was computed by another program.
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
@@ -30,7 +30,7 @@ fn frame(pdu: &str) -> Vec<u8> {
 }
 
 #[test]
-fn each_request_and_its_response() {
+fn each_request_and_its_response_have_the_bytes_of_the_standard() {
     let cases = [
         (
             Request::ReadHolding { address: 0x6B, count: 3 },
@@ -111,7 +111,7 @@ fn a_response_is_accepted_only_for_its_request() {
 }
 
 #[test]
-fn no_more_registers_than_a_function_allows() {
+fn a_frame_without_or_with_too_many_registers_is_not_written() {
     let mut out = [0; 256];
     let mut fits = |request: Request<'_>| request.encode(UNIT, &mut out).map(<[u8]>::len);
     let many = [0; 126];
@@ -131,7 +131,7 @@ fn no_more_registers_than_a_function_allows() {
 }
 
 /// An armed server, and its snapshot.
-fn served() -> (Server, SnapshotRegisters) {
+fn armed_server() -> (Server, SnapshotRegisters) {
     let mut server = Server::new(UNIT.try_into().unwrap());
     write(&mut server, Command::None).unwrap();
     (server, snapshot())
@@ -165,7 +165,9 @@ fn write(server: &mut Server, command: Command) -> Result<Command, u8> {
 
 #[test]
 fn reads_return_only_registers_of_the_map() {
-    let (mut server, snapshot) = served();
+    let (mut server, snapshot) = armed_server();
+    // Each request is function, first register and count. 84 02 is exception 2 of function 04. The snapshot has 0x20 registers
+    // from 0, the command block 0x0D registers from 0x100.
     let cases = [
         ("04 00 02 00 02", "04 04 00 00 00 07"),
         ("04 00 00 00 02", "04 04 00 02 43 67"),
@@ -195,7 +197,7 @@ fn reads_return_only_registers_of_the_map() {
 
 #[test]
 fn unknown_functions_get_exception_1_and_writes_outside_the_block_get_2() {
-    let (mut server, snapshot) = served();
+    let (mut server, snapshot) = armed_server();
     let cases = [
         ("01 00 00 00 01", "81 01"),
         ("11", "91 01"),
@@ -217,13 +219,13 @@ fn unknown_functions_get_exception_1_and_writes_outside_the_block_get_2() {
     for (request, answer) in cases {
         assert_eq!(serve(&mut server, &snapshot, &frame(request)), (Some(frame(answer)), None), "{request}");
     }
-    // The block is unchanged.
+    // The first register of the block, the heartbeat, still has the value that `armed_server` wrote.
     assert_eq!(serve(&mut server, &snapshot, &frame("03 01 00 00 01")).0, Some(frame("03 02 00 01")));
 }
 
 #[test]
 fn other_units_broadcasts_and_wrong_crcs_get_no_answer() {
-    let (mut server, snapshot) = served();
+    let (mut server, snapshot) = armed_server();
     for unit in (0..=255).filter(|&unit| unit != UNIT) {
         for pdu in [&[0x03, 0, 0, 0, 1][..], &[0x06, 1, 0, 0, 9], &[0x2B, 1]] {
             let mut frame = vec![unit];
@@ -241,7 +243,7 @@ fn other_units_broadcasts_and_wrong_crcs_get_no_answer() {
 
 #[test]
 fn a_command_is_executed_once() {
-    let (mut server, _) = served();
+    let (mut server, _) = armed_server();
     let trigger = |part_id, nonce| Command::Trigger { part_id, nonce, epoch: EPOCH };
     let acknowledge = |sequence| Command::Acknowledge { part_id: 5, nonce: 1, sequence };
     for (command, executed) in [
@@ -297,7 +299,7 @@ fn no_command_is_executed_after_a_start_before_command_0() {
 
 #[test]
 fn an_invalid_block_is_refused_and_changes_no_register() {
-    let (mut server, snapshot) = served();
+    let (mut server, snapshot) = armed_server();
     let before = serve(&mut server, &snapshot, &frame("03 01 00 00 0D"));
     let right =
         CommandBlock { heartbeat: 4, command: Command::Trigger { part_id: 1, nonce: 2, epoch: EPOCH } }.to_registers();
@@ -315,7 +317,7 @@ fn an_invalid_block_is_refused_and_changes_no_register() {
 
 #[test]
 fn single_writes_close_the_block_with_its_last_register() {
-    let (mut server, snapshot) = served();
+    let (mut server, snapshot) = armed_server();
     let trigger = Command::Trigger { part_id: 0x0102_0304_0506_0708, nonce: 2, epoch: EPOCH };
     let registers = CommandBlock { heartbeat: 77, command: trigger }.to_registers();
     for (at, value) in registers.into_iter().enumerate() {
@@ -331,8 +333,9 @@ fn single_writes_close_the_block_with_its_last_register() {
 
 #[test]
 fn function_23_writes_then_reads() {
-    let (mut server, snapshot) = served();
+    let (mut server, snapshot) = armed_server();
     let registers = CommandBlock { heartbeat: 0x1234, command: Command::None }.to_registers();
+    // Register 0 of the snapshot has the version of the map, 2.
     for (read_address, first) in [(COMMAND_ADDRESS, 0x1234), (0, 2)] {
         let request = Request::ReadWrite {
             read_address,

@@ -16,6 +16,8 @@ use proptest::test_runner::FileFailurePersistence;
 
 const UNIT: u8 = 1;
 const SILENCE_MS: u64 = 20;
+/// Bytes of an answer with the whole snapshot: unit, function, byte count, 32 registers, CRC.
+const SNAPSHOT_ANSWER: usize = 69;
 
 fn encoded(request: Request<'_>) -> Vec<u8> {
     let mut out = [0; 256];
@@ -66,7 +68,7 @@ impl Bench {
         answer.inspect(|answer| assert!(crc16::checked(answer).is_some())).map(<[u8]>::to_vec)
     }
 
-    /// Lets time pass until the link wants to be polled.
+    /// Lets time pass until the link must be polled, and polls it. `None` if no bytes wait or there is no answer.
     fn wait(&mut self) -> Option<Vec<u8>> {
         self.now_ms = self.link.poll_at_ms()?;
         self.link.poll(self.now_ms, &self.snapshot, |written| self.written.push(written)).map(<[u8]>::to_vec)
@@ -90,9 +92,13 @@ fn a_truncated_request_does_not_lose_the_next_one() {
                 assert_eq!(bench.feed(&request[..end]), None);
                 assert_eq!(bench.written, []);
                 bench.now_ms += pause_ms;
-                let poll = encoded(Request::ReadInput { address: 0, count: 32 });
-                assert_eq!(bench.ask(&poll).map(|answer| answer.len()), Some(69), "{end} bytes, {pause_ms} ms");
-                assert_eq!(bench.ask(&poll).map(|answer| answer.len()), Some(69));
+                let read = encoded(Request::ReadInput { address: 0, count: 32 });
+                assert_eq!(
+                    bench.ask(&read).map(|answer| answer.len()),
+                    Some(SNAPSHOT_ANSWER),
+                    "{end} bytes, {pause_ms} ms"
+                );
+                assert_eq!(bench.ask(&read).map(|answer| answer.len()), Some(SNAPSHOT_ANSWER));
             }
         }
     }
@@ -105,6 +111,7 @@ fn flip(frame: &mut [u8], bit: usize) {
 #[test]
 fn a_request_with_1_to_3_flipped_bits_is_not_served() {
     let snapshot = ModbusSnapshot::EMPTY.to_registers();
+    // The longest request has too many flips to try them all.
     for request in requests().into_iter().filter(|request| request.len() < 50) {
         let bits = 8 * request.len();
         let mut server = Server::new(UNIT.try_into().unwrap());
@@ -134,12 +141,13 @@ fn a_request_with_1_to_3_flipped_bits_is_not_served() {
 }
 
 /// A flip in the function or the byte count changes the length that a frame seems to have, and the rest of the frame follows in
-/// the stream. The test flips one bit there, together with one or two other bits of the frame.
+/// the stream. The test flips one bit there, together with up to two other bits of the frame.
 #[test]
 fn a_damaged_request_in_a_stream_is_never_executed() {
     let request = block(5, TRIGGER);
     let bits = 8 * request.len();
     let mut bench = Bench::new();
+    // The bits of byte 1, the function, and of byte 6, the byte count.
     for one in (8..16).chain(48..56) {
         for two in 0..bits {
             for three in two..bits {
@@ -208,10 +216,10 @@ fn noise(most: usize) -> impl Strategy<Value = Vec<u8>> {
 /// between noise and request. The next request is not lost.
 #[test]
 fn noise_that_ends_in_a_matching_crc_loses_one_request_unless_a_silence_follows() {
-    let poll = encoded(Request::ReadInput { address: 0, count: 32 });
+    let read = encoded(Request::ReadInput { address: 0, count: 32 });
     let mut noise = (0..=u16::MAX)
         .map(|free| [UNIT, 0x04, 0, 0, (free >> 8) as u8, free as u8])
-        .find(|noise| crc16::bytes_of(noise) == poll[..2])
+        .find(|noise| crc16::bytes_of(noise) == read[..2])
         .unwrap()
         .to_vec();
     for _ in 0..2 {
@@ -219,10 +227,10 @@ fn noise_that_ends_in_a_matching_crc_loses_one_request_unless_a_silence_follows(
             let mut bench = Bench::new();
             bench.feed(&noise);
             bench.now_ms += pause_ms;
-            bench.feed(&poll[..2]);
-            assert_eq!(bench.feed(&poll[2..]), None);
+            bench.feed(&read[..2]);
+            assert_eq!(bench.feed(&read[2..]), None);
             assert_eq!(bench.wait(), None);
-            assert!(bench.feed(&poll).is_some());
+            assert!(bench.feed(&read).is_some());
         }
         for is_polled in [false, true] {
             let mut bench = Bench::new();
@@ -232,12 +240,12 @@ fn noise_that_ends_in_a_matching_crc_loses_one_request_unless_a_silence_follows(
             } else {
                 bench.now_ms += SILENCE_MS;
             }
-            assert_eq!(bench.feed(&poll).map(|answer| answer.len()), Some(69));
+            assert_eq!(bench.feed(&read).map(|answer| answer.len()), Some(SNAPSHOT_ANSWER));
         }
-        // The same, but noise and CRC look like a frame for another unit, which gets no answer.
+        // In the second round, noise and CRC look like a frame for another unit, which gets no answer.
         noise = (0..=u16::MAX)
             .map(|free| [7, 0x04, 0, 0, (free >> 8) as u8, free as u8])
-            .find(|noise| crc16::bytes_of(noise) == poll[..2])
+            .find(|noise| crc16::bytes_of(noise) == read[..2])
             .unwrap()
             .to_vec();
     }
@@ -256,8 +264,8 @@ proptest! {
     ) {
         let mut bench = Bench::new();
         for (at, (noise, pause_ms)) in bursts.into_iter().enumerate() {
-            for part in noise.chunks(chunk) {
-                bench.feed(part);
+            for bytes in noise.chunks(chunk) {
+                bench.feed(bytes);
             }
             bench.now_ms += pause_ms;
             let command = Command::Trigger { part_id: 70, nonce: 100 + at as u16, epoch: 0 };
@@ -279,11 +287,12 @@ proptest! {
         let mut bench = Bench::new();
         for (bytes, pause_ms) in chunks {
             bench.feed(&bytes);
-            bench.now_ms += u64::from(pause_ms) % 41;
+            // Up to twice the silence.
+            bench.now_ms += u64::from(pause_ms) % (2 * SILENCE_MS + 1);
             bench.wait();
         }
-        let poll = encoded(Request::ReadInput { address: 0, count: 32 });
-        prop_assert!(bench.ask(&poll).is_some());
+        let read = encoded(Request::ReadInput { address: 0, count: 32 });
+        prop_assert!(bench.ask(&read).is_some());
     }
 
     #[test]
@@ -295,10 +304,10 @@ proptest! {
     }
 
     #[test]
-    fn any_valid_frame_gets_a_valid_answer(pdu in prop::collection::vec(any::<u8>(), 1..253), known in any::<bool>()) {
+    fn any_valid_frame_gets_a_valid_answer(pdu in prop::collection::vec(any::<u8>(), 1..253), is_known in any::<bool>()) {
         let mut frame = vec![UNIT];
         frame.extend(pdu);
-        if known {
+        if is_known {
             frame[1] = [0x03, 0x04, 0x06, 0x10, 0x17][usize::from(frame[1]) % 5];
         }
         frame.extend(crc16::bytes_of(&frame));

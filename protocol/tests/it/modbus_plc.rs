@@ -25,12 +25,14 @@ const MODEL: DigestStart = DigestStart([7; 8]);
 /// A nonce with more than 16 bits. The registers have only its low half.
 const NONCE: u32 = 0x3_0005;
 
+/// A request of the PLC.
 #[derive(Debug, PartialEq, Eq)]
 enum Sent {
     Read,
     Wrote(CommandBlock),
 }
 
+/// A PLC, and the registers that its device shows.
 struct Bench {
     plc: ModbusPlc,
     now_ms: u64,
@@ -59,6 +61,7 @@ impl Bench {
         bench
     }
 
+    /// The PLC's next request at the current time. Events on the way are kept.
     fn next_request(&mut self) -> Option<Sent> {
         let mut out = [0; 256];
         loop {
@@ -102,6 +105,7 @@ impl Bench {
         self.now_ms += 7;
         match request {
             Sent::Read => {
+                // The heartbeat changes every 30 ms.
                 self.shown.heartbeat = (self.now_ms / 30) as u16;
                 let registers = self.shown.to_registers();
                 self.answer(&registers);
@@ -134,6 +138,7 @@ impl Bench {
         self.plc.session().trigger(self.now_ms, part_id, NONCE, 1_000).unwrap();
     }
 
+    /// How the part ended. `None` if it is still open.
     fn decided(&mut self) -> Option<PartEnd> {
         self.next_request();
         self.events.iter().find_map(|event| match event {
@@ -142,6 +147,7 @@ impl Bench {
         })
     }
 
+    /// The registers with a PASS for this part.
     fn pass(&self, part_id: u64) -> ModbusSnapshot {
         ModbusSnapshot {
             status: Status::VALID.with(Status::DONE, true).with(Status::STORE_OK, true),
@@ -157,7 +163,7 @@ impl Bench {
 }
 
 #[test]
-fn it_reads_arms_and_triggers_only_a_ready_device() {
+fn the_plc_reads_first_then_arms_the_device_and_triggers_it_only_when_it_is_ready() {
     let mut bench = Bench::new();
     bench.trigger(42);
     assert_eq!(bench.turn(), Sent::Read);
@@ -175,7 +181,7 @@ fn a_request_is_sent_again_after_its_time_out() {
     assert_eq!(bench.next_request(), None);
     bench.now_ms = ANSWER_MS;
     assert_eq!((bench.next_request(), bench.plc.unanswered()), (Some(Sent::Read), 1));
-    // An answer after noise is found at the next silence.
+    // An answer directly after noise is found at the next silence, 20 ms later.
     bench.plc.feed(bench.now_ms, &[0xFF]);
     let shown = bench.shown.to_registers();
     bench.answer(&shown);
@@ -202,7 +208,7 @@ fn the_heartbeat_changes_with_each_block_and_comes_every_100_ms() {
 }
 
 #[test]
-fn a_pass_of_the_part_with_the_whole_nonce_opens_the_gate() {
+fn a_pass_of_the_part_opens_the_gate_and_the_decision_has_the_complete_nonce() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     assert!(matches!(bench.command(4), Some(Command::Trigger { part_id: 42, .. })));
@@ -247,7 +253,7 @@ fn registers_with_a_wrong_crc_are_dropped() {
 }
 
 #[test]
-fn a_waiting_trigger_is_dropped_with_its_part() {
+fn a_waiting_trigger_is_dropped_when_its_part_ends() {
     let mut bench = Bench::ready();
     bench.shown.status = Status::STORE_OK;
     bench.turn();
@@ -287,14 +293,14 @@ fn refusals_and_records_end_the_part() {
         (waiting.with(Status::BUSY, true), 0, ReasonCode::STORE_FAILED, ReasonCode::STORE_FAILED),
         (waiting.with(Status::DONE, true), 5, ReasonCode::SCORE_BELOW_REVIEW, ReasonCode::RECORD_ONLY),
     ];
-    for (status, sequence, reason, found) in cases {
+    for (status, sequence, reason, expected) in cases {
         let mut bench = Bench::ready();
         bench.trigger(42);
         bench.command(4);
         let nonce = NONCE as u16;
         bench.shown = ModbusSnapshot { status, sequence, reason, part_id: 42, nonce, ..bench.shown };
         while bench.turn() != Sent::Read {}
-        assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(found));
+        assert_eq!(bench.decided().unwrap().decision, GateDecision::Reject(expected));
     }
 }
 
@@ -310,7 +316,7 @@ fn a_delayed_answer_is_dropped() {
 }
 
 #[test]
-fn another_device_is_incompatible() {
+fn an_answer_of_another_device_ends_the_part_as_incompatible() {
     let mut bench = Bench::ready();
     bench.trigger(42);
     bench.command(4);

@@ -27,7 +27,7 @@ fn cycle() -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
-fn the_cycle_of_the_document_byte_for_byte() {
+fn the_device_answers_the_cycle_of_the_document_byte_for_byte() {
     let mut bench = Bench::new();
     let mut open = None;
     let cycle = cycle();
@@ -53,7 +53,7 @@ fn the_cycle_of_the_document_byte_for_byte() {
 }
 
 #[test]
-fn a_part_from_trigger_to_acknowledgement() {
+fn a_part_is_shown_from_its_trigger_to_its_acknowledgement() {
     let mut bench = Bench::ready();
     let trigger = bench.trigger(42, 1);
     let shown = bench.read();
@@ -83,15 +83,17 @@ fn a_part_from_trigger_to_acknowledgement() {
 }
 
 #[test]
-fn a_pass_is_shown_only_while_healthy_in_time_and_with_a_live_plc() {
+fn a_pass_is_shown_only_while_healthy_in_time_and_with_a_live_plc_and_a_working_store() {
     type Break = fn(&mut Bench);
     let breaks: [Break; 4] = [
         |bench| bench.healthy = false,
+        // The PLC's last heartbeat was at 0, so it is silent.
         |bench| bench.now_ms += 499,
         |bench| {
             let condition = Condition { mode: Mode::Operating, store_ok: false, degraded: false, backlog: 1 };
             bench.device.session().set_condition(condition);
         },
+        // The PLC is live, but the deadline of 1 s is over.
         |bench| {
             for _ in 0..11 {
                 bench.now_ms += 100;

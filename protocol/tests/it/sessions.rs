@@ -29,8 +29,8 @@ fn outcome(verdict: WireVerdict) -> Outcome {
     Outcome { verdict, reason, score: ScoreE4(1), model: MODEL, image: MODEL, flags: Flags::default() }
 }
 
-/// A session that got a committed verdict at `now_ms`, and how it sent the verdict.
-fn sent(verdict: WireVerdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, Dispatch) {
+/// A session that got a committed verdict at `now_ms`, and how the session sends it.
+fn session_with_verdict(verdict: WireVerdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, Dispatch) {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
     session.plc_heartbeat(now_ms, 1);
@@ -40,6 +40,7 @@ fn sent(verdict: WireVerdict, now_ms: u64, is_healthy: bool) -> (DeviceSession, 
     (session, dispatch)
 }
 
+/// How many VERDICTs the session sends now.
 fn verdicts(session: &mut DeviceSession, now_ms: u64, is_healthy: bool) -> usize {
     let health = healthy(now_ms).filter(|_| is_healthy);
     let all = actions(session, now_ms, health.as_ref());
@@ -48,15 +49,15 @@ fn verdicts(session: &mut DeviceSession, now_ms: u64, is_healthy: bool) -> usize
 
 #[test]
 fn a_pass_is_sent_only_while_healthy_and_a_reject_always() {
-    assert_eq!(sent(WireVerdict::Pass, 100, true).1, Dispatch::Verdict);
-    assert_eq!(sent(WireVerdict::Pass, 100, false).1, Dispatch::Record(Origin::UNHEALTHY));
-    assert_eq!(sent(WireVerdict::Reject, 100, false).1, Dispatch::Verdict);
-    assert_eq!(sent(WireVerdict::Review, 100, false).1, Dispatch::Verdict);
+    assert_eq!(session_with_verdict(WireVerdict::Pass, 100, true).1, Dispatch::Verdict);
+    assert_eq!(session_with_verdict(WireVerdict::Pass, 100, false).1, Dispatch::Record(Origin::UNHEALTHY));
+    assert_eq!(session_with_verdict(WireVerdict::Reject, 100, false).1, Dispatch::Verdict);
+    assert_eq!(session_with_verdict(WireVerdict::Review, 100, false).1, Dispatch::Verdict);
 }
 
 #[test]
 fn a_verdict_after_its_deadline_is_a_record_with_reject() {
-    let (mut session, dispatch) = sent(WireVerdict::Pass, 401, true);
+    let (mut session, dispatch) = session_with_verdict(WireVerdict::Pass, 401, true);
     assert_eq!(dispatch, Dispatch::Record(Origin::LATE));
     let record = actions(&mut session, 401, None).into_iter().find_map(|action| match action {
         DeviceAction::Send(ToPlc::Record(record)) => Some(record),
@@ -68,13 +69,14 @@ fn a_verdict_after_its_deadline_is_a_record_with_reject() {
 
 #[test]
 fn a_verdict_is_repeated_at_growing_intervals_and_then_recorded() {
-    let (mut session, _) = sent(WireVerdict::Pass, 0, true);
-    let mut at = Vec::new();
+    let (mut session, _) = session_with_verdict(WireVerdict::Pass, 0, true);
+    let mut sent_at = Vec::new();
     for now_ms in 0..=400 {
         session.plc_heartbeat(now_ms, now_ms as u32 + 10);
-        at.extend((0..verdicts(&mut session, now_ms, true)).map(|_| now_ms));
+        sent_at.extend((0..verdicts(&mut session, now_ms, true)).map(|_| now_ms));
     }
-    assert_eq!(at, [0, 66, 165, 314]);
+    // The waits are 66, 99 and 149 ms.
+    assert_eq!(sent_at, [0, 66, 165, 314]);
     let after = actions(&mut session, 401, healthy(401).as_ref());
     assert!(matches!(after[0], DeviceAction::Event(DeviceEvent::Undelivered { verdict_seq: 1 })), "{after:?}");
     assert!(matches!(after[1], DeviceAction::Send(ToPlc::Record(record)) if record.origin == Origin::LATE));
@@ -83,7 +85,7 @@ fn a_verdict_is_repeated_at_growing_intervals_and_then_recorded() {
 
 #[test]
 fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
-    let (mut session, _) = sent(WireVerdict::Pass, 0, true);
+    let (mut session, _) = session_with_verdict(WireVerdict::Pass, 0, true);
     assert_eq!(verdicts(&mut session, 0, true), 1);
     assert_eq!(verdicts(&mut session, 70, false), 0);
     assert!(session.snapshot(70, None).verdict.is_none());
@@ -95,7 +97,7 @@ fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
 
 #[test]
 fn only_the_right_number_part_and_code_end_the_repetition() {
-    let (mut session, _) = sent(WireVerdict::Pass, 0, true);
+    let (mut session, _) = session_with_verdict(WireVerdict::Pass, 0, true);
     let right = Ack { verdict_seq: 1, part_id: 5, code: VerdictCode::PASS };
     session.acknowledge(&Ack { part_id: 6, ..right });
     session.acknowledge(&Ack { code: VerdictCode::REJECT, ..right });
@@ -191,6 +193,7 @@ fn the_heartbeat_advances_only_while_healthy() {
             }
         }
     }
+    // `ready_session` has polled heartbeat 1 already.
     assert_eq!(counters, [2, 3, 4, 4, 4, 4]);
 }
 
@@ -214,11 +217,13 @@ fn plc_session() -> PlcSession {
     PlcSession::new(config)
 }
 
+/// The device's heartbeat with this counter arrives.
 fn beat(plc: &mut PlcSession, now_ms: u64, counter: u32) {
     let state = DeviceState::Ready.code();
     plc.receive(now_ms, &ToPlc::Heartbeat(DeviceHeartbeat { counter, state, status: Status::READY, backlog: 0 }));
 }
 
+/// The decisions that the PLC's session returns now.
 fn decided(plc: &mut PlcSession, now_ms: u64) -> Vec<GateDecision> {
     let all = std::iter::from_fn(|| plc.poll(now_ms));
     let ends = all.filter_map(|action| match action {
@@ -249,7 +254,7 @@ fn a_verdict_passes_once_and_is_acknowledged_each_time() {
 }
 
 #[test]
-fn no_part_passes_before_the_heartbeat_changed() {
+fn no_part_passes_before_the_heartbeat_of_the_device_has_changed() {
     let mut plc = plc_session();
     plc.device_found(0, 3);
     beat(&mut plc, 0, 1);
@@ -263,7 +268,7 @@ fn no_part_passes_before_the_heartbeat_changed() {
 }
 
 #[test]
-fn a_part_ends_as_reject_without_an_answer_after_a_restart_and_with_another_version() {
+fn a_part_is_rejected_if_no_answer_comes_or_the_device_restarts_or_is_incompatible() {
     let mut plc = plc_session();
     plc.trigger(0, 5, 6, 400).unwrap();
     assert!(decided(&mut plc, 400).is_empty());

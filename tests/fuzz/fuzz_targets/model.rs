@@ -1,5 +1,5 @@
-//! Checks that any bytes give a manifest, a conversion's specification or a policy, or an error. What was accepted is unchanged after
-//! writing and reading.
+//! Checks that reading any bytes as a manifest, as a conversion's specification or as a policy gives a value or an error. A
+//! manifest or specification is unchanged after writing and reading. A policy rejects scores that are not from 0 to 1.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Checks that any bytes give a radiograph or an error, in bounded time and memory, and that a reader that has been used before gives
-//! the same result, both from the bytes and from a file with these bytes.
+//! Checks that any bytes give a radiograph or an error. A reader that has been used before must give the same result, both from
+//! the bytes and from a file with these bytes. `tests/fuzz/run` sets libFuzzer's limits on time and memory.
 
 #![no_main]
 
@@ -15,7 +15,8 @@ thread_local! {
     static FILE: PathBuf = std::env::temp_dir().join(format!("cellgate-fuzz-{}.tif", std::process::id()));
 }
 
-/// Limits small enough for many inputs per second. There is no time limit, since it would make crashes hard to reproduce.
+/// Limits small enough for many inputs per second. The reader has no time limit, because with one its result would depend on the
+/// machine's speed.
 fn limits() -> RadiographLimits {
     RadiographLimits { max_pixels: 1 << 18, max_file_bytes: 1 << 20, max_time: Duration::MAX }
 }

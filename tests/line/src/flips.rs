@@ -22,7 +22,7 @@ pub struct Found {
     pub accepted: u64,
 }
 
-/// The frame of a REJECT. No flip may turn it into another frame.
+/// The frame of a REJECT.
 pub fn verdict_frame() -> Vec<u8> {
     let outcome = Outcome {
         verdict: WireVerdict::Reject,
@@ -58,6 +58,7 @@ fn flip(bytes: &mut [u8], bit: usize) {
 
 /// Tries all flips of `bits` bits in the frame, including its delimiters.
 pub fn all(frame: &[u8], bits: u32) -> Found {
+    /// Tries all flips of `left` more bits, which are at or after the bit `from`.
     fn flip_rest(bytes: &mut [u8], from: usize, left: u32, found: &mut Found) {
         if left == 0 {
             found.tried += 1;

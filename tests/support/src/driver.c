@@ -1,10 +1,12 @@
 // A CUDA driver that needs no GPU. Its memory is the computer's, copies are done immediately, and launches of kernels are only
-// counted. Any function can be made to fail. With it, tests check how the product handles a driver, not what a GPU would do.
+// counted. Any function can be made to fail. Tests use this driver to check how the product handles a driver, not what a GPU
+// would do.
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef unsigned long long address;
+// FUNCTIONS: the most functions that are counted. NOT_THERE: CUDA_ERROR_INVALID_DEVICE.
 enum { FUNCTIONS = 128, NOT_THERE = 101 };
 
 static struct {
@@ -24,7 +26,7 @@ static int entry(const char *name)
     return at;
 }
 
-// From now on the function `name` returns `status`. With status 0 it works.
+// From now on the function `name` returns `status`. With status 0 the function works.
 void pretend_status(const char *name, int status) { functions[entry(name)].status = status; }
 // Returns how often `name` was called.
 int pretend_calls(const char *name) { return functions[entry(name)].calls; }
@@ -44,6 +46,9 @@ static int called(const char *name)
     return functions[at].status;
 }
 
+// BEGIN counts the call, and returns the configured status if it is not 0.
+// NOTHING defines a function that does nothing else.
+// GIVES defines a function that also writes `value` to its parameter `to`.
 #define BEGIN                                                                                                          \
     int status = called(__func__);                                                                                    \
     if (status)                                                                                                       \
@@ -72,7 +77,8 @@ int cuDeviceGetName(char *name, int length, int device)
     BEGIN strncpy(name, "Pretended", length);
     return 0;
 }
-// Compute capability 8.7 unless -DMAJOR and -DMINOR name another. All other attributes are 1, so there are memory pools.
+// Compute capability 8.7 unless -DMAJOR and -DMINOR name another; its attributes are 75 and 76. All other attributes are 1, so
+// there are memory pools.
 #ifndef MAJOR
 #define MAJOR 8
 #endif
@@ -86,7 +92,7 @@ int cuGetErrorString(int status, const char **text)
     return 0;
 }
 
-// NVRTC calls this, and works without it.
+// NVRTC calls this function, and works although it fails.
 int cuGetExportTable(const void **table, const void *which) { return NOT_THERE; }
 
 static void *current;

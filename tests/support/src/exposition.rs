@@ -1,4 +1,4 @@
-//! Reads Prometheus' text format 0.0.4 strictly. It panics on any violation of the format or of the naming conventions.
+//! Reads Prometheus' text format 0.0.4 strictly: panics on any violation of the format or of the naming conventions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ struct Family {
 /// A label's value by its name.
 type Labels = BTreeMap<String, String>;
 
-/// One line with a value.
+/// A series and its value: one line of the text.
 struct Series {
     name: String,
     labels: Labels,
@@ -77,7 +77,7 @@ impl Page {
     }
 }
 
-/// A metric as a row of that table. The values of a label follow its name if they are a fixed set.
+/// A metric as a row of the table in edge/README.md. The values of a label follow its name if they are a fixed set.
 fn row(family: &Family) -> String {
     let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (label, value) in family.series.iter().flat_map(|series| &series.labels).filter(|(label, _)| *label != "le") {
@@ -96,7 +96,7 @@ fn is_name(name: &str) -> bool {
     name.starts_with(is_start) && name.chars().all(|c| is_start(c) || c.is_ascii_digit()) && !name.starts_with("__")
 }
 
-/// `name{label="value",...} value`.
+/// Parses a line of the form `name{label="value",...} value`.
 fn series(line: &str) -> Series {
     let end = line.find(['{', ' ']).unwrap_or_else(|| panic!("no value: {line}"));
     let (name, mut rest) = line.split_at(end);
@@ -131,6 +131,7 @@ fn series(line: &str) -> Series {
     Series { name: name.to_owned(), labels, value: value.parse().unwrap_or_else(|_| panic!("no number: {line}")) }
 }
 
+/// Checks one metric against the naming conventions. The caller has checked the format of its lines.
 fn check(family: &Family) {
     let Family { name, kind, help, series } = family;
     assert!(!kind.is_empty() && !series.is_empty() && help.ends_with('.'), "{name}");
@@ -149,7 +150,7 @@ fn check(family: &Family) {
     }
 }
 
-/// Checks that buckets are cumulative and end with the count, and that the sum is possible with them.
+/// Checks that buckets are cumulative and end with the count, and that values in these buckets can have the sum.
 fn check_histogram(family: &Family) {
     let mut by_labels: BTreeMap<Labels, Vec<(&Series, Option<f64>)>> = BTreeMap::new();
     for series in &family.series {

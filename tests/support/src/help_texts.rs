@@ -1,15 +1,15 @@
-//! The help of a program and of all its commands.
+//! Collects the help texts of a program and of all its commands, for snapshots.
 
 use crate::transcript;
 use std::path::Path;
 use std::process::Command;
 
-/// The help of `program` and of each command that it lists, also of commands of commands. Each has its command's words, which are
-/// empty for the program's own help, and its transcript, wrapped at 100 columns.
+/// The help of `program` and of each command that it lists, also of commands of commands. Each element is a pair: the words of
+/// the command (empty for the program itself), and the transcript of its help, wrapped at 100 columns.
 pub fn help_texts(program: &str) -> Vec<(String, String)> {
     let mut texts = Vec::new();
-    let mut open = vec![String::new()];
-    while let Some(command) = open.pop() {
+    let mut pending = vec![String::new()];
+    while let Some(command) = pending.pop() {
         // Without a terminal, clap wraps at COLUMNS.
         let output = Command::new(program)
             .args(command.split_whitespace())
@@ -22,7 +22,7 @@ pub fn help_texts(program: &str) -> Vec<(String, String)> {
         // A command's name is indented by two columns, its text by more.
         let names = listed.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
         for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
-            open.push(format!("{command} {name}").trim_start().to_owned());
+            pending.push(format!("{command} {name}").trim_start().to_owned());
         }
         texts.push((command, text));
     }

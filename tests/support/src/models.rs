@@ -1,4 +1,4 @@
-//! Makes models with tiny networks and radiographs of one level, and runs programs.
+//! Makes models with tiny networks, and radiographs whose pixels all have one level. Also runs programs and reads their output.
 
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::digest::Digest;
@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A level that the naive conversion maps to 0. It maps [`MIDDLE`] to 114 and [`BRIGHT`] to 255.
+/// A level that the naive conversion maps to 0.
 pub const DARK: u16 = 0;
-/// See [`DARK`].
+/// A level that the naive conversion maps to 114.
 pub const MIDDLE: u16 = 114 * 256 + 255;
-/// See [`DARK`].
+/// A level that the naive conversion maps to 255.
 pub const BRIGHT: u16 = 65_535;
 
 /// ImageNet's mean and standard deviation, the specification's default.

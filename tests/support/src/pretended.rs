@@ -19,7 +19,8 @@ pub fn listed() -> Vec<&'static str> {
     names.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).chain(["cuDriverGetVersion"]).collect()
 }
 
-/// Builds the driver in `folder` with only the functions `functions`, under both of the driver's usual file names.
+/// Builds the driver in `folder` with only the functions `functions`, under both of the driver's usual file names. Returns the
+/// path of the library.
 pub fn build(folder: &Path, functions: &[&str]) -> PathBuf {
     let (library, exports) = (folder.join("libcuda.so.1"), folder.join("exports"));
     std::fs::write(&exports, format!("{{ global: pretend_*; {}; local: *; }};", functions.join("; "))).unwrap();
@@ -54,7 +55,7 @@ pub fn run(module: &str, scenario: &str, path: &Path, driver: &Path) {
     assert!(run.status.success() && text.contains("1 passed"), "{}: {text}", run.status);
 }
 
-/// Runs the scenario with one driver, complete or without one function.
+/// Runs the scenario with a driver that has all [`listed`] functions, or all but the function `without`.
 pub fn run_alone(module: &str, scenario: &str, without: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let functions: Vec<_> = listed().into_iter().filter(|&name| Some(name) != without).collect();

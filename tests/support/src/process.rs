@@ -20,7 +20,7 @@ pub fn has_ended(process: Pid) -> bool {
     status.map_or(true, |status| status.contains(") Z"))
 }
 
-/// Waits until the process has ended, but not longer than `most`.
+/// Waits until the process has ended. Panics after `most`.
 pub fn wait_for_end(process: Pid, most: Duration) {
     let start = Instant::now();
     while !has_ended(process) {

@@ -20,7 +20,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
 /// Runs one of the product's programs to its end.
 ///
 /// # Errors
-/// It can't be started.
+/// The program can't be started.
 pub fn run(name: &str, arguments: &[&str]) -> Result<Output> {
     Command::new(program(name)?).args(arguments).output().with_context(|| name.to_owned())
 }
@@ -28,7 +28,7 @@ pub fn run(name: &str, arguments: &[&str]) -> Result<Output> {
 /// Runs one of the product's programs and returns its stdout.
 ///
 /// # Errors
-/// It can't be started, or its exit status is not `status`; the error then contains its stderr.
+/// The program can't be started, or its exit status is not `status`. In the second case the error contains its stderr.
 pub fn stdout_of(name: &str, arguments: &[&str], status: i32) -> Result<String> {
     let output = run(name, arguments)?;
     ensure!(
@@ -43,7 +43,7 @@ pub fn stdout_of(name: &str, arguments: &[&str], status: i32) -> Result<String> 
 /// Runs a script of `tests/oracle` with the Python that `CELLGATE_PYTHON` names, otherwise with that of `.venv`. Returns its stdout.
 ///
 /// # Errors
-/// Python is missing, or the script fails; the error then contains its output.
+/// Python is missing, or the script fails. In the second case the error contains the script's output.
 pub fn oracle(script: &str, arguments: &[&str]) -> Result<String> {
     let python = std::env::var_os("CELLGATE_PYTHON").map_or_else(|| root().join(".venv/bin/python"), PathBuf::from);
     let output = Command::new(&python)

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 /// Prints that the running test, or some of its checks, are skipped, and why. `cargo test` captures `println!` of tests that pass.
-/// This function writes to stderr directly, so that the line is always visible.
+/// This function writes to stderr directly, so that the message is always visible.
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let why = why.lines().map(str::trim).collect::<Vec<_>>().join(" ");

@@ -132,6 +132,7 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
+/// The text in the last column of the table. Empty for a correct verdict that is no review.
 fn remark(part: &AuditedPart) -> &'static str {
     match part.verdict {
         _ if part.is_escape() => "ESCAPE",

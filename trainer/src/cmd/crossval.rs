@@ -1,4 +1,4 @@
-//! `cellgate-trainer crossval`: tests each bundle with a model trained on all other bundles (cross-validation).
+//! `cellgate-trainer crossval`: tests each bundle with a head trained on all other bundles (cross-validation).
 
 use super::network::NetworkArgs;
 use anyhow::Result;

@@ -66,7 +66,8 @@ fn text(report: &LevelsReport) -> Result<String, std::fmt::Error> {
     writeln!(text, "{} pixels, global bounds {}", report.pixels, report.bounds)?;
     writeln!(text, "{:7.3} % in 1700..2800, the paper's range", 100.0 * report.in_papers_range)?;
     writeln!(text, "{:7.3} % in 6..11 of 255 after the naive conversion", 100.0 * report.naive_6_to_11)?;
-    // Steps with very few pixels are left out: they hold dead and hot pixels, whose levels are far from those of other pixels.
+    // A step is a range of 100 levels. Steps with very few pixels are left out: they hold dead and hot pixels, whose levels are
+    // far from those of other pixels.
     for step in report.steps.iter().filter(|step| step.share >= 0.000_05) {
         let bar = "#".repeat((200.0 * step.share).round() as usize);
         writeln!(text, "{:7.2} % {:5}..{:<5} {bar}", 100.0 * step.share, step.from, step.from + 99)?;

@@ -39,7 +39,7 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(print(&text)?)
 }
 
-/// Writes a line to stderr. Ignores errors: stderr may be closed.
+/// Writes `text` and a newline to stderr. Ignores errors: stderr may be closed.
 pub(crate) fn note(text: impl fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -61,7 +61,7 @@ pub(crate) fn misuse(text: impl Into<String>) -> anyhow::Error {
     Misuse(text.into()).into()
 }
 
-/// The log filter if RUST_LOG is not set. At `info`, TensorRT's bindings (`trtx`) would repeat our own lines.
+/// The log filter if RUST_LOG is not set. At `info`, TensorRT's bindings (`trtx`) would repeat our own log lines.
 const LOGGED: &str = "info,trtx=warn";
 
 /// The log filter `wanted`, which is the value of RUST_LOG, or the default filter if that value is not set, empty or malformed.
@@ -77,7 +77,8 @@ pub(crate) fn start_logging() {
         .with_env_filter(filter(std::env::var(EnvFilter::DEFAULT_ENV).ok().as_deref()))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        // If stderr was closed, a long command continues without its log.
+        // By default, a log line that can't be written is reported with `eprintln!`, which panics if stderr is closed. A long
+        // command shall continue without its log.
         .log_internal_errors(false)
         .init();
 }

@@ -44,7 +44,7 @@ impl NetworkArgs {
     /// Finds and reads the weights, and opens the cache.
     ///
     /// # Errors
-    /// No weights are found, they can't be read, or they are not a ResNet-34's.
+    /// No weights are found, they can't be read, they are not a ResNet-34's, libtorch fails, or the cache can't be opened.
     pub(crate) fn open(&self) -> Result<FeatureExtractor> {
         let path = weights::find(self.backbone.as_deref())?;
         super::note(format_args!("backbone: {}", path.display()));

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf, absolute};
 /// Refuses `out` if it is inside `dataset` and `dataset` has no manifest.
 ///
 /// # Errors
-/// `out` is inside `dataset`, or the working directory is unknown.
+/// `out` is refused, or the working directory is unknown.
 pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     // A missing data set is reported when it is opened.
     let Ok(root) = dataset.canonicalize() else { return Ok(()) };
@@ -20,6 +20,7 @@ pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     if Listing::has_manifest(&root) || !(is_inside(&place, &root) || is_inside(&named, &named_root)) {
         return Ok(());
     }
+    // The path that the error suggests: a folder beside the data set.
     let name = out.file_name().unwrap_or("out".as_ref());
     let beside = if place == root { root.with_added_extension("out") } else { root.with_file_name(name) };
     Err(misuse(format!(
@@ -31,9 +32,9 @@ pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     )))
 }
 
-/// Whether `place` is below `root` and no folder between them is hidden: a data set skips hidden folders.
+/// Whether `place` is `root` or below it, and no folder between them is hidden: a data set skips hidden folders.
 fn is_inside(place: &Path, root: &Path) -> bool {
-    let is_seen = |part: Component<'_>| match part {
+    let is_seen = |component: Component<'_>| match component {
         Component::Normal(name) => !name.as_encoded_bytes().starts_with(b"."),
         _ => false,
     };

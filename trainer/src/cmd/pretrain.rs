@@ -35,7 +35,7 @@ Every five minutes and at the end, the command writes to the folder DIR:
   resnet34-electrodes.safetensors  the weights in f16, for --backbone
   model-card.md                    how the weights were made
   loss.csv, loss.svg               the loss over time
-  checkpoint.safetensors           the state to continue from (261 MB)
+  checkpoint.safetensors           the state to continue from (262 MB)
 
 To stop, press Ctrl-C: the command ends after the current step. To continue after that or after a kill, give the same command \
 again. A larger --steps or --minutes prolongs the run; other options need another folder.

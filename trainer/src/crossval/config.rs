@@ -1,4 +1,4 @@
-//! The configuration of a cross-validation, written to `config.json`.
+//! Defines the configuration of a cross-validation, the content of `config.json`.
 
 use super::ReferenceSetting;
 use crate::fit::Recipe;
@@ -24,7 +24,7 @@ pub struct CrossvalConfig {
     /// The parts that each fold leaves out.
     #[serde(default)]
     pub folds: Folds,
-    /// The images that the global bounds are computed from.
+    /// The images that the global bounds, or the distribution of method equalize, are computed from.
     pub bounds: BoundsScope,
     /// The recipe with all its settings.
     pub recipe: Recipe,
@@ -33,7 +33,7 @@ pub struct CrossvalConfig {
     pub references: Vec<ReferenceSetting>,
     /// Seed of all random numbers.
     pub seed: u64,
-    /// The device that the network runs on, such as `cpu` or `cuda:0`.
+    /// Where the backbone runs: `cpu`, or a GPU such as `cuda:0`.
     pub device: String,
     /// Number of leaks that `--allow-leaks` allowed: groups of images with the same content in two bundles or with two
     /// labels, and groups of bundles with similar names. Omitted if 0.
@@ -79,6 +79,7 @@ impl CrossvalConfig {
     }
 }
 
+/// Describes the first difference between `ours` and `theirs`, which are the values at `path` of two configurations.
 fn first_difference(path: &str, ours: &serde_json::Value, theirs: &serde_json::Value) -> Option<String> {
     use serde_json::Value::Object;
     if let (Object(left), Object(right)) = (ours, theirs) {

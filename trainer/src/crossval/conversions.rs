@@ -1,4 +1,5 @@
-//! Computes the conversion of a fold from the levels of the images that the fold may use.
+//! Computes conversions whose bounds or distribution come from the levels of several images, such as the training images of a
+//! fold.
 
 use super::CrossvalError;
 use crate::dataset::Dataset;
@@ -8,18 +9,18 @@ use cellgate_models::conversion::{Bounds, ConversionSpec, Distribution, Histogra
 use cellgate_models::radiograph;
 use rayon::prelude::*;
 
-/// The statistics of a data set's levels that the conversions need. Each image is read once. If no method needs
-/// statistics of several images, no image is read.
+/// The statistics of a data set's levels that the conversions need.
 #[derive(Debug, Clone)]
 pub struct LevelStatistics {
-    /// The 0.01th and 99.99th percentile of each part's levels.
+    /// The 0.01th and 99.99th percentile of each part's levels, in the order of the data set. Empty if no image was read.
     percentiles: Vec<(f64, f64)>,
-    /// The parts of each bundle, and the histogram of all pixels of these parts if a method needs it.
+    /// For each bundle, its parts, and the histogram of all their pixels if a method needs histograms.
     bundles: Vec<(Vec<usize>, Option<Histogram>)>,
 }
 
 impl LevelStatistics {
-    /// Computes the statistics that `methods` need from all images of `dataset`, on all cores.
+    /// Computes the statistics that `methods` need from all images of `dataset`, on all cores. Reads each image once, or no image
+    /// if no method needs statistics of several images.
     ///
     /// # Errors
     /// An image can't be read.
@@ -51,10 +52,11 @@ impl LevelStatistics {
         Ok(Self { percentiles, bundles })
     }
 
-    /// The conversion by `method` to `size`, with the bounds or the distribution of `parts`. `parts` must be whole bundles.
+    /// The conversion by `method` to `size`, with the bounds or the distribution of `parts`. `method` must be one of the methods of
+    /// [`Self::of`]. `parts` must be whole bundles.
     ///
     /// # Errors
-    /// `parts` is empty.
+    /// [`CrossvalError::NoImages`]: `parts` is empty, but `method` needs bounds or a distribution.
     pub fn conversion(&self, method: Method, size: Size, parts: &[usize]) -> Result<ConversionSpec, CrossvalError> {
         let mut spec = ConversionSpec::new(method).with_size(size);
         if method.needs_bounds() {

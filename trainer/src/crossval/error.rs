@@ -1,4 +1,4 @@
-//! Errors of a cross-validation.
+//! Defines the errors of a cross-validation.
 
 use crate::features::FeatureError;
 use crate::files::FileError;
@@ -70,7 +70,7 @@ pub enum CrossvalError {
         /// The first setting that differs.
         difference: String,
     },
-    /// A file of the results can't be read.
+    /// A file of the results can't be read, or their folder can't be created.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors() {
+    fn messages_are_as_in_the_snapshot() {
         let root = || PathBuf::from("data");
         let source = FeasibilityError::OneClass { normal: 7, abnormal: 0 };
         let no_operating_point = FeasibilityError::NoOperatingPoint;

@@ -23,7 +23,8 @@ pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), C
             source,
         })?;
     }
-    // The size is the same for all methods, so trying one method suffices. The global method needs bounds; any will do.
+    // The size is the same for all methods, so trying one method suffices. The global method needs bounds, but their values don't
+    // matter here.
     let spec = ConversionSpec::new(Method::Global).with_bounds(Bounds::new(0, u16::MAX)?);
     Converter::new(&spec.with_size(inputs.config.size))?;
     Ok(())
@@ -39,14 +40,15 @@ pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(
         return Ok(());
     }
     // The parts of a bundle get out-of-fold scores if the other bundles have both classes.
-    let without = |bundle: &str| {
+    let others_have_both_classes = |bundle: &str| {
         let others = parts.iter().filter(|&&part| dataset.parts[part].bundle != bundle);
         both_classes(others.map(|&part| dataset.parts[part].label)).is_ok()
     };
-    let scored = parts.iter().map(|&part| &dataset.parts[part]).filter(|part| without(&part.bundle));
+    let scored = parts.iter().map(|&part| &dataset.parts[part]).filter(|part| others_have_both_classes(&part.bundle));
     both_classes(scored.map(|part| part.label)).map_err(|_| FeasibilityError::NoOperatingPoint)
 }
 
+/// Checks that `labels` has at least one normal and one abnormal label.
 fn both_classes(labels: impl Iterator<Item = Label>) -> Result<(), FeasibilityError> {
     let (mut normal, mut abnormal) = (0, 0);
     labels.for_each(|label| match label {

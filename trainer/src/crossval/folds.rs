@@ -41,7 +41,7 @@ pub fn leave_one_bundle_out(dataset: &Dataset) -> Vec<Fold> {
 pub struct FinishedFold {
     /// Name of the test bundle.
     pub bundle: String,
-    /// The conversion, with the bounds of this fold.
+    /// The conversion, with the bounds or the distribution of this fold.
     pub conversion: ConversionSpec,
     /// Parts from the reject threshold on are called abnormal. Calibration and threshold were chosen without the test bundle.
     pub operating_point: OperatingPoint,
@@ -105,7 +105,7 @@ impl FinishedFold {
         Ok(Some(found))
     }
 
-    /// Checks that these are the results of `fold`. The error describes the first fault.
+    /// Checks that `self` holds the results of `fold`. The error describes the first fault.
     fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<(), String> {
         let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
         ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;

@@ -1,4 +1,4 @@
-//! Declares what a cross-validation needs.
+//! Defines the input of a cross-validation.
 
 use super::CrossvalConfig;
 use crate::dataset::Dataset;

@@ -46,7 +46,7 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
     write_results(inputs, &methods, out)
 }
 
-/// Writes `config.json`. If the file exists already, checks that it holds the same configuration.
+/// Writes `config.json`. If the file exists already, checks that it holds the same configuration, apart from the number of leaks.
 fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError> {
     let path = out.join("config.json");
     match std::fs::read(&path) {
@@ -57,13 +57,13 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
                     expected: "expected a configuration of this version; name another folder with --out",
                     found: error.to_string(),
                 })?;
-            // The number of leaks follows from the data set, whose digest is compared, so a different number is no
-            // difference. An earlier version of the program did not count leaks.
-            let was_counted = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
+            // A different number of leaks is accepted, because an earlier version of the program did not count leaks. The file then
+            // gets the new number. The data set, which the number depends on, is compared by its digest.
+            let is_same_count = std::mem::replace(&mut there.leaks, config.leaks) == config.leaks;
             if let Some(difference) = config.difference(&there)? {
                 return Err(CrossvalError::OtherResults { out: out.to_owned(), difference });
             }
-            if was_counted { Ok(()) } else { Ok(files::write_json(&path, config)?) }
+            if is_same_count { Ok(()) } else { Ok(files::write_json(&path, config)?) }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             std::fs::create_dir_all(out).map_err(|source| CrossvalError::Io { path: out.to_owned(), source })?;
@@ -73,16 +73,18 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
     }
 }
 
-/// Runs the folds of one method. Keeps the features of the last conversion, because most folds have the same
+/// Runs the folds of one method. Keeps the features of the last conversion, because the next fold often has the same
 /// conversion.
 struct MethodRun<'a> {
     inputs: &'a CrossvalInputs<'a>,
     method: Method,
     statistics: &'a LevelStatistics,
+    /// The digest of the last conversion and the features for it.
     table: Option<(Digest, Rc<FeatureTable>)>,
 }
 
 impl MethodRun<'_> {
+    /// Returns the results of `fold`: from its file in `out`, or computed and saved to this file.
     fn fold(&mut self, fold: &Fold, out: &Path) -> Result<FinishedFold, CrossvalError> {
         let CrossvalInputs { dataset, config, .. } = *self.inputs;
         let scope: Vec<usize> = match config.bounds {
@@ -133,7 +135,7 @@ impl MethodRun<'_> {
     fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>, CrossvalError> {
         let digest = conversion.digest();
         match &self.table {
-            Some((held, table)) if *held == digest => Ok(Rc::clone(table)),
+            Some((last, table)) if *last == digest => Ok(Rc::clone(table)),
             _ => {
                 let CrossvalInputs { dataset, backbone, store, .. } = *self.inputs;
                 let bar = progress::bar(dataset.parts.len() as u64, "features");
@@ -146,6 +148,7 @@ impl MethodRun<'_> {
     }
 }
 
+/// Computes the figures of all methods, and writes `predictions.csv`, `results.json` and `report.html` into `out`.
 fn write_results(
     inputs: &CrossvalInputs<'_>,
     methods: &[(Method, Vec<FinishedFold>)],

@@ -117,7 +117,7 @@ impl PairAgreement {
     }
 }
 
-/// The numbers of annotators who call `entry` normal and abnormal.
+/// The number of annotators who call `entry` normal, and the number of those who call it abnormal.
 fn votes(entry: &Entry) -> (usize, usize) {
     let abnormal = entry.experts.iter().filter(|(_, label)| *label == Label::Abnormal).count();
     (entry.experts.len() - abnormal, abnormal)
@@ -136,8 +136,8 @@ fn fleiss_kappa(votes: &[(usize, usize)]) -> Option<f64> {
     kappa(observed, abnormal * abnormal + (1.0 - abnormal) * (1.0 - abnormal))
 }
 
-/// Kappa: the agreement beyond chance, as a share of the largest possible agreement beyond chance. `observed` is the agreement, `expected` the agreement
-/// by chance. `None` if `expected` is 1.
+/// Kappa: the agreement beyond chance, as a share of the largest possible agreement beyond chance. `observed` is the agreement,
+/// `expected` the agreement by chance. `None` if `expected` is 1.
 fn kappa(observed: f64, expected: f64) -> Option<f64> {
     (expected < 1.0).then(|| (observed - expected) / (1.0 - expected))
 }
@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn cohens_kappa_matches_a_textbook_example() {
-        // Two readers judge 50 proposals. Both say yes to 20 and both say no to 15, so kappa is 0.4.
+        // Two readers judge 50 proposals. Both say yes to 20, and both say no to 15, so they agree on 0.7 of the proposals. By
+        // chance they would agree on 0.5, so kappa is (0.7 - 0.5) / (1 - 0.5) = 0.4.
         let agreement = Agreement::of(&entries(&[("naa", 20), ("nan", 5), ("nna", 10), ("nnn", 15)])).unwrap();
         let pair = &agreement.pairs[0];
         assert_eq!((pair.parts, pair.agreement), (50, Some(0.7)));

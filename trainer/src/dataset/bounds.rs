@@ -14,7 +14,7 @@ pub struct BoundsReport {
     pub bundles: Vec<BundleBounds>,
 }
 
-/// The bounds over one bundle, and over all others.
+/// The bounds over one bundle, and over all other bundles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BundleBounds {
     /// The bundle's name.
@@ -23,8 +23,8 @@ pub struct BundleBounds {
     pub images: usize,
     /// The bounds over the bundle's own images.
     pub own: Bounds,
-    /// The bounds over the images of all other bundles. Cross-validation uses them in the fold that tests this bundle. `None` if
-    /// there is no other bundle.
+    /// The bounds over the images of all other bundles. By default, `crossval` uses these bounds in the fold that tests this
+    /// bundle. `None` if there is no other bundle.
     pub without: Option<Bounds>,
 }
 
@@ -55,6 +55,7 @@ mod tests {
 
     #[test]
     fn each_bundle_has_its_own_bounds_and_those_of_the_others() {
+        // Each image has a bundle, a lowest and a highest level.
         let images = [("b10", 1730, 2510), ("b2", 1910, 2760), ("b10", 1800, 2400)];
         let entries = images.map(|(bundle, lo, _)| Entry {
             image: lo.to_string(),

@@ -26,7 +26,7 @@ pub(super) fn with_digests(listing: &Listing) -> Result<Vec<Part>, DatasetError>
     Ok(listing.entries.iter().zip(digests).map(|(entry, digest)| listing.part(entry, digest)).collect())
 }
 
-/// Unwraps `found`, which holds the result of reading each image of `listing`, in the order of the listing.
+/// Returns the values in `found`, which holds the result of reading each image of `listing`, in the order of `listing`.
 ///
 /// # Errors
 /// [`DatasetError::Images`] with all images that can't be read.

@@ -1,4 +1,4 @@
-//! Holds the list of a data set's images with their bundles and labels, but without their content.
+//! Defines the list of a data set's images with their bundles and labels, but without their content.
 
 use super::bundle_parts::{BundleParts, bundles_of};
 use super::left_out::LeftOut;
@@ -24,7 +24,7 @@ pub struct Entry {
     pub experts: Vec<(String, Label)>,
 }
 
-/// The images of a data set. There is at least one image, and no path occurs twice.
+/// The images of a data set. [`Listing::read`] and [`Listing::survey`] return at least one image, and no path twice.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// The folder that image paths are relative to.
@@ -34,8 +34,8 @@ pub struct Listing {
     /// Images in the folders that are not in [`Listing::entries`]. Always empty if there is a manifest. Otherwise only
     /// [`Listing::survey`] fills it, and [`Listing::read`] refuses such images.
     pub left_out: Vec<LeftOut>,
-    /// Paths of files and folders that were skipped: those without images of the data set, and hidden TIFFs. Always empty if there
-    /// is a manifest.
+    /// Paths of files and folders that were skipped because they hold no image of the data set, and of hidden TIFFs. Always empty
+    /// if there is a manifest.
     pub skipped: Vec<String>,
     /// Bundles whose name is written in more than one Unicode form. The names here are in composed form (NFC).
     pub two_forms: Vec<String>,

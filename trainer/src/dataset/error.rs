@@ -27,7 +27,7 @@ pub enum DatasetError {
         /// The file or folder.
         path: PathBuf,
     },
-    /// The folder is not a data set, or a folder in it has an unexpected name.
+    /// The folder is not a data set, or a name in it is unexpected or not UTF-8.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Layout {
         /// The folder.
@@ -42,7 +42,7 @@ pub enum DatasetError {
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// The line, counted from 1.
+        /// The number of the line of text, counted from 1.
         line: u64,
         /// The column's name.
         column: String,
@@ -65,7 +65,7 @@ pub enum DatasetError {
         /// The second image.
         second: String,
     },
-    /// Images in the folders would not be part of the data set.
+    /// Images in the folders would not be in the data set.
     #[error(
         "{}: {} of {} images would not be part of the data set: {}; expected all images as <bundle>/<normal|abnormal>/*.tif or \
          *.tiff: move these images there, or list all images in a manifest.csv; `cellgate-trainer check` lists all of them",
@@ -74,9 +74,9 @@ pub enum DatasetError {
     LeftOut {
         /// The data set's folder.
         root: PathBuf,
-        /// The number of images that are part of the data set.
+        /// The number of images that are in the data set.
         images: usize,
-        /// The images that would not be part of the data set, at least one.
+        /// The images that would not be in the data set, at least one.
         left_out: Vec<LeftOut>,
     },
     /// Listed images can't be read.

@@ -59,17 +59,17 @@ pub(super) fn read(folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetErro
 }
 
 impl Item {
-    /// Whether it is a folder, or a link to one.
+    /// Whether the item is a folder, or a link to one.
     pub(super) fn is_folder(&self) -> bool {
         self.kind == ItemKind::Folder
     }
 
-    /// Whether its name begins with a full stop.
+    /// Whether the item's name begins with a full stop.
     pub(super) fn is_hidden(&self) -> bool {
         self.name.starts_with('.')
     }
 
-    /// Whether its name ends with `.tif` or `.tiff`, in any case.
+    /// Whether the item's name ends with `.tif` or `.tiff`, in any case.
     pub(super) fn has_tiff_name(&self) -> bool {
         let extension = Path::new(&self.name).extension().unwrap_or_default().to_ascii_lowercase();
         extension == "tif" || extension == "tiff"
@@ -88,9 +88,9 @@ impl Item {
         })
     }
 
-    /// Returns why this item, which is not in the place of an image, must be reported as left out. A TIFF is reported with the
-    /// reason `place`, a dangling link or an image of another format with its own reason. Returns `None` for an item that is not
-    /// an image.
+    /// Returns why this item, which is not in the place of an image or not named like one, must be reported as left out. The reason
+    /// for a TIFF is `place`. A dangling link, and an image or archive of another format, have reasons of their own. Returns `None`
+    /// for any other item.
     pub(super) fn image_reason(&self, place: LeftOutReason) -> Result<Option<LeftOutReason>, DatasetError> {
         Ok(match &self.kind {
             ItemKind::DanglingLink { target } => Some(LeftOutReason::DanglingLink { target: target.clone() }),
@@ -99,6 +99,7 @@ impl Item {
             ItemKind::File => {
                 let start = self.start().map_err(|source| DatasetError::io(&self.path, source))?;
                 match start[..] {
+                    // The start of a TIFF (42) or a BigTIFF (43), in either byte order.
                     [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(place),
                     _ => format_of(&start).map(LeftOutReason::OtherFormat),
                 }
@@ -106,7 +107,7 @@ impl Item {
         })
     }
 
-    /// Reads the first 132 bytes of the file. A DICOM image has its mark at the end of them.
+    /// Reads the first 132 bytes of the file. The last four of these bytes mark a DICOM image.
     fn start(&self) -> std::io::Result<Vec<u8>> {
         let mut start = Vec::new();
         File::open(&self.path)?.take(132).read_to_end(&mut start)?;

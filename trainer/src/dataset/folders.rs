@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// What a folder without a manifest must contain.
 pub(super) const EXPECTED: &str = "folders <bundle>/<normal|abnormal>/ with *.tif or *.tiff";
-/// How many levels of folders below `normal` and `abnormal` are searched for images that are left out.
+/// Greatest depth of folders inside `normal` and `abnormal` that is searched for images that are left out.
 const MAX_DEPTH: usize = 32;
 
 /// The content of a data set's folders.
@@ -21,9 +21,9 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Found {
     /// The images, in natural order of their paths.
     pub(super) entries: Vec<Entry>,
-    /// Images that are not part of the data set.
+    /// Images that are not in the data set.
     pub(super) left_out: Vec<LeftOut>,
-    /// Paths of the files and folders that were skipped: those without images of the data set, and hidden TIFFs.
+    /// Paths of files and folders that were skipped because they hold no image of the data set, and of hidden TIFFs.
     pub(super) skipped: Vec<String>,
     /// Bundles that have several folders, because the folders' names differ in their Unicode form only.
     pub(super) two_forms: Vec<String>,
@@ -53,7 +53,8 @@ pub(super) fn read(root: &Path) -> Result<Found, DatasetError> {
 }
 
 impl Found {
-    /// Returns the visible items of `folder`, in natural order. Adds hidden TIFFs to [`Found::skipped`].
+    /// Returns the visible items of `folder`, in natural order. Their relative paths are `prefix` followed by the name. Adds hidden
+    /// TIFFs to [`Found::skipped`].
     fn items(&mut self, folder: &Path, prefix: &str) -> Result<Vec<Item>, DatasetError> {
         let (hidden, items) = folder_item::read(folder, prefix)?.into_iter().partition::<Vec<_>, _>(Item::is_hidden);
         // A Mac stores metadata of part.tif, not pixels, in `._part.tif`.
@@ -63,8 +64,8 @@ impl Found {
     }
 
     /// Reports images in hidden folders with the layout of a bundle: the bundle's name may begin with a full stop by accident
-    /// (`.5 mg`). Other hidden folders (`.git`, `.Trash`) do not belong to a data set, and this user may not be allowed to read
-    /// them.
+    /// (`.5 mg`). Other hidden folders (`.git`, `.Trash`) do not belong to a data set. A hidden folder that can't be read is
+    /// ignored.
     fn hidden_bundles(&mut self, root: &Path) -> Result<(), DatasetError> {
         let within = |folder: &Item| {
             let items = folder_item::read(&folder.path, &format!("{}/", folder.relative)).unwrap_or_default();
@@ -118,7 +119,7 @@ impl Found {
         Ok(())
     }
 
-    /// Reports the images of `folder`, which lies in `normal` or `abnormal`, as left out. Skips the folder if it holds none.
+    /// Reports the images of `folder`, which lies in `normal` or `abnormal`, as left out. Skips a folder without images.
     fn deeper(&mut self, folder: Item) -> Result<(), DatasetError> {
         let before = self.left_out.len();
         self.below(&folder, 0)?;
@@ -128,8 +129,7 @@ impl Found {
         Ok(())
     }
 
-    /// Reports the images of `folder` and of the folders in it. `depth` counts the folders above it, from the first one in `normal`
-    /// or `abnormal`.
+    /// Reports the images of `folder` and of the folders in it. `depth` is 0 for a folder directly in `normal` or `abnormal`.
     fn below(&mut self, folder: &Item, depth: usize) -> Result<(), DatasetError> {
         for item in self.items(&folder.path, &format!("{}/", folder.relative))? {
             if item.is_folder() && !item.is_link && depth < MAX_DEPTH {
@@ -137,7 +137,7 @@ impl Found {
                 continue;
             }
             let reason = match item.is_folder() {
-                // Linked folders are not searched: links can form a cycle. Neither are folders below MAX_DEPTH.
+                // Linked folders are not searched, because links can form a cycle. Deeper folders than MAX_DEPTH aren't either.
                 true => Some(LeftOutReason::NotSearched),
                 false => item
                     .image_reason(LeftOutReason::Deeper)?

@@ -11,7 +11,8 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-/// Largest share of pixels above the top of the detector's range that is ignored: hot pixels, or dead pixels that are marked so.
+/// Largest share of pixels above the top of the detector's range that is ignored: hot pixels, or dead pixels that the detector
+/// marks with a high level.
 const HOT_PIXELS: f64 = 1e-4;
 
 /// Limits on reading one image of a data set: the default limits, but with 30 seconds of time. A busy host or a slow network file
@@ -24,7 +25,7 @@ pub fn limits() -> RadiographLimits {
 /// Reads the image at `path` within [`limits`].
 ///
 /// # Errors
-/// [`ReadError`] if it can't be read or is not a radiograph.
+/// [`ReadError`] if the image can't be read or is not a radiograph.
 pub fn read(path: &Path) -> Result<Radiograph, ReadError> {
     examine(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
     radiograph::read(path, &limits())
@@ -55,7 +56,7 @@ pub(super) fn examine(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// What is known of an image after it was read once.
+/// The facts of an image that are kept after it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageFacts {
     /// Digest of the file.
@@ -69,7 +70,7 @@ pub struct ImageFacts {
     /// The 0.01th and 99.99th percentile of the levels, from which the paper's bounds are computed.
     pub percentiles: (f64, f64),
     /// Share of pixels at the top of the detector's range, 0..=1. The detector's bit depth is not known. So the top is any level
-    /// above which there is almost no pixel and which is the largest number of 9 to 16 bits, unshifted or shifted to the left.
+    /// that is the largest number of 9 to 16 bits, unshifted or shifted to the left, and that almost no pixel exceeds.
     pub saturated: f64,
     /// The image's look, for a comparison with the other images.
     pub look: Look,
@@ -79,7 +80,7 @@ impl ImageFacts {
     /// Reads the image at `path`.
     ///
     /// # Errors
-    /// [`ReadError`] if it can't be read or is not a radiograph.
+    /// [`ReadError`] if the image can't be read or is not a radiograph.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let radiograph = read(path)?;
         let digest = digest(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
@@ -119,8 +120,8 @@ pub(super) fn occurring(histogram: &Histogram) -> Vec<(u16, u64)> {
 
 /// Share of pixels at or above the top of the detector's range (see [`ImageFacts::saturated`]); 0 if no level is such a top.
 fn saturated(levels: &[(u16, u64)]) -> f64 {
-    // The number of low bits that are 0 in all levels. It is above 0 if the file has more bits than the detector and its levels are
-    // shifted to the left.
+    // The number of low bits that are 0 in all levels. It is above 0 if the detector has fewer than 16 bits and its levels are
+    // shifted to the left in the file.
     let all_bits = levels.iter().fold(0_u16, |bits, (level, _)| bits | level);
     let zeros = if all_bits == 0 { 0 } else { all_bits.trailing_zeros() };
     let is_top = |level: u16| {
@@ -180,17 +181,18 @@ mod tests {
             (65_535, 0.25),
             (4095, 0.25),
             (511, 0.25),
-            // The largest numbers of 12 and of 14 bits, shifted to the top of 16 bits.
+            // The largest numbers of 12 and of 14 bits, shifted to the left to 16 bits.
             (65_520, 0.25),
             (65_532, 0.25),
             (4094, 0.0),
             (255, 0.0),
             (40_000, 0.0),
         ] {
+            // One of four pixels has the highest level.
             assert_eq!(facts(2, 2, vec![5, highest, 7, 9]).saturated, expected, "{highest}");
         }
-        // 16,380 is the largest number of 12 bits, shifted left by two bits. If the other levels are not multiples of four, they are
-        // not shifted, and 16,380 is no top.
+        // 16,380 is the largest number of 12 bits, shifted left by two bits. If the other levels are not multiples of four, they
+        // are not shifted, and 16,380 is no top.
         assert_eq!(facts(2, 2, vec![4, 16_380, 8, 12]).saturated, 0.25);
         assert_eq!(facts(2, 2, vec![5, 16_380, 8, 12]).saturated, 0.0);
     }

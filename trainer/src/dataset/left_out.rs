@@ -1,21 +1,21 @@
-//! Describes images that lie in a data set's folders but are not part of the data set.
+//! Describes images that lie in a data set's folders but are not in the data set.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// An image, or what may be one, in a data set's folders that is not part of the data set.
+/// An image, or a file or folder that may be or hold one, in a data set's folders but not in the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// The image's path relative to the data set's folder.
     pub path: String,
-    /// Why the image is not part of the data set.
+    /// Why the image is not in the data set.
     pub reason: LeftOutReason,
 }
 
-/// Why an image is not part of the data set.
+/// Why an image is not in the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftOutReason {
-    /// The image is in a folder below `normal` or `abnormal`.
+    /// The image is in a folder inside `normal` or `abnormal`.
     Deeper,
     /// The image is beside the folders of the bundles.
     NoBundle,
@@ -32,7 +32,7 @@ pub enum LeftOutReason {
         /// The link's target.
         target: PathBuf,
     },
-    /// The path is a folder that is not searched for images, because it is a link or too deep.
+    /// The path is a folder inside `normal` or `abnormal` that is not searched for images, because it is a link or too deep.
     NotSearched,
 }
 

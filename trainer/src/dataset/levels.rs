@@ -14,7 +14,7 @@ pub enum LevelsError {
     /// An image can't be read.
     #[error("an image can't be read; `cellgate-trainer check` lists all unreadable images: {0}")]
     Image(#[source] ReadError),
-    /// There are no pixels.
+    /// There are no images, or an image has no pixels.
     #[error("found no pixels, expected at least one image")]
     Empty,
     /// A conversion can't be carried out.
@@ -46,7 +46,7 @@ pub struct LevelsReport {
     pub steps: Vec<LevelStep>,
     /// The mean levels of each bundle. The bundles are in natural order.
     pub bundles: Vec<BundleLevels>,
-    /// What each conversion does to the brightness of the images.
+    /// The brightness of the images after each conversion: naive, global and local.
     pub conversions: Vec<ConversionLevels>,
 }
 
@@ -72,7 +72,7 @@ pub struct BundleLevels {
     pub levels8: [f64; 3],
 }
 
-/// How a conversion changes the brightness of the images.
+/// The brightness of the images before and after a conversion.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConversionLevels {
     /// The conversion's method.
@@ -120,11 +120,12 @@ impl LevelsReport {
             .bundles()
             .into_iter()
             .map(|bundle| {
-                let of = |value: &dyn Fn(&Means) -> f64| mean(bundle.parts.iter().map(|&part| value(&means[part])));
+                let mean_of =
+                    |value: &dyn Fn(&Means) -> f64| mean(bundle.parts.iter().map(|&part| value(&means[part])));
                 BundleLevels {
                     images: bundle.parts.len(),
-                    level16: of(&|means| means.level16),
-                    levels8: [0, 1, 2].map(|method| of(&|means| means.levels8[method])),
+                    level16: mean_of(&|means| means.level16),
+                    levels8: [0, 1, 2].map(|method| mean_of(&|means| means.levels8[method])),
                     bundle: bundle.name,
                 }
             })
@@ -148,6 +149,7 @@ impl LevelsReport {
         Ok(Self {
             pixels,
             in_papers_range: share(PAPERS_RANGE.0.into()..usize::from(PAPERS_RANGE.1) + 1),
+            // The naive conversion divides levels by 256.
             naive_6_to_11: share(6 * 256..12 * 256),
             bounds,
             steps: steps[first..=last].to_vec(),
@@ -157,7 +159,7 @@ impl LevelsReport {
     }
 }
 
-/// What is kept of an image after it was read.
+/// The figures of an image that are kept after it was read.
 struct Image {
     /// The levels that occur, each with its number of pixels.
     levels: Vec<(u16, u64)>,
@@ -181,6 +183,7 @@ impl Image {
         self.levels.iter().map(|(_, count)| count).sum()
     }
 
+    /// The number of pixels whose level is in `range`.
     fn count(&self, range: &std::ops::Range<usize>) -> u64 {
         self.levels.iter().filter(|(level, _)| range.contains(&usize::from(*level))).map(|(_, count)| count).sum()
     }
@@ -210,6 +213,7 @@ impl Tables {
         Ok(Self { naive: table(&ConversionSpec::new(Method::Naive))?, global: table(&global)? })
     }
 
+    /// The mean levels of `image`.
     fn means(&self, image: &Image) -> Result<Means, LevelsError> {
         let mean8 = |table: &[u8]| image.mean(|level| table[usize::from(level)].into());
         // The local conversion is the global one with the image's own bounds.
@@ -245,6 +249,7 @@ mod tests {
     use super::*;
     use crate::dataset::{Entry, Label};
 
+    /// The report on images, each given as its bundle and its four levels.
     fn report(images: &[(&str, [u16; 4])]) -> LevelsReport {
         let entries = images.iter().enumerate().map(|(index, (bundle, _))| Entry {
             image: index.to_string(),

@@ -1,4 +1,4 @@
-//! Summarises the look of an image in a few hundred numbers, by which the images of a data set are compared.
+//! Summarises the look of an image in a few hundred numbers. `dataset::check::odd` compares the images of a data set by them.
 
 use cellgate_models::radiograph::Radiograph;
 
@@ -43,6 +43,7 @@ fn sample(levels: &[(u16, u64)]) -> Vec<u16> {
 
 fn layout(radiograph: &Radiograph) -> Vec<f64> {
     let (width, height) = (radiograph.width() as usize, radiograph.height() as usize);
+    // The rows or columns of a field: at least one, even if the image is smaller than the grid.
     let edges = |field: usize, side: usize| {
         let start = (field * side / GRID).min(side.saturating_sub(1));
         start..((field + 1) * side / GRID).max(start + 1).min(side)
@@ -81,6 +82,7 @@ mod tests {
 
     #[test]
     fn each_level_of_a_sample_represents_the_same_number_of_pixels() {
+        // 1024 pixels with different levels: each of the 256 levels of the sample represents four pixels.
         let look = look(32, 32, (0..1024).collect());
         let expected: Vec<u16> = (0..256).map(|index| 4 * index + 2).collect();
         assert_eq!(look.sample, expected);

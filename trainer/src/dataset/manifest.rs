@@ -16,10 +16,11 @@ struct Columns {
     bundle: usize,
     label: usize,
     anomalies: Option<usize>,
+    /// The columns of the annotators, each with its name.
     experts: Vec<(usize, String)>,
 }
 
-/// One line of the manifest, for errors.
+/// The path of the manifest and the number of a line of text in it, for errors.
 struct Place<'a> {
     path: &'a Path,
     line: u64,
@@ -36,7 +37,8 @@ impl Place<'_> {
         }
     }
 
-    /// The error for a row that the CSV reader refused, such as one with too few columns.
+    /// The error for a row that the CSV reader refused, such as one with too few columns. The column `*` stands for the whole row,
+    /// and `#2` stands for the second column.
     fn csv_error(&self, error: csv::Error) -> DatasetError {
         match error.into_kind() {
             csv::ErrorKind::Io(source) => DatasetError::io(self.path, source),
@@ -87,7 +89,7 @@ pub(super) fn read(root: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetErro
     Ok((entries, bundles.in_two_forms()))
 }
 
-/// The line number of the next row. The reader skips empty lines, so the empty lines after `position` are counted here.
+/// The line number of the next row. The reader skips empty lines of text, so those after `position` are counted here.
 fn line_after(bytes: &[u8], position: &csv::Position) -> u64 {
     let rest = usize::try_from(position.byte()).ok().and_then(|byte| bytes.get(byte..)).unwrap_or_default();
     let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
@@ -167,7 +169,7 @@ fn check_image(image: &str, place: &Place<'_>) -> Result<(), DatasetError> {
     Err(place.error("image", found, "a path relative to the data set's folder, with `/` and without `.` or `..`"))
 }
 
-/// `text` for an error message: in backquotes, on one line, at most 80 characters.
+/// `text` for an error message: in backquotes, without line breaks, at most 80 characters.
 fn quoted(text: &str) -> String {
     let cut: String =
         text.chars().take(80).map(|character| if character.is_control() { '?' } else { character }).collect();

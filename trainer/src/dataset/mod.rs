@@ -40,7 +40,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::path::{Path, PathBuf};
 
-/// Labelled radiographs.
+/// Labelled radiographs in bundles.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// The folder that image paths are relative to.

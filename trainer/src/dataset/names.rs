@@ -43,11 +43,12 @@ impl BundleNames {
 /// A function that returns the same text for names that look alike.
 struct Key {
     of: fn(&str) -> String,
-    /// Whether the function may compare two ASCII names. One that uses Unicode's skeleton may not: `rn` and `m` have the same
-    /// skeleton.
+    /// Whether the function may compare two ASCII names. A function that uses Unicode's skeleton may not, because `rn` and `m` have
+    /// the same skeleton.
     in_ascii: bool,
 }
 
+/// Two names look alike if one of these functions returns the same text for both.
 const KEYS: [Key; 5] = [
     Key { of: folded, in_ascii: true },
     Key { of: without_points, in_ascii: true },
@@ -59,15 +60,16 @@ const KEYS: [Key; 5] = [
 
 /// Finds groups of two or more `names` that look alike. The groups are in the order of their first names.
 pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
+    // The group of each name, as the index of one name in the group.
     let mut group: Vec<usize> = (0..names.len()).collect();
     for key in KEYS {
         let mut same = BTreeMap::<String, Vec<usize>>::new();
         for (index, name) in names.iter().enumerate() {
             same.entry((key.of)(name)).or_default().push(index);
         }
-        for members in same.into_values().filter(|members| members.len() > 1) {
-            if key.in_ascii || members.iter().any(|&member| !names[member].is_ascii()) {
-                let joined: Vec<usize> = members.iter().map(|&member| group[member]).collect();
+        for alike in same.into_values().filter(|alike| alike.len() > 1) {
+            if key.in_ascii || alike.iter().any(|&index| !names[index].is_ascii()) {
+                let joined: Vec<usize> = alike.iter().map(|&index| group[index]).collect();
                 group.iter_mut().filter(|group| joined.contains(group)).for_each(|group| *group = joined[0]);
             }
         }
@@ -81,7 +83,7 @@ pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
     groups.into_iter().map(|(_, names)| names).collect()
 }
 
-/// `name` without case, spaces, hyphens between letters or digits, and zeros before and after a number.
+/// `name` without case, spaces, hyphens between letters or digits, zeros before a number, and fractions of zeros.
 fn folded(name: &str) -> String {
     // Through capitals, `ß` becomes `ss`, as in Unicode's case folding.
     joined(&plain(&plain(name).to_uppercase().to_lowercase()))
@@ -155,7 +157,7 @@ fn joined(plain: &str) -> String {
             joined.push_str(if number.is_empty() { "0" } else { number });
             index = end;
             // Removes a fraction of zeros, unless it is inside a version such as 1.0.2.
-            if matches!(characters.get(end), Some('.' | ',')) && !joined_fraction(&characters[..end]) {
+            if matches!(characters.get(end), Some('.' | ',')) && !ends_with_fraction(&characters[..end]) {
                 let zeros = characters[end + 1..].iter().take_while(|c| **c == '0').count();
                 let after = end + 1 + zeros;
                 if zeros > 0 && !matches!(characters.get(after), Some('.' | ',' | '0'..='9')) {
@@ -187,12 +189,12 @@ fn is_only_fraction(characters: &[char], start: usize, end: usize) -> bool {
 }
 
 /// Whether the number at the end of `characters` follows a full stop or comma.
-fn joined_fraction(characters: &[char]) -> bool {
+fn ends_with_fraction(characters: &[char]) -> bool {
     let before = characters.iter().rev().find(|character| !character.is_ascii_digit());
     matches!(before, Some('.' | ','))
 }
 
-/// Dashes, minus signs and other short strokes.
+/// Whether `character` is a hyphen, a dash, a minus sign or another short stroke.
 fn is_hyphen(character: char) -> bool {
     matches!(
         character,
@@ -215,7 +217,7 @@ fn is_hyphen(character: char) -> bool {
     )
 }
 
-/// Control characters, and the characters that Unicode calls default ignorable, such as those without width.
+/// Whether `character` is a control character, or one that Unicode calls default ignorable, such as those without width.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(

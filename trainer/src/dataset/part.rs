@@ -56,7 +56,7 @@ impl FromStr for Label {
 /// One labelled part and its radiograph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The image's path relative to the data set's folder, with `/`. Tables show it as the image's name.
+    /// The image's path relative to the data set's folder, with `/`. Tables show this path as the image's name.
     pub image: String,
     /// The image's path for opening.
     pub path: PathBuf,

@@ -61,7 +61,8 @@ fn the_digest_depends_on_content_but_not_on_the_order_of_lines() {
     assert_ne!(digest(&MANIFEST.replace("bundle 2", "bundle 3"), &images), first);
     assert_ne!(digest(&MANIFEST.replace(", normal,", ",abnormal,"), &images), first);
     assert_ne!(digest(MANIFEST, &[("im/1.tif", "one"), ("im/2.tif", "two"), ("im/3.tif", "3")]), first);
-    // Computed with Python's hashlib from the documented fields. Another digest would invalidate results and caches.
+    // Computed with Python's hashlib from the documented fields. With another digest, `crossval` could not continue earlier
+    // results.
     assert_eq!(first.to_string(), "e916358a106ee9d034895154450830d6154211a2c73970db35e1572e734a9b58");
 }
 
@@ -150,7 +151,7 @@ fn a_manifest_that_is_not_utf8_is_an_error_with_line_and_column() {
 }
 
 #[test]
-fn the_texts_of_errors() {
+fn the_texts_of_errors_are_as_in_the_snapshot() {
     let path = || PathBuf::from("data");
     let images = |count: usize| (1..=count).map(|number| format!("b1/normal/{number}.tif"));
     let left_out = |count: usize| {
@@ -253,7 +254,7 @@ fn bundles_and_images_of_a_manifest_are_found_in_either_unicode_form() {
 }
 
 #[test]
-fn the_same_image_in_two_unicode_forms_is_listed_twice() {
+fn a_manifest_that_lists_one_image_in_two_unicode_forms_is_an_error() {
     let (line, column, message) = manifest_error("image,bundle,label\n\u{fc}.tif,1,normal\nu\u{308}.tif,2,normal\n");
     assert_eq!((line, column.as_str()), (3, "image"), "{message}");
 }

@@ -93,10 +93,10 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
 /// with full stops. A list counts as one figure.
 fn rows(card: &mut String, path: &str, value: &Value) {
     match value {
-        Value::Object(members) => {
-            for (name, member) in members {
+        Value::Object(fields) => {
+            for (name, field) in fields {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                rows(card, &path, member);
+                rows(card, &path, field);
             }
         }
         value => {

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors() {
+    fn error_texts_match_the_snapshot() {
         let path = || PathBuf::from("part.tif");
         let errors = [
             ExportError::NoSize,

@@ -39,7 +39,9 @@ pub struct Parity {
 /// A golden image with libtorch's logit.
 pub(super) struct Golden {
     path: PathBuf,
+    /// The bytes of the image file.
     pub(super) tiff: Vec<u8>,
+    /// The converted image, the network's input.
     tensor: Vec<f32>,
     logit: f32,
 }

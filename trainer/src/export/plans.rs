@@ -31,7 +31,7 @@ const INDEX: &str = "plans.json";
 /// Error of making plans. If the model was written already, it stays.
 #[derive(Debug, thiserror::Error)]
 pub enum PlansError {
-    /// An option is not a compute capability.
+    /// A value of `--tensorrt` is not a compute capability.
     #[error("--tensorrt: {0}")]
     Capability(#[from] ParseCapabilityError),
     /// TensorRT is missing, or could not build a plan.
@@ -91,7 +91,8 @@ impl Plans {
         }
     }
 
-    /// Builds the plans of the exported model. The folder with the plans is moved into place once it is complete.
+    /// Builds the plans of the exported model. The folder with the plans is moved into place once it is complete. Returns the
+    /// path of the folder and the content of `plans.json`.
     ///
     /// # Errors
     /// [`PlansError`].

@@ -35,8 +35,8 @@ pub struct TrainingRun {
     pub recipe: RecipeRecord,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Figures from the out-of-fold scores. Figures that `results.json` of a cross-validation has too have the same
-    /// names.
+    /// Figures from the out-of-fold scores. A figure that is also in the `results.json` of a cross-validation has the same
+    /// name here.
     pub metrics: serde_json::Map<String, serde_json::Value>,
     /// The golden images, see [`choose`](super::choose).
     pub golden: Vec<GoldenFile>,

@@ -11,7 +11,8 @@ use cellgate_models::radiograph;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-/// Largest number of converted images that wait for libtorch. This limits memory: an image of 2000 x 1000 pixels takes 24 MB.
+/// Largest number of converted images that wait for libtorch. This limits memory: a converted image of 2000 x 1000 pixels takes
+/// 24 MB.
 const QUEUE: usize = 4;
 /// Reader threads when libtorch runs on the CPU. libtorch then uses all cores, and converting is a small share of the work.
 const READERS_CPU: usize = 1;
@@ -19,7 +20,7 @@ const READERS_CPU: usize = 1;
 const READERS_CUDA: usize = 8;
 
 /// Computes the features of `parts`, and calls `done` with each part and its features: all four variants of the image, each with
-/// all of `blocks`. The order of the calls is not defined.
+/// all of `blocks`. The order of the calls is not defined. Stops at the first error.
 pub(super) fn features<'a>(
     parts: &[&'a Part],
     spec: &ConversionSpec,
@@ -39,7 +40,7 @@ pub(super) fn features<'a>(
                     Err(error) => return drop(sender.send((parts[0], Err(error.into())))),
                 };
                 while let Some(&part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Sending fails if the receiver is gone, because it stopped at an error.
+                    // Sending fails once the loop below, which receives, has ended with an error.
                     if sender.send((part, read(part, &mut converter))).is_err() {
                         return;
                     }
@@ -60,7 +61,7 @@ pub(super) fn features<'a>(
     })
 }
 
-/// Returns the network's input for `part` (3 x height x width) and its size.
+/// Reads and converts the image of `part`. Returns the backbone's input (3 x height x width numbers) and its size.
 fn read(part: &Part, converter: &mut Converter) -> Result<(Vec<f32>, Size), FeatureError> {
     let path = &part.path;
     let bytes = std::fs::read(path).map_err(|source| FeatureError::Io { path: path.clone(), source })?;

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 /// Why the features could not be read or computed.
 #[derive(Debug, thiserror::Error)]
 pub enum FeatureError {
-    /// No cache folder was given, and neither `HOME` nor `XDG_CACHE_HOME` is an absolute path.
+    /// Neither `--cache` nor `CELLGATE_CACHE` names a folder, and neither `HOME` nor `XDG_CACHE_HOME` is an absolute path.
     #[error(
         "no cache folder: neither HOME nor XDG_CACHE_HOME is an absolute path; give one with --cache or CELLGATE_CACHE"
     )]
     NoFolder,
-    /// A file of the cache, or an image, can't be read or written.
+    /// An image can't be read, or a file of the cache can't be written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -21,7 +21,7 @@ pub enum FeatureError {
         /// The operating system's error.
         source: std::io::Error,
     },
-    /// An image is not a radiograph.
+    /// An image can't be decoded as a radiograph.
     #[error(transparent)]
     Radiograph(#[from] ReadError),
     /// An image changed after the data set was read.

@@ -1,4 +1,5 @@
-//! Reads and writes the cache file with one image's features. A file is used only if its cache key, count and digest match.
+//! Reads and writes the cache file with one image's features. A file is used only if it matches the format, the expected cache
+//! key and the expected count.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -26,7 +27,7 @@ fn encode(key: Digest, features: &[f32]) -> Vec<u8> {
     [MAGIC, key.as_bytes().as_slice(), &count, Digest::of(&numbers).as_bytes(), &numbers].concat()
 }
 
-/// Returns the features in a file's `bytes`, or `None` if cache key, count, length or digest do not match.
+/// Returns the features in a file's `bytes`. Returns `None` if the magic, cache key, count, length or digest does not match.
 fn decode(bytes: &[u8], key: Digest, count: usize) -> Option<Vec<f32>> {
     let (header, numbers) = bytes.split_at_checked(HEADER_BYTES)?;
     let expected = [MAGIC, key.as_bytes().as_slice(), &u32::try_from(count).ok()?.to_le_bytes()].concat();
@@ -36,7 +37,7 @@ fn decode(bytes: &[u8], key: Digest, count: usize) -> Option<Vec<f32>> {
 }
 
 /// Reads the features with the cache key `key` from `path`. `count` is the expected number of features. Returns `None` if the
-/// file is missing or damaged.
+/// file can't be read or is damaged.
 pub(super) fn read(path: &Path, key: Digest, count: usize) -> Option<Vec<f32>> {
     let bytes = std::fs::read(path).ok()?;
     let features = decode(&bytes, key, count);

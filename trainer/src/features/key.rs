@@ -1,4 +1,4 @@
-//! Computes the cache key of a feature vector: a digest of everything that the vector depends on.
+//! Computes the cache key of an image's features: a digest of everything that the features depend on.
 
 use crate::network::backbone::{Backbone, VARIANTS};
 use crate::network::pooling::Block;
@@ -15,8 +15,8 @@ pub(super) struct FeatureSettings {
 }
 
 impl FeatureSettings {
-    /// Combines the conversion with its size, the backbone, CPU or GPU, and the layout of the numbers. CPU and GPU are
-    /// distinguished because their results differ in the last digits.
+    /// Combines the conversion (with its size), the backbone, whether the CPU or a GPU computes, and the layout of the numbers.
+    /// CPU and GPU are distinguished because their results differ in the last digits.
     pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
         let layout = Block::ALL.iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
         let device = if backbone.device().is_cuda() { "cuda" } else { "cpu" };

@@ -1,8 +1,8 @@
 //! Computes the frozen backbone's pooled features once, and caches them.
 //!
-//! A frozen backbone computes the same features for an image in every epoch and fold, and flips yield only four variants.
-//! So each image goes through the network once for each conversion and variant. All later steps use only the table of these
-//! features.
+//! A frozen backbone always computes the same features for a converted image, and flips yield only four variants of the image.
+//! So each image goes through the backbone once for each conversion and variant. Training and cross-validation use only the
+//! table of these features.
 
 mod compute;
 mod error;

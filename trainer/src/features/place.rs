@@ -1,8 +1,8 @@
-//! Finds the default folder of the caches.
+//! Finds the default folder for cached files.
 
 use std::path::PathBuf;
 
-/// Returns the folder of all Cellgate caches: `$XDG_CACHE_HOME/cellgate`, else `~/.cache/cellgate`. Relative paths in
+/// Returns the default folder for cached files: `$XDG_CACHE_HOME/cellgate`, else `~/.cache/cellgate`. Relative paths in
 /// these variables are ignored. Returns `None` if neither `XDG_CACHE_HOME` nor `HOME` is usable.
 #[must_use]
 pub fn default_cache_root() -> Option<PathBuf> {

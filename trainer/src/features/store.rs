@@ -16,20 +16,20 @@ use std::path::{Path, PathBuf};
 /// The environment variable that replaces the default folder of the cache.
 const VARIABLE: &str = "CELLGATE_CACHE";
 
-/// A folder of cached features, with one file for each image, conversion and backbone. All folds, epochs and commands share
-/// it, and several programs may use it at the same time.
+/// A folder of cached features. It has one file for each image, conversion and backbone, and separate files for CPU and GPU. All
+/// folds and commands share the folder, and several programs may use it at the same time.
 #[derive(Debug, Clone)]
 pub struct FeatureStore {
     folder: PathBuf,
 }
 
 impl FeatureStore {
-    /// Opens the cache in `folder`, the value of `--cache`. Without it, the environment variable `CELLGATE_CACHE` names the
-    /// folder. Without the variable, the folder is `features` in [`default_cache_root`]. The folder is created when the first file
-    /// is written.
+    /// Opens the cache in `folder`, the value of `--cache`. Without `folder`, the environment variable `CELLGATE_CACHE` names the
+    /// folder. Without the variable too, the folder is `features` in [`default_cache_root`]. The folder is created when the first
+    /// file is written.
     ///
     /// # Errors
-    /// [`FeatureError::NoFolder`] if there is neither a given folder nor a default one.
+    /// [`FeatureError::NoFolder`] if `folder` and the variable are missing and there is no default folder.
     pub fn open(folder: Option<&Path>) -> Result<Self, FeatureError> {
         let named = folder.map(Path::to_owned).or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
         let folder = named.or_else(|| default_cache_root().map(|root| root.join("features")));
@@ -60,18 +60,19 @@ impl FeatureStore {
         let parts: Vec<&Part> = parts.into_iter().collect();
         let settings = FeatureSettings::new(spec, backbone);
         let blocks = Block::ALL;
-        let a_part = VARIANTS * pooling::width(&blocks);
-        let mut values = vec![0.0; parts.len() * a_part];
+        // Count of features that a part has.
+        let per_part = VARIANTS * pooling::width(&blocks);
+        let mut values = vec![0.0; parts.len() * per_part];
         // Byte-identical images are computed once.
         let mut missing: HashMap<Digest, Vec<usize>> = HashMap::new();
         let mut to_compute: Vec<&Part> = Vec::new();
-        for (index, (part, place)) in parts.iter().zip(values.chunks_exact_mut(a_part)).enumerate() {
+        for (index, (part, place)) in parts.iter().zip(values.chunks_exact_mut(per_part)).enumerate() {
             if let Some(twins) = missing.get_mut(&part.digest) {
                 twins.push(index);
                 continue;
             }
             let key = settings.key(part.digest);
-            match file::read(&self.path(key), key, a_part) {
+            match file::read(&self.path(key), key, per_part) {
                 Some(features) => {
                     place.copy_from_slice(&features);
                     progress.inc(1);
@@ -82,14 +83,14 @@ impl FeatureStore {
                 }
             }
         }
-        // Reading from the cache is much faster than computing, so it must not enter the estimate of the time left.
+        // Reading from the cache is much faster than computing, so indicatif's estimate of the time left starts again here.
         progress.reset_eta();
         compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
             let key = settings.key(part.digest);
             let path = self.path(key);
             file::write(&path, key, &features).map_err(|source| FeatureError::Io { path, source })?;
             for &index in &missing[&part.digest] {
-                values[index * a_part..][..a_part].copy_from_slice(&features);
+                values[index * per_part..][..per_part].copy_from_slice(&features);
                 progress.inc(1);
             }
             Ok(())
@@ -97,7 +98,8 @@ impl FeatureStore {
         Ok(FeatureTable::new(blocks.to_vec(), values))
     }
 
-    /// The path of the file with the cache key `key`. Files are spread over 256 folders to keep each folder small.
+    /// The path of the file with the cache key `key`. Files are spread over 256 folders, named by the first two hex digits of the
+    /// key, to keep each folder small.
     fn path(&self, key: Digest) -> PathBuf {
         let name = key.to_string();
         self.folder.join(&name[..2]).join(format!("{name}.features"))
@@ -141,6 +143,7 @@ mod tests {
         let progress = ProgressBar::hidden();
         let features = |parts: &[Part]| store.features(parts, &spec, &backbone, &progress);
 
+        // All blocks together have 1296 features.
         let first = features(&parts).unwrap();
         assert_eq!((first.parts(), first.width(), progress.position()), (3, 1296, 3));
         assert_eq!(first.row(0, 1), first.row(2, 1), "identical images have identical features");

@@ -1,4 +1,4 @@
-//! Holds the features of many images in a table.
+//! Defines the table of the features of many images.
 
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
@@ -16,12 +16,17 @@ impl FeatureTable {
     /// Makes a table of `values`, which are ordered by part, then variant, then block.
     ///
     /// # Panics
-    /// If `values` does not hold a whole number of parts.
+    /// If `blocks` is empty or `values` does not hold the features of a whole number of parts.
     #[must_use]
     pub fn new(blocks: Vec<Block>, values: Vec<f32>) -> Self {
-        let a_part = VARIANTS * pooling::width(&blocks);
-        assert!(a_part > 0 && values.len().is_multiple_of(a_part), "{} values, {a_part} for each part", values.len());
-        Self { parts: values.len() / a_part, blocks, values }
+        // Count of features that a part has.
+        let per_part = VARIANTS * pooling::width(&blocks);
+        assert!(
+            per_part > 0 && values.len().is_multiple_of(per_part),
+            "{} values, {per_part} for each part",
+            values.len()
+        );
+        Self { parts: values.len() / per_part, blocks, values }
     }
 
     /// The number of parts.
@@ -30,7 +35,7 @@ impl FeatureTable {
         self.parts
     }
 
-    /// The blocks whose features make up a row, in their order.
+    /// The blocks whose features make up a row, in the order of the row.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
@@ -83,6 +88,7 @@ mod tests {
     const FIRST: Block = Block { stage: 1, pool: Pool::Mean };
     const SECOND: Block = Block { stage: 2, pool: Pool::Mean };
 
+    /// The values 0, 1, 2 ... of two parts with four variants of 64 + 128 features.
     fn table() -> FeatureTable {
         FeatureTable::new(vec![FIRST, SECOND], (0..2 * 4 * 192).map(|value| value as f32).collect())
     }

@@ -1,4 +1,4 @@
-//! Errors of training a head.
+//! Defines the error of training a head.
 
 use crate::dataset::Label;
 use cellgate_models::policy::PolicyError;
@@ -25,7 +25,7 @@ pub enum FitError {
         /// The other label.
         missing: Label,
     },
-    /// Too few out-of-fold scores to choose an operating point.
+    /// The out-of-fold scores are of one class only, so no operating point can be chosen from them.
     #[error(
         "too few bundles: the operating point is chosen on training bundles that are left out in turn, so each class must be in \
          at least two of them"
@@ -43,7 +43,7 @@ pub enum FitError {
     /// libtorch failed, for example because memory ran out or a decomposition did not converge.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
-    /// The number of images or outputs does not fit libtorch's integers.
+    /// A number of images, features or outputs does not fit the integer type that libtorch needs.
     #[error("a count is too large: {0}")]
     TooMany(#[from] TryFromIntError),
 }

@@ -6,20 +6,20 @@ use crate::dataset::Label;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
-/// Largest change of a logit in one Newton step. It keeps the first steps from overshooting.
+/// Largest change of a logit in one Newton step. Without this limit, the first steps could overshoot.
 const LARGEST_STEP: f64 = 8.0;
 /// Newton's method stops once no logit changes by more than this.
 const CONVERGED: f64 = 1e-2;
 /// Largest number of Newton steps.
 const MAX_STEPS: usize = 25;
 
-/// A variance below this share of the largest variance counts as rounding error.
+/// A principal component whose variance is below this share of the largest variance counts as rounding error.
 const MIN_VARIANCE: f64 = 1e-12;
 
 /// Settings of [`fit`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Settings {
-    /// Number of principal components that are kept.
+    /// Largest number of principal components that are kept.
     pub(super) components: i64,
     /// L2 penalty of the logistic regression, for features whose variances sum to 1.
     pub(super) penalty: f64,
@@ -35,7 +35,7 @@ pub(super) struct Linear {
 /// Fits a linear scorer to `rows` (N x D, f64).
 ///
 /// 1. Standardises each feature. Each of the `blocks` (widths that sum to D) gets the same share of the variance.
-/// 2. Projects the rows onto the principal components.
+/// 2. Projects the rows onto the first `settings.components` principal components.
 /// 3. Fits a logistic regression by Newton's method. `targets` (N numbers) are 1 for abnormal and 0 for normal rows.
 ///    `weights` (N numbers with a mean of 1) are the weights of the rows.
 ///
@@ -66,9 +66,9 @@ pub(super) fn fit(
 
 /// The principal components of `rows` (N x D) as columns, largest variance first. Their number is at most min(N, D).
 ///
-/// If N >= D, the components are the singular vectors of the covariance matrix (D x D). Otherwise the smaller Gram
-/// matrix (N x N) is decomposed, and the transposed rows map its singular vectors to components. In this second case,
-/// components without variance are left out, because they would consist of rounding errors.
+/// The mean of each column must be 0. If N >= D, the components are the singular vectors of the covariance matrix (D x D).
+/// Otherwise the smaller Gram matrix (N x N) is decomposed, and the transposed rows map its singular vectors to components.
+/// The Gram matrix yields no components without variance, because they would consist of rounding errors.
 fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
     let (count, width) = rows.size2()?;
     if count >= width {
@@ -94,9 +94,10 @@ fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor), FitError> {
     Ok((vectors, values))
 }
 
-/// The mean of each feature, and the factor that standardises the feature: about one divided by its standard deviation,
-/// reduced so that all blocks have the same total variance. A thousandth of the standard deviation of the whole block
-/// is added to the feature's standard deviation, so that a feature that hardly varies is not scaled up without limit.
+/// The mean of each feature, and the factor that standardises the feature: about one divided by its standard deviation, and
+/// by a number that gives all blocks the same total variance and all features together a variance of 1. A thousandth of
+/// the standard deviation of the whole block is added to the feature's standard deviation, so that a feature that hardly
+/// varies is not scaled up without limit.
 fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor), FitError> {
     let mut scales = Vec::new();
     let mut start = 0;
@@ -118,6 +119,7 @@ pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalt
     let options = (Kind::Double, Device::Cpu);
     let penalties = Tensor::f_full([width], penalty * count as f64, options)?;
     let _ = penalties.f_narrow(0, width - 1, 1)?.f_fill_(0.0)?;
+    // The floors of 1e-9 and, in the loop, of 1e-5 keep the Hessian matrix invertible.
     let curvature_floor = penalties.f_add_scalar(1e-9)?.f_diag(0)?;
     let mut theta = Tensor::f_zeros([width], options)?;
     for _ in 0..MAX_STEPS {
@@ -137,9 +139,12 @@ pub(super) fn newton(design: &Tensor, targets: &Tensor, weights: &Tensor, penalt
     Ok(theta)
 }
 
-/// A weight for each part, with a mean of 1. Both classes have the same total weight. Within a class, the total weight
-/// of a bundle is proportional to the square root of its number of parts. This is a compromise between equal weights
-/// for parts and equal weights for bundles.
+/// A weight for each of `parts`, which are pairs of bundle and label. The mean weight is 1. Both classes have the same total
+/// weight. Within a class, the total weight of a bundle is proportional to the square root of the bundle's number of parts
+/// in this class. This is a compromise between equal weights for parts and equal weights for bundles.
+///
+/// # Errors
+/// [`FitError::OneClass`].
 pub(super) fn weights<'a>(parts: impl Iterator<Item = (&'a str, Label)> + Clone) -> Result<Vec<f64>, FitError> {
     let mut groups: BTreeMap<(Label, &str), f64> = BTreeMap::new();
     for (bundle, label) in parts.clone() {
@@ -178,6 +183,7 @@ mod tests {
 
     #[test]
     fn features_that_are_always_zero_get_no_weight() {
+        // Features 0, 3, 6 ... are always 0. Features 2, 5, 8 ... are higher in rows with the target 1, which is every fourth row.
         let targets: Vec<f64> = (0..40).map(|row| f64::from(row % 4 == 0)).collect();
         let row = |row: usize| {
             (0..60).map(move |feature: usize| match feature % 3 {
@@ -200,11 +206,13 @@ mod tests {
 
     #[test]
     fn the_gram_matrix_gives_the_components_of_the_covariance() {
+        // Prime numbers, so that the values repeat only after 1009 steps.
         let value = |at: i64| ((at * 7919) % 1009) as f64 / 1009.0;
-        // Rank 5: the last row is the mean of two others.
+        // The rank is 5, because the sixth row is the mean of the first two.
         let mut rows: Vec<f64> = (0..5 * 12).map(value).collect();
         rows.extend((0..12).map(|at| (value(at) + value(12 + at)) / 2.0));
         let rows = Tensor::from_slice(&rows).view([6, 12]);
+        // 6 rows of 12 features are decomposed by the Gram matrix; 12 rows, each one twice, by the covariance.
         let few = principal_components(&rows).unwrap();
         assert_eq!(few.size(), [12, 5]);
         let many = principal_components(&rows.repeat([2, 1])).unwrap().narrow(1, 0, 5);

@@ -53,10 +53,12 @@ impl Recipe {
         }
     }
 
-    /// Trains a head on `training`. The same seed gives the same head on the same machine.
+    /// Trains a head on `training`. The same seed gives the same head on the same machine. Only recipe `paper` uses `classifier`
+    /// and `seed`.
     ///
     /// # Errors
-    /// `training` has one class only, memory runs out, or a decomposition does not converge.
+    /// `training` is empty, `classifier` is missing for recipe `paper`, `training` has one class only for recipe `recommended`,
+    /// or libtorch fails.
     pub fn head(
         &self,
         training: &TrainingSet<'_>,

@@ -1,6 +1,6 @@
-//! The paper's recipe (section 2.4). The head begins with ResNet-34's own last layer, 512 -> 1000, whose weights
-//! training starts from. Fully connected layers with 512, 256 and 2 outputs and a softmax follow. The loss is
-//! cross-entropy. Every image is flipped at random in each epoch.
+//! Trains a head by the paper's recipe (section 2.4). The head begins with ResNet-34's own last layer, 512 -> 1000; training
+//! starts from this layer's weights in the weights file. Fully connected layers with 512, 256 and 2 outputs and a softmax
+//! follow. The loss is cross-entropy. Every image is flipped at random in each epoch.
 
 use super::{FitError, TrainingSet};
 use crate::dataset::Label;
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use tch::nn::{self, OptimizerConfig};
 use tch::{Device, Kind, Tensor};
 
-/// Outputs of the fully connected layers: ImageNet's 1000 classes, the paper's two layers, and the two classes.
+/// Numbers of outputs of the fully connected layers: ImageNet's 1000 classes, the paper's two layers, and the two labels.
 const WIDTHS: [i64; 4] = [1000, 512, 256, 2];
 
-/// The backbone's own last layer, 512 -> 1000. It becomes the first layer of the head, before training.
+/// ResNet-34's own last layer, 512 -> 1000, from the weights file. Training starts with it as the first layer of the head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classifier {
     /// 1000 x 512 numbers, row by row.
@@ -36,7 +36,7 @@ pub struct PaperRecipe {
     pub learning_rate: f64,
     /// Each time after this number of epochs, the learning rate is multiplied by `decay_factor`; 10 in the paper.
     pub decay_epochs: u32,
-    /// The factor on the learning rate. Not given in the paper; 0.1 here.
+    /// The factor that the learning rate is multiplied by. Not given in the paper; 0.1 here.
     pub decay_factor: f64,
     /// Images per step. Not given in the paper; 32 here.
     pub batch: usize,
@@ -80,6 +80,7 @@ impl PaperRecipe {
                 let (rows, flips) = (Tensor::f_from_slice(batch)?, Tensor::f_from_slice(&flips)?);
                 let inputs = images.f_index(&[Some(rows.shallow_clone()), Some(flips)])?;
                 let outputs = forward(&layers, &inputs)?;
+                // -100 is PyTorch's default for a label to ignore, which does not occur here. 0.0 is no label smoothing.
                 let loss = outputs.f_cross_entropy_loss::<Tensor>(
                     &labels.f_index_select(0, &rows)?,
                     None,
@@ -102,7 +103,7 @@ fn features(training: &TrainingSet<'_>, blocks: &[Block]) -> Result<Tensor, FitE
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)
 }
 
-/// The initial layers of the head. The first is the backbone's own last layer. The other layers are initialised as
+/// The initial layers of the head. The first is `classifier`. The other layers are initialised as
 /// PyTorch does it: uniformly between -1/sqrt(inputs) and 1/sqrt(inputs).
 fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng) -> Result<Vec<nn::Linear>, FitError> {
     let mut inputs = 512;
@@ -124,6 +125,7 @@ fn layers(root: &nn::Path<'_>, classifier: &Classifier, random: &mut ChaCha8Rng)
     Ok(layers)
 }
 
+/// The logits of `inputs`: the layers one after the other, with ReLU between them.
 fn forward(layers: &[nn::Linear], inputs: &Tensor) -> Result<Tensor, FitError> {
     let mut values = inputs.shallow_clone();
     for (index, layer) in layers.iter().enumerate() {
@@ -135,6 +137,7 @@ fn forward(layers: &[nn::Linear], inputs: &Tensor) -> Result<Tensor, FitError> {
     Ok(values)
 }
 
+/// Makes a head of the trained layers.
 fn into_head(blocks: Vec<Block>, trained: &[nn::Linear]) -> Result<Head, FitError> {
     let mut layers = Vec::new();
     for layer in trained {

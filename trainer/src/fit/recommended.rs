@@ -1,5 +1,5 @@
-//! The recommended recipe: an ensemble of two linear scorers. One uses the means of stages 3 and 4, the other the
-//! covariance of stage 3.
+//! Trains a head by the recommended recipe: an ensemble of two linear scorers. One scorer uses the means of the backbone's
+//! stages 3 and 4, the other uses the covariance of stage 3.
 
 use super::FitError;
 use super::TrainingSet;
@@ -16,7 +16,7 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecommendedRecipe {
-    /// Number of principal components that each scorer keeps of its features.
+    /// Largest number of principal components that each scorer keeps of its features.
     pub components: u32,
     /// L2 penalty of the logistic regressions.
     pub penalty: f64,
@@ -71,7 +71,7 @@ impl RecommendedRecipe {
     }
 }
 
-/// The features of `member` for all parts and flips, as f64.
+/// The features of `member` as f64: one row for each part and variant, the four variants of a part one after the other.
 fn rows(training: &TrainingSet<'_>, member: &Member) -> Result<Tensor, FitError> {
     let rows = (0..training.len()).flat_map(|part| (0..VARIANTS).map(move |variant| (part, variant)));
     let values: Vec<f32> = rows.flat_map(|(part, variant)| training.features(part, variant, member.blocks)).collect();
@@ -79,6 +79,7 @@ fn rows(training: &TrainingSet<'_>, member: &Member) -> Result<Tensor, FitError>
     if member.is_rooted { Ok(rows.f_sign()?.f_mul(&rows.f_abs()?.f_sqrt()?)?) } else { Ok(rows) }
 }
 
+/// The layers of `member` in the head. Its features begin at `start` in the head's features.
 fn layers(member: &Member, start: usize, scorer: &Linear) -> Vec<Layer> {
     let length = width(member.blocks);
     let mut layers = vec![Layer::Slice { start, length }];

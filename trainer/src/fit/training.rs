@@ -1,4 +1,4 @@
-//! The training set that a recipe is given: parts with their features, labels and bundles.
+//! Defines the training set of a recipe: parts with their features, labels and bundles.
 
 use crate::dataset::{Dataset, Label};
 use crate::features::FeatureTable;
@@ -13,7 +13,8 @@ pub struct TrainingSet<'a> {
 }
 
 impl<'a> TrainingSet<'a> {
-    /// The `parts` (indices into `dataset`) with their features. `table` holds one row for each part of `dataset`.
+    /// The `parts` (indices into `dataset`) with their features. `table` holds the features of all parts of `dataset`, in the order
+    /// of `dataset`.
     #[must_use]
     pub fn new(dataset: &'a Dataset, table: &'a FeatureTable, parts: &[usize]) -> Self {
         Self { dataset, table, parts: parts.to_vec() }
@@ -47,7 +48,7 @@ impl<'a> TrainingSet<'a> {
         self.parts.iter().map(|&part| self.dataset.parts[part].bundle.as_str())
     }
 
-    /// The features of `blocks` for the part at `index`, flipped according to `variant`.
+    /// The features of `blocks` for the part at `index` of this set. `variant` is that of [`FeatureTable::row`].
     #[must_use]
     pub fn features(&self, index: usize, variant: usize, blocks: &[Block]) -> Vec<f32> {
         self.table.select_row(self.parts[index], variant, blocks)

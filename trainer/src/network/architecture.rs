@@ -1,7 +1,7 @@
 //! Lists the layers of ResNet-34 with torchvision's names, as data. The code for the weights, for libtorch and for ONNX
 //! uses this list.
 //!
-//! Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, table 1. Names as in torchvision.
+//! Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, table 1.
 
 /// Number of residual blocks of each stage.
 const DEPTHS: [usize; 4] = [3, 4, 6, 3];
@@ -92,8 +92,8 @@ pub(crate) fn tensors() -> Vec<(String, Vec<i64>)> {
     let mut tensors = Vec::new();
     for conv in convolutions() {
         tensors.push((format!("{}.weight", conv.name), vec![conv.outputs, conv.inputs, conv.kernel, conv.kernel]));
-        for member in ["weight", "bias", "running_mean", "running_var"] {
-            tensors.push((format!("{}.{member}", conv.norm), vec![conv.outputs]));
+        for suffix in ["weight", "bias", "running_mean", "running_var"] {
+            tensors.push((format!("{}.{suffix}", conv.norm), vec![conv.outputs]));
         }
     }
     tensors

@@ -12,9 +12,9 @@ use tch::{Device, Kind, TchError, Tensor};
 /// both ways.
 pub const VARIANTS: usize = 4;
 
-/// Largest image, in pixels, whose four variants run through the network together. The variants of a larger image run
+/// Largest image, in pixels, whose four variants run through ResNet-34 together. The variants of a larger image run
 /// one after the other. This limits memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on
-/// the size of the image, so results do not depend on the machine's memory.
+/// the size of the image, so features do not depend on the machine's memory.
 const MAX_PIXELS_TOGETHER: i64 = 4_000_000;
 
 /// A frozen ResNet-34 that computes pooled features.
@@ -54,7 +54,7 @@ impl Backbone {
         self.network.device()
     }
 
-    /// The network itself.
+    /// The ResNet-34 that computes the maps.
     #[must_use]
     pub fn network(&self) -> &ResNet34 {
         &self.network
@@ -64,17 +64,17 @@ impl Backbone {
     /// `height` x `width` normalised values, channel by channel.
     ///
     /// # Errors
-    /// `tensor` has a wrong length, a block does not exist, or libtorch fails.
+    /// `tensor` has a wrong length, `blocks` is empty or has a block that does not exist, or libtorch fails.
     pub fn features(&self, tensor: &[f32], height: u32, width: u32, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
         let image = self.image(tensor, height, width)?;
         self.pooled(&image, blocks)
     }
 
-    /// The features of an image's four variants, one variant after the other. Those of the first variant equal
-    /// [`Self::features`] up to rounding.
+    /// The features of an image's four variants, one variant after the other. The features of the first variant equal
+    /// those of [`Self::features`] up to rounding.
     ///
     /// # Errors
-    /// As [`Self::features`].
+    /// The errors of [`Self::features`].
     pub fn features_of_variants(
         &self,
         tensor: &[f32],
@@ -84,8 +84,8 @@ impl Backbone {
     ) -> Result<Vec<f32>, TchError> {
         let image = self.image(tensor, height, width)?;
         let variants = [image.f_flip([3])?, image.f_flip([2])?, image.f_flip([2, 3])?];
-        let [horizontal, vertical, both] = &variants;
-        let variants = [&image, horizontal, vertical, both];
+        let [left_to_right, top_to_bottom, both] = &variants;
+        let variants = [&image, left_to_right, top_to_bottom, both];
         if i64::from(height) * i64::from(width) <= MAX_PIXELS_TOGETHER {
             return self.pooled(&Tensor::f_cat(&variants, 0)?, blocks);
         }
@@ -120,10 +120,12 @@ mod tests {
     use super::*;
     use crate::network::pooling::{Pool, width};
 
+    /// A test image without symmetry. The prime numbers scatter its values over -1..=1.016.
     fn image(height: usize, width: usize) -> Vec<f32> {
         (0..3 * height * width).map(|index| ((index * 7919) % 1009) as f32 / 500.0 - 1.0).collect()
     }
 
+    /// `image`, mirrored left to right.
     fn flipped(image: &[f32], height: usize, width: usize) -> Vec<f32> {
         let rows = image.chunks(width).map(|row| row.iter().rev().copied().collect::<Vec<f32>>());
         assert_eq!(image.len(), 3 * height * width);
@@ -140,19 +142,19 @@ mod tests {
         let close = |found: &[f32], expected: &[f32]| {
             found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs().max(1.0))
         };
-        let part = |variant: usize| &variants[variant * width(&blocks)..][..width(&blocks)];
+        let found = |variant: usize| &variants[variant * width(&blocks)..][..width(&blocks)];
         let features = |image: &[f32]| backbone.features(image, 40, 56, &blocks).unwrap();
-        assert!(close(part(0), &features(&plain)));
-        assert!(close(part(1), &features(&mirrored)));
-        assert!(!close(part(0), &features(&mirrored)), "the test image must not be symmetric");
+        assert!(close(found(0), &features(&plain)));
+        assert!(close(found(1), &features(&mirrored)));
+        assert!(!close(found(0), &features(&mirrored)), "the test image must not be symmetric");
         // Both flips together are a rotation by 180 degrees: the values of a channel in reverse order.
         let turned: Vec<f32> = plain.chunks(40 * 56).flat_map(|channel| channel.iter().rev().copied()).collect();
-        assert!(close(part(3), &features(&turned)));
-        assert!(close(part(2), &features(&flipped(&turned, 40, 56))));
+        assert!(close(found(3), &features(&turned)));
+        assert!(close(found(2), &features(&flipped(&turned, 40, 56))));
     }
 
     #[test]
-    fn fewer_blocks_give_a_part_of_the_features() {
+    fn one_block_gives_its_own_features_and_unsuitable_input_is_an_error() {
         let backbone = Backbone::new(&Weights::random(2), Device::Cpu).unwrap();
         let all = backbone.features(&image(64, 64), 64, 64, &Block::ALL).unwrap();
         let first = backbone.features(&image(64, 64), 64, 64, &[Block::MEAN_3]).unwrap();

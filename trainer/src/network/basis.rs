@@ -11,10 +11,10 @@ pub(crate) const RANK: i64 = 32;
 
 /// The basis: [`RANK`] x [`CHANNELS`], f32 on the CPU, with orthonormal rows.
 ///
-/// Its rows are the right singular vectors, largest first, of a matrix: all weights that stage 4 applies to stage 3, in
-/// the convolutions `layer4.0.conv1` and `layer4.0.downsample.0`. The matrix has one row for each output and each
-/// position in the filter. The basis depends only on the backbone, not on any image. Features can therefore be computed
-/// once and shared by all folds.
+/// Its rows are the right singular vectors of one matrix, for the [`RANK`] largest singular values in descending order.
+/// The matrix holds all weights that stage 4 applies to stage 3, in the convolutions `layer4.0.conv1` and
+/// `layer4.0.downsample.0`, with one row for each output and each position in the filter. The basis depends only on the
+/// backbone, not on any image. Features can therefore be computed once and shared by all folds.
 ///
 /// The negative of a singular vector is a singular vector too. Of the two, the one whose largest entry by magnitude is
 /// positive is taken, so that all machines find the same basis up to rounding.
@@ -23,7 +23,8 @@ pub(super) fn basis(weights: &Weights) -> Result<Tensor, TchError> {
         weights.tensor(name).f_to_kind(Kind::Double)?.f_permute([0, 2, 3, 1])?.f_reshape([-1, CHANNELS])
     };
     let weights = Tensor::f_cat(&[rows("layer4.0.conv1.weight")?, rows("layer4.0.downsample.0.weight")?], 0)?;
-    // Eigenvectors of the Gram matrix, eigenvalues ascending.
+    // The right singular vectors are the eigenvectors of the Gram matrix. linalg_eigh returns them as columns, by
+    // ascending eigenvalue.
     let (_, vectors) = weights.f_tr()?.f_matmul(&weights)?.f_linalg_eigh("L")?;
     let largest = vectors.f_narrow(1, CHANNELS - RANK, RANK)?.f_tr()?.f_flip([0])?;
     let peak = largest.f_gather(1, &largest.f_abs()?.f_argmax(1, true)?, false)?;

@@ -7,7 +7,7 @@
 //! This module therefore opens libtorch_cuda itself, with these conditions:
 //! - from the folder of the running libtorch,
 //! - with global symbols (`RTLD_GLOBAL`),
-//! - before libtorch uses CUDA for the first time,
+//! - before the first tensor is created, so that libtorch has not read the table yet,
 //! - and only if the user asks for CUDA.
 #![expect(unsafe_code, reason = "opens shared libraries and calls CUDA's run time")]
 
@@ -18,7 +18,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The CUDA part of libtorch. It is in libtorch's folder.
+/// libtorch's CUDA library, a file in libtorch's folder.
 const LIBTORCH_CUDA: &str = "libtorch_cuda.so";
 /// The library of NVIDIA's driver.
 const DRIVER: &str = "libcuda.so.1";
@@ -96,7 +96,7 @@ fn open(folder: &Path) -> Result<Library, CudaError> {
     if !path.exists() {
         return Err(CudaError::NotBuilt { path });
     }
-    // SAFETY: loading runs the library's start-up code. The library is part of the libtorch that this program already runs,
+    // SAFETY: loading runs the library's start-up code. The library belongs to the libtorch that this program already runs,
     // and its start-up code only registers functions in libtorch's tables.
     let opened = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
     opened.map_err(|error| CudaError::Unusable { path, detail: one_line(&error) })
@@ -115,7 +115,7 @@ fn why_no_gpu(library: &Library) -> CudaError {
     CudaError::NoGpu { detail: run_time_error(library), visible }
 }
 
-/// Asks CUDA's run time for the number of GPUs, and describes the error that it returns.
+/// Asks CUDA's run time for the number of GPUs, and describes the error that the run time returns.
 fn run_time_error(library: &Library) -> String {
     // SAFETY: the types are those of CUDA's `cuda_runtime_api.h`. They are the same in all versions.
     let functions = unsafe {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors() {
+    fn error_texts_match_the_snapshot() {
         let (detail, path) = (|| "DETAIL".to_owned(), || PathBuf::from("torch/lib/libtorch_cuda.so"));
         let errors = [
             CudaError::NoLibtorch { detail: detail() },

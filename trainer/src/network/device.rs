@@ -1,6 +1,6 @@
 //! Reads and writes the value of the option `--device`: `cpu`, `cuda` or `cuda:N`.
 //!
-//! In this file, a device is what libtorch calls so: the processor that it computes on, the CPU or a GPU.
+//! In this file, "device" has libtorch's meaning: the CPU or the GPU that libtorch computes on.
 
 use super::cuda::{self, CudaError};
 use tch::Device;
@@ -14,7 +14,7 @@ pub enum DeviceError {
         /// The name.
         found: String,
     },
-    /// CUDA can't be used at all.
+    /// The name is that of a GPU, but CUDA can't be used.
     #[error("device `{found}`: {reason}")]
     Cuda {
         /// The name.
@@ -36,8 +36,8 @@ pub enum DeviceError {
 
 /// The device called `name`. `cuda` is the first GPU.
 ///
-/// If `name` is that of a GPU, this function opens libtorch's CUDA library. It must therefore be called before any
-/// tensor is created.
+/// If `name` is that of a GPU, this function opens libtorch's CUDA library. Call it before any tensor is created, because
+/// libtorch looks for CUDA only once (see `network::cuda`).
 ///
 /// # Errors
 /// [`DeviceError`]: the name is not that of a device, or libtorch does not find this GPU.
@@ -45,7 +45,7 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
     parse_among(name, cuda::device_count)
 }
 
-/// As [`parse`], with the function `device_count` that counts the GPUs. It is only called if `name` is that of a GPU.
+/// Does the work of [`parse`]. The function `device_count` counts the GPUs; it is only called if `name` is that of a GPU.
 fn parse_among(name: &str, device_count: impl FnOnce() -> Result<usize, CudaError>) -> Result<Device, DeviceError> {
     let found = || name.to_owned();
     let index = match name {

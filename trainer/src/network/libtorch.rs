@@ -11,15 +11,15 @@ const LOADED: &str = "/proc/self/maps";
 /// The folder that the running libtorch was loaded from.
 ///
 /// # Errors
-/// The list of loaded libraries can't be read, or libtorch is not in the list because libtorch's file was replaced
-/// after the start.
+/// The list of loaded libraries can't be read, or libtorch is not in the list. This happens if libtorch's file was
+/// replaced after the start: the list then shows its path with the ending ` (deleted)`.
 pub(super) fn folder() -> io::Result<PathBuf> {
     let not_found = || io::Error::new(io::ErrorKind::NotFound, format!("found no {LIBRARY} in {LOADED}"));
     folder_of(LIBRARY, &std::fs::read_to_string(LOADED)?).ok_or_else(not_found)
 }
 
-/// The folder of the loaded library called `name`. `maps` has the format of `/proc/self/maps`, where a line's path begins
-/// at its first slash.
+/// The folder of the loaded library called `name`. `maps` has the format of `/proc/self/maps`: the path in a line of text
+/// begins at the first slash.
 fn folder_of(name: &str, maps: &str) -> Option<PathBuf> {
     let mut paths = maps.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])));
     paths.find(|path| path.file_name().is_some_and(|file| file == name))?.parent().map(Path::to_owned)

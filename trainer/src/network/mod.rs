@@ -1,15 +1,16 @@
-//! ResNet-34 in libtorch, its weights, and the same network as ONNX.
+//! Reads the weights of ResNet-34, computes features with libtorch and scores with a head, and writes backbone and head
+//! as an ONNX file.
 //!
 //! | module | concept |
 //! |---|---|
-//! | `basis` | the directions of stage 3 whose covariance is computed |
+//! | `basis` | computes the directions of stage 3 for the pooling by covariance |
 //! | `cuda` | opens libtorch's CUDA library when CUDA is used |
-//! | `libtorch` | the folder of the running libtorch |
-//! | `architecture` | the layers of ResNet-34 with torchvision's names, as data |
+//! | `libtorch` | finds the folder of the running libtorch |
+//! | `architecture` | lists the layers of ResNet-34 with torchvision's names, as data |
 //! | [`weights`] | finds and reads the file of weights |
-//! | [`resnet34`] | the frozen network in libtorch: computes the maps of four stages from images |
+//! | [`resnet34`] | computes the maps of ResNet-34's four stages from images, with libtorch |
 //! | [`pooling`] | turns maps into features |
-//! | [`backbone`] | computes features: network and pooling, on the CPU or a GPU |
+//! | [`backbone`] | computes features with `resnet34` and `pooling`, on the CPU or a GPU |
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
 //! | [`head`] | computes the score from a feature vector |
 //! | [`onnx`] | writes backbone, pooling and head as one ONNX file |

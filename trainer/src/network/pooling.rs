@@ -12,9 +12,10 @@ use tch::{Kind, TchError, Tensor};
 pub enum Pool {
     /// The mean of each channel over all positions.
     Mean,
-    /// The covariance of 32 directions of stage 3 (see `network::basis`) over all positions, divided by the number of
-    /// positions. It has 528 numbers: the upper triangle with the diagonal, row by row. Which features occur together
-    /// describes a texture better than the means of the features (bilinear pooling: Lin, RoyChowdhury, Maji 2015).
+    /// The covariance of 32 directions of stage 3 (see `network::basis`) over all positions: the sum over the positions,
+    /// divided by their number. It gives 528 features: the upper triangle with the diagonal, row by row. A covariance shows
+    /// which directions are active together, and so describes a texture better than means do (bilinear pooling: Lin,
+    /// RoyChowdhury, Maji 2015).
     Covariance,
 }
 
@@ -60,8 +61,8 @@ impl Block {
         match self.pool {
             Pool::Mean => maps.f_mean_dim(&[2_i64, 3][..], false, Kind::Float),
             Pool::Covariance => {
-                let positions = basis.f_matmul(&maps.f_flatten(2, 3)?)?;
-                let centred = positions.f_sub(&positions.f_mean_dim(&[2_i64][..], true, Kind::Float)?)?;
+                let projected = basis.f_matmul(&maps.f_flatten(2, 3)?)?;
+                let centred = projected.f_sub(&projected.f_mean_dim(&[2_i64][..], true, Kind::Float)?)?;
                 let count = centred.size3()?.2;
                 let covariance = centred.f_matmul(&centred.f_transpose(1, 2)?)?.f_div_scalar(count)?;
                 let triangle = Tensor::f_from_slice(&upper_triangle())?.f_to_device(maps.device())?;
@@ -98,19 +99,20 @@ mod tests {
     use super::*;
     use tch::Device;
 
+    /// The basis whose directions are the first 32 channels.
     fn basis() -> Tensor {
         Tensor::eye(basis::CHANNELS, (Kind::Float, Device::Cpu)).narrow(0, 0, basis::RANK)
     }
 
     #[test]
-    fn the_mean_is_of_each_channel() {
+    fn each_channel_gives_its_mean() {
         let maps = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 6.0, -1.0, -1.0, -1.0, -1.0]).view([1, 2, 2, 2]);
         let mean = Block::MEAN_4.apply(&maps, &basis()).unwrap();
         assert_eq!(Vec::<f32>::try_from(mean.view([-1])).unwrap(), [3.0, -1.0]);
     }
 
     #[test]
-    fn the_covariance_is_the_textbook_one_and_ignores_offsets() {
+    fn the_covariance_equals_a_computation_by_hand_and_ignores_offsets() {
         // Channel 0 is 0, 2, 4, 6 and channel 1 is 1, 1, 3, 3 over four positions; all other channels are constant.
         let mut values = vec![5.0_f32; 256 * 4];
         values[..8].copy_from_slice(&[0.0, 2.0, 4.0, 6.0, 1.0, 1.0, 3.0, 3.0]);

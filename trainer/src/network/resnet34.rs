@@ -18,12 +18,12 @@ impl FoldedConv {
     /// Folds on the CPU in f64, rounds once to f32, and stores the result in `root` under the convolution's name in
     /// torchvision.
     fn new(weights: &Weights, spec: ConvSpec, root: &nn::Path<'_>) -> Result<Self, TchError> {
-        let get = |layer: &str, member: &str| weights.tensor(&format!("{layer}.{member}")).f_to_kind(Kind::Double);
+        let get = |layer: &str, suffix: &str| weights.tensor(&format!("{layer}.{suffix}")).f_to_kind(Kind::Double);
         let deviation = get(&spec.norm, "running_var")?.f_add_scalar(architecture::NORM_EPSILON)?.f_sqrt()?;
         let scale = get(&spec.norm, "weight")?.f_div(&deviation)?;
         let weight = get(&spec.name, "weight")?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
         let bias = get(&spec.norm, "bias")?.f_sub(&get(&spec.norm, "running_mean")?.f_mul(&scale)?)?;
-        let path = spec.name.split('.').fold(root.clone(), |path, part| path / part);
+        let path = spec.name.split('.').fold(root.clone(), |path, name| path / name);
         Ok(Self {
             weight: path.var_copy("weight", &weight.f_to_kind(Kind::Float)?),
             bias: path.var_copy("bias", &bias.f_to_kind(Kind::Float)?),
@@ -43,11 +43,11 @@ impl FoldedConv {
             Some(&self.bias),
             stride,
             padding,
-            [1, 1],
-            false,
-            [0, 0],
-            1,
-            false,
+            [1, 1], // dilation
+            false,  // not transposed
+            [0, 0], // output padding, only for transposed convolutions
+            1,      // group
+            false,  // no search for the fastest algorithm
             DETERMINISTIC,
             CUDNN,
             TF32,
@@ -85,7 +85,7 @@ pub struct ResNet34 {
 }
 
 impl ResNet34 {
-    /// The network with `weights` on `device`.
+    /// A ResNet-34 with `weights` on `device`.
     ///
     /// # Errors
     /// libtorch fails, for example because the GPU has too little memory.
@@ -109,7 +109,7 @@ impl ResNet34 {
         Ok(Self { store, stem, stages, basis })
     }
 
-    /// Where the weights are and the network runs: the CPU or a GPU.
+    /// The CPU or the GPU that holds the weights and computes the maps.
     #[must_use]
     pub fn device(&self) -> Device {
         self.store.device()

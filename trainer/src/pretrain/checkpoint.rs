@@ -22,10 +22,10 @@ const STATE: &str = "cellgate pretrain";
 /// that began with the old code must not continue with the new code.
 const FORMAT: u32 = 1;
 /// Prefixes of tensor names: a weight, its first moment, its second moment.
-const PARTS: [&str; 3] = ["weight:", "first:", "second:"];
+const PREFIXES: [&str; 3] = ["weight:", "first:", "second:"];
 
-/// One line of the loss curve. Loss and terms are means over the steps since the previous line, or since the
-/// pre-training was continued, if that was later.
+/// One row of the loss curve. Loss and terms are means over the steps since the previous row. If the pre-training was
+/// interrupted after the previous row, they are means over the steps since it was continued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) steps: u64,
     /// Time spent from the first batch on, in seconds. Interruptions do not count.
     pub(super) seconds: f64,
-    /// The part of `seconds` spent waiting for batches.
+    /// How many of the `seconds` were spent waiting for batches.
     pub(super) waited_s: f64,
     /// Time that the rendering threads took for the batches, added up over all threads, in seconds.
     pub(super) rendered_s: f64,
@@ -63,7 +63,7 @@ impl State {
     }
 }
 
-/// Writes the checkpoint, 261 MB, to `path`.
+/// Writes the checkpoint, 262 MB, to `path`.
 ///
 /// If a weight, a moment or a held-out loss is not finite, nothing is written. An earlier good checkpoint is thus kept.
 ///
@@ -93,16 +93,16 @@ pub(super) fn write(
     }
     let mut tensors = Vec::new();
     for (name, tensor) in &network.tensors {
-        tensors.push((PARTS[0], name, bytes(tensor)?, tensor.size()));
+        tensors.push((PREFIXES[0], name, bytes(tensor)?, tensor.size()));
     }
     for (name, moments) in &optimizer.moments {
-        for (part, tensor) in PARTS[1..].iter().zip(moments) {
-            tensors.push((part, name, bytes(tensor)?, tensor.size()));
+        for (prefix, tensor) in PREFIXES[1..].iter().zip(moments) {
+            tensors.push((prefix, name, bytes(tensor)?, tensor.size()));
         }
     }
-    let views = tensors.iter().map(|(part, name, bytes, shape)| {
+    let views = tensors.iter().map(|(prefix, name, bytes, shape)| {
         let shape = shape.iter().map(|side| *side as usize).collect();
-        Ok((format!("{part}{name}"), TensorView::new(Dtype::F32, shape, bytes)?))
+        Ok((format!("{prefix}{name}"), TensorView::new(Dtype::F32, shape, bytes)?))
     });
     let views = views.collect::<Result<Vec<_>, PretrainError>>()?;
     let metadata = HashMap::from([(STATE.to_owned(), serde_json::to_string(state)?)]);
@@ -133,13 +133,13 @@ fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimi
     }
     let state: State = serde_json::from_str(state)?;
     let stored = SafeTensors::deserialize(file)?;
-    let read = |part: &str, name: &str, shape: &[i64]| -> Result<Tensor, CheckpointError> {
+    let read = |prefix: &str, name: &str, shape: &[i64]| -> Result<Tensor, CheckpointError> {
         let error = |found: String, expected: String| CheckpointError::Tensor {
-            name: format!("{part}{name}"),
+            name: format!("{prefix}{name}"),
             found,
             expected,
         };
-        let view = stored.tensor(&format!("{part}{name}"))?;
+        let view = stored.tensor(&format!("{prefix}{name}"))?;
         let found: Vec<i64> = view.shape().iter().map(|side| *side as i64).collect();
         if found != shape || view.dtype() != Dtype::F32 {
             return Err(error(format!("{found:?} of {:?}", view.dtype()), format!("{shape:?} of F32")));
@@ -150,15 +150,15 @@ fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimi
     };
     let mut tensors = BTreeMap::new();
     for (name, shape) in all() {
-        let tensor = read(PARTS[0], &name, &shape)?;
+        let tensor = read(PREFIXES[0], &name, &shape)?;
         tensors.insert(name, tensor);
     }
     let network = TrainableNetwork::new(tensors, device)?;
     let mut optimizer = Optimizer::new(&network)?;
     optimizer.steps = state.steps;
     for (name, moments) in &mut optimizer.moments {
-        for (part, moment) in PARTS[1..].iter().zip(moments) {
-            *moment = read(part, name, &moment.size())?.f_to_device(device)?;
+        for (prefix, moment) in PREFIXES[1..].iter().zip(moments) {
+            *moment = read(prefix, name, &moment.size())?.f_to_device(device)?;
         }
     }
     Ok((state, network, optimizer))

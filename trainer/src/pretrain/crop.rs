@@ -31,15 +31,16 @@ pub(super) struct Crop {
     /// Three channels of 8-bit levels, channel by channel, row by row.
     pub(super) levels: Vec<u8>,
     /// One map per kind of anomaly for each of [`CELLS`], kind by kind and row by row. A value is the area of the
-    /// anomaly in the cell divided by the cell's side, at most 1. A line of one pixel width through the whole cell
-    /// therefore gives 1.
+    /// anomaly in the cell, in pixels of the crop, divided by the cell's side, at most 1. A scratch of one pixel width
+    /// through the whole cell therefore gives 1.
     pub(super) maps: [Vec<f32>; 2],
     /// The severity of each kind in the crop; 0 if it is absent.
     pub(super) severities: [f32; KINDS],
-    /// 0 for kinds of which the crop shows less than [`VISIBLE_PX`], but not nothing; 1 for all other kinds. A kind
-    /// with 0 does not count in the loss of the severities.
+    /// 0 for a kind whose anomaly covers some pixels of the crop, but fewer than [`VISIBLE_PX`]; 1 for all other kinds. A
+    /// kind with 0 does not count in the loss of the severities.
     pub(super) asked: [f32; KINDS],
-    /// Thickness, mottle and the logarithm of the grain size, each scaled to about -1..1.
+    /// Thickness, mottle and the logarithm of the grain size in pixels of the crop. Each is shifted and scaled, so that its
+    /// mean over the stream is about 0 and its standard deviation about 1.
     pub(super) style: [f32; STYLES],
 }
 
@@ -85,8 +86,10 @@ impl Crop {
         Ok(crop)
     }
 
-    /// Draws an anomaly's `mask` (rows of `mask_width` pixels) into the maps. Returns its area in pixels of the crop.
+    /// Draws an anomaly's `mask` (rows of `mask_width` pixels) into the maps. Returns the anomaly's area in the crop, in
+    /// pixels of the crop.
     fn mark(&mut self, kind: usize, mask: &[u8], mask_width: u32, window: &Window, size: Size) -> f32 {
+        // The area of one pixel of the mask, in pixels of the crop.
         let area = (size.width * size.height) as f32 / (window.width * window.height) as f32;
         let mut total = 0.0;
         for y in 0..window.height {
@@ -128,8 +131,8 @@ fn flip<T>(planes: &mut [T], width: u32, height: u32, left_to_right: bool, top_t
 }
 
 impl Window {
-    /// A random window for a crop of `size`, often on an anomaly. Along a side where the image is too small, the window
-    /// covers all of it.
+    /// A random window for a crop of `size`, often on an anomaly. If the image is too small along a side, the window covers
+    /// this whole side.
     fn draw(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Self {
         let (image_width, image_height) = (sample.radiograph.width(), sample.radiograph.height());
         let zoom = random.random_range(ZOOM_JITTER.0..ZOOM_JITTER.1);
@@ -167,14 +170,15 @@ fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng)
     let rows = window.top..window.top + window.height;
     let cut = rows.flat_map(|y| &image.levels()[(y * image.width() + window.left) as usize..][..window.width as usize]);
     let cut = Radiograph::new(window.width, window.height, cut.copied().collect())?;
-    let draw = random.random_range(0..100);
+    let percent = random.random_range(0..100);
     let mut channels = Vec::with_capacity(3);
-    for method in match draw {
+    for method in match percent {
         0..50 => &[Method::Global][..],
         50..80 => &[Method::Local],
         80..92 => &[Method::Naive, Method::Global, Method::Local],
         _ => &[Method::Naive],
     } {
+        // A local conversion with shifted bounds is a global conversion with these bounds.
         let spec = match method {
             Method::Naive => ConversionSpec::new(Method::Naive),
             method => ConversionSpec::new(Method::Global).with_bounds(bounds(*method, image, random)?),
@@ -204,14 +208,14 @@ mod tests {
 
     #[test]
     fn flips_mirror_each_plane() {
-        let turned = |left_to_right, top_to_bottom| {
+        let flipped = |left_to_right, top_to_bottom| {
             let mut planes = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16];
             flip(&mut planes, 3, 2, left_to_right, top_to_bottom);
             planes
         };
-        assert_eq!(turned(true, false), [3, 2, 1, 6, 5, 4, 13, 12, 11, 16, 15, 14]);
-        assert_eq!(turned(false, true), [4, 5, 6, 1, 2, 3, 14, 15, 16, 11, 12, 13]);
-        assert_eq!(turned(true, true), [6, 5, 4, 3, 2, 1, 16, 15, 14, 13, 12, 11]);
+        assert_eq!(flipped(true, false), [3, 2, 1, 6, 5, 4, 13, 12, 11, 16, 15, 14]);
+        assert_eq!(flipped(false, true), [4, 5, 6, 1, 2, 3, 14, 15, 16, 11, 12, 13]);
+        assert_eq!(flipped(true, true), [6, 5, 4, 3, 2, 1, 16, 15, 14, 13, 12, 11]);
     }
 
     #[test]

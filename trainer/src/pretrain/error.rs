@@ -62,7 +62,7 @@ pub enum PretrainError {
         /// The fault.
         source: CheckpointError,
     },
-    /// Training diverged: a loss or a weight is not finite.
+    /// Training diverged: a loss, a weight or a moment is not finite.
     #[error("training diverged at step {step}: found {found}, expected a finite number; try a lower --learning-rate")]
     Diverged {
         /// Number of steps done when the number was found.
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors() {
+    fn error_texts_match_the_snapshot() {
         let path = || PathBuf::from("run/checkpoint.safetensors");
         let text = str::to_owned;
         let found = "[3] of F32".to_owned();

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Largest number of finished batches of one thread that wait for the training.
+/// Capacity of each thread's queue of finished batches. A thread whose queue is full keeps one more finished batch and
+/// waits.
 const QUEUE: usize = 2;
 
 /// A batch, and the time that its thread took to render it.
@@ -18,6 +19,7 @@ type TimedBatch = (Batch, Duration);
 pub(super) struct Feed {
     receivers: Vec<Receiver<Result<TimedBatch, PretrainError>>>,
     threads: Vec<JoinHandle<()>>,
+    /// Index of the thread that renders the next batch.
     next: usize,
 }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// The pre-training's seed XOR this number is the seed of the held-out stream.
+/// The pre-training's seed XOR this number is the seed of the held-out stream. The number is "held out" in ASCII.
 const SEED: u64 = 0x6865_6c64_206f_7574;
 /// Number of held-out batches.
 const BATCHES: u64 = 8;
@@ -67,8 +67,7 @@ impl HeldOut {
             crops += answers.coatings.size1()?;
             for kind in 0..KINDS {
                 let (output, truth) = (column(&outputs.maps[1], kind)?, column(&answers.maps[1], kind)?);
-                // A cell with a value between 0 and 0.5 is left out: it is neither clearly with nor without the
-                // anomaly.
+                // A cell with a value between 0 and 0.5 is left out, because it shows too little of the anomaly.
                 of_cells[kind].extend(output.iter().zip(&truth).filter_map(|(output, truth)| match truth {
                     0.0 => Some(scored(*output, false)),
                     0.5.. => Some(scored(*output, true)),
@@ -102,7 +101,7 @@ fn column(values: &Tensor, kind: usize) -> Result<Vec<f64>, PretrainError> {
     Ok(Vec::<f64>::try_from(column.f_to_kind(Kind::Double)?)?)
 }
 
-/// The mean AUROC over the kinds that have both positive and negative examples.
+/// The mean AUROC over the kinds that have both positive and negative examples. 0 if there is no such kind.
 fn mean(kinds: &[Vec<Scored>]) -> f64 {
     let areas: Vec<_> = kinds.iter().filter_map(|scored| auroc(scored)).collect();
     areas.iter().sum::<f64>() / areas.len().max(1) as f64

@@ -17,7 +17,7 @@ pub(super) struct Loss {
     pub(super) terms: Tensor,
 }
 
-/// Normalises levels of 0..=255 as the product does, with the mean and standard deviation of ImageNet.
+/// Normalises levels of 0..=255 as a conversion does, with the mean and standard deviation of ImageNet.
 ///
 /// # Errors
 /// libtorch fails.
@@ -38,6 +38,7 @@ pub(super) fn loss(outputs: &Outputs, answers: &Tensors) -> Result<Loss, TchErro
     let positive = Tensor::f_full([1], CELL_WEIGHT, (Kind::Float, outputs.severities.device()))?;
     let map = |stage: usize| cross_entropy(&outputs.maps[stage], &answers.maps[stage], None, Some(&positive));
     let severities = |output: &Tensor| cross_entropy(output, &answers.severities, Some(&answers.asked), None);
+    // The arguments -100 and 0.0 of the cross-entropy are libtorch's defaults: the class to ignore, and no label smoothing.
     let terms = [
         map(0)?,
         map(1)?,

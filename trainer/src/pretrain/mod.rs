@@ -15,11 +15,11 @@
 //! | `summary` | the summary of a pre-training in figures |
 //! | `output` | weights, loss curve and model card |
 //!
-//! The network learns to tell from a crop what the generator drew there. The generator knows these targets:
+//! The network learns to tell from a crop what the generator drew there. These are the targets, which the generator knows:
 //!
 //! - the position of each kind of anomaly, as a map from stage 3 (a cell for 16 x 16 pixels) and from stage 4 (32 x 32);
 //! - the severity of each kind of anomaly in the crop;
-//! - coating method, direction, thickness and mottle of the bundle.
+//! - method, direction, thickness, mottle and grain of the coating.
 //!
 //! The maps give hundreds of targets per crop, so a few hours on a CPU suffice. The heads are dropped after the
 //! training; they are not the head that `train` makes later.

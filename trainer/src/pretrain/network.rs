@@ -8,8 +8,9 @@ use crate::network::architecture::{self, CHANNELS, ConvSpec, FC, NORM_EPSILON};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Weight of a new batch in the running means and variances of batch normalisation. It is less than torchvision's 0.1:
-/// the finished network uses these statistics, and a single batch here is too small and mixed to shift them much.
+/// Weight of a new batch in the running means and variances of batch normalisation. It is less than torchvision's 0.1,
+/// because a batch here is small and mixes many zooms and conversions: its own means and variances are far from the
+/// averages that the finished network needs.
 const NORM_MOMENTUM: f64 = 0.03;
 /// Initial bias of the heads of the maps. It is negative, because most cells show no anomaly.
 const MAP_BIAS: f64 = -3.0;
@@ -74,8 +75,8 @@ pub(super) fn is_trained(name: &str) -> bool {
 }
 
 impl TrainableNetwork {
-    /// The network at the start: random convolutions from `seed`, normalisations without effect, and heads whose outputs do
-    /// not depend on the crop.
+    /// The network at the start: convolutions and last layer are random numbers from `seed`, batch normalisations have scale
+    /// 1 and shift 0, and the weights of the heads are 0, so that their outputs do not depend on the crop.
     ///
     /// # Errors
     /// libtorch fails.
@@ -158,10 +159,12 @@ impl TrainableNetwork {
         })
     }
 
+    /// Weight and bias of the layer called `name`.
     fn layer(&self, name: &str) -> [&Tensor; 2] {
-        ["weight", "bias"].map(|member| &self.tensors[&format!("{name}.{member}")])
+        ["weight", "bias"].map(|suffix| &self.tensors[&format!("{name}.{suffix}")])
     }
 
+    /// The convolution of `x` by `spec`, and the batch normalisation that follows it.
     fn convolve(&self, x: &Tensor, spec: &ConvSpec, training: bool) -> Result<Tensor, TchError> {
         let weight = &self.tensors[&format!("{}.weight", spec.name)];
         let x = x.f_conv2d(weight, None::<&Tensor>, [spec.stride; 2], [spec.padding(); 2], [1, 1], 1)?;
@@ -176,7 +179,7 @@ impl TrainableNetwork {
             training,
             NORM_MOMENTUM,
             NORM_EPSILON,
-            true,
+            true, // cuDNN may be used
         )
     }
 }
@@ -196,19 +199,20 @@ mod tests {
     }
 
     #[test]
-    fn in_evaluation_mode_it_equals_the_frozen_network() {
+    fn in_evaluation_mode_the_trainable_network_equals_the_frozen_one() {
         let _guard = tch::no_grad_guard();
         let mut network = TrainableNetwork::random(1, Device::Cpu).unwrap();
-        // With this weight instead of 0, the head's outputs are 11 of the 768 means of stages 3 and 4.
+        // With this weight instead of 0, the head's outputs are 11 of the 768 means of stages 3 and 4. Number 250 to 255
+        // are of stage 3, number 256 to 260 of stage 4.
         let eye = Tensor::eye(768, (Kind::Float, Device::Cpu)).narrow(0, 250, 11);
         network.tensors.insert("head.means.weight".into(), eye);
         let images = Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu));
         network.forward(&images, true).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
-        let single =
+        let to_bytes =
             |tensor: &Tensor| Vec::<u8>::try_from(tensor.contiguous().view_dtype(Kind::Uint8).view([-1])).unwrap();
         let bytes: Vec<_> =
-            exported().into_iter().map(|(name, shape)| (single(&network.tensors[&name]), name, shape)).collect();
+            exported().into_iter().map(|(name, shape)| (to_bytes(&network.tensors[&name]), name, shape)).collect();
         let views = bytes.iter().map(|(bytes, name, shape)| {
             let shape = shape.iter().map(|side| *side as usize).collect();
             (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, bytes).unwrap())

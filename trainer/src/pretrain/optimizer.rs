@@ -1,11 +1,13 @@
-//! Trains the weights with AdamW (Loshchilov and Hutter 2017), whose moments can be saved here, and sets the learning
-//! rate.
+//! Trains the weights with AdamW (Loshchilov and Hutter 2017), and sets the learning rate. AdamW is implemented here,
+//! because a checkpoint needs its moments, and `tch` gives no access to the moments of libtorch's own AdamW.
 
 use super::network::{TrainableNetwork, is_trained};
 use std::collections::BTreeMap;
 use tch::{TchError, Tensor};
 
+/// Share of the old value that the first and the second moment keep in a step.
 const BETAS: [f64; 2] = [0.9, 0.99];
+/// Added to the root of the second moment, so that the division by it is defined.
 const EPSILON: f64 = 1e-8;
 /// Weight decay per step, relative to the learning rate. It applies to tensors with more than one dimension.
 const WEIGHT_DECAY: f64 = 0.02;
@@ -51,6 +53,7 @@ impl Optimizer {
     pub(super) fn step(&mut self, network: &TrainableNetwork, learning_rate: f64) -> Result<(), TchError> {
         self.steps += 1;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        // The moments start at 0. Dividing them by these sums of weights corrects their bias towards 0.
         let [first_sum, second_sum] = BETAS.map(|beta| 1.0 - beta.powi(steps));
         tch::no_grad(|| {
             for (name, [first, second]) in &mut self.moments {

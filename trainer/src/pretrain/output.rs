@@ -47,8 +47,8 @@ fn weights(network: &TrainableNetwork, note: &str) -> Result<Vec<u8>, PretrainEr
     for (name, shape) in exported() {
         let mut values: Tensor = network.tensors[&name].detach().f_to_device(Device::Cpu)?;
         if name.contains("running_") {
-            // A running variance too large for f16 is clamped. This does no harm: with the clamped variance as with the
-            // true one, normalisation makes the channel almost constant.
+            // Running means and variances too large for f16 are clamped. This does no harm to a variance: with 65504 or
+            // more, normalisation makes the channel almost constant.
             values = values.f_clamp(-65504.0, 65504.0)?;
         }
         let halves: Tensor = values.f_to_kind(Kind::Half)?;
@@ -84,7 +84,9 @@ fn curve(state: &State) -> Result<Vec<u8>, PretrainError> {
 
 /// The loss curve as SVG: the training loss as a line, the held-out loss as dots.
 fn plot(state: &State) -> Markup {
+    /// Width and height of the plot.
     const SIZE: (f64, f64) = (640.0, 320.0);
+    /// Left, top, right and bottom edge of the area inside the labels.
     const INNER: (f64, f64, f64, f64) = (56.0, 16.0, 624.0, 276.0);
     let (left, top, right, bottom) = INNER;
     let losses = state.rows.iter().map(|row| row.loss).chain(state.held_out.iter().map(|figures| figures.loss));

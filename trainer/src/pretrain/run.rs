@@ -21,11 +21,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tch::{Cuda, Device, Kind, Tensor};
 
-/// Time between two checkpoints.
+/// Time after which the next checkpoint is due. It is written with the next row of the loss curve.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
 /// Lock file of a pre-training's folder. The process that trains there holds the lock.
 const LOCK: &str = ".lock";
-/// Number of steps in one line of the loss curve.
+/// Number of steps in one row of the loss curve.
 const ROW_STEPS: u64 = 10;
 
 /// Starts the pre-training, or continues it if its folder holds a checkpoint.
@@ -57,7 +57,7 @@ pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
 }
 
 /// Creates the pre-training's folder if it is missing, locks it against other processes, and removes temporary files
-/// that a killed process has left there.
+/// that a killed process has left there. Refuses a folder with other files and no checkpoint.
 fn lock(folder: &Path) -> Result<File, PretrainError> {
     let io = |source| PretrainError::Io { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(io)?;
@@ -86,6 +86,7 @@ fn lock(folder: &Path) -> Result<File, PretrainError> {
 /// A pre-training in progress.
 struct Training<'a> {
     run: &'a Run<'a>,
+    /// The path of the checkpoint.
     path: PathBuf,
     state: State,
     network: TrainableNetwork,
@@ -102,7 +103,8 @@ impl Training<'_> {
         let bar = self.bar();
         let stream = Arc::new(Stream::new(seed, batch, crop));
         let mut feed = Feed::new(&stream, self.state.steps, rendering_threads(self.run.device));
-        let (before, start) = (self.state.seconds, Instant::now());
+        // Training time of earlier processes, and the start of this process's training.
+        let (earlier_s, start) = (self.state.seconds, Instant::now());
         let mut saved = Instant::now();
         let (mut sums, mut summed) = (self.no_sums(), 0);
         while share(self.run.budget, &self.state) < 1.0 && !self.run.stop.load(Ordering::Relaxed) {
@@ -112,11 +114,11 @@ impl Training<'_> {
             self.state.rendered_s += took.as_secs_f64();
             let learning_rate = self.step(&batch, &mut sums)?;
             summed += 1;
-            self.state.seconds = before + start.elapsed().as_secs_f64();
+            self.state.seconds = earlier_s + start.elapsed().as_secs_f64();
             if self.state.steps.is_multiple_of(ROW_STEPS) {
                 self.add_row(&sums, summed, learning_rate)?;
                 (sums, summed) = (self.no_sums(), 0);
-                self.show(&bar, start.elapsed(), before);
+                self.show(&bar, start.elapsed(), earlier_s);
             }
             if saved.elapsed() >= CHECKPOINT_INTERVAL && self.state.steps.is_multiple_of(ROW_STEPS) {
                 self.save()?;
@@ -166,10 +168,10 @@ impl Training<'_> {
         progress::resumed_bar(total, done, unit)
     }
 
-    fn show(&self, bar: &ProgressBar, elapsed: Duration, before: f64) {
+    fn show(&self, bar: &ProgressBar, elapsed: Duration, earlier_s: f64) {
         let images = |steps: u64| steps as f64 * self.run.config.batch as f64;
         let Some(row) = self.state.rows.last() else { return };
-        let images_per_s = images(row.step) / (before + elapsed.as_secs_f64());
+        let images_per_s = images(row.step) / (earlier_s + elapsed.as_secs_f64());
         bar.set_message(format!("step {}, loss {:.3}, {images_per_s:.1} images/s", row.step, row.loss));
         bar.set_position(match self.run.budget {
             Budget::Steps(_) => self.state.steps,
@@ -177,7 +179,7 @@ impl Training<'_> {
         });
     }
 
-    /// Writes checkpoint, weights, loss curve and model card.
+    /// Computes the held-out figures, and writes checkpoint, weights, loss curve and model card.
     fn save(&mut self) -> Result<(), PretrainError> {
         let step = self.state.steps;
         if self.state.held_out.last().is_none_or(|figures| figures.step != step) {
@@ -192,7 +194,7 @@ impl Training<'_> {
 ///
 /// | trained on | threads | reason |
 /// |---|---|---|
-/// | CPU | 1 | libtorch uses all cores, and rendering is a small part of the work |
+/// | CPU | 1 | libtorch uses all cores, and rendering takes a small share of the time |
 /// | GPU | all cores but one | the GPU trains faster than several cores can render |
 fn rendering_threads(device: Device) -> usize {
     if device.is_cuda() {

@@ -16,7 +16,8 @@ use tch::{Device, Kind, TchError, Tensor};
 const SCALES: [(f64, usize); 4] = [(0.2, 8), (0.35, 5), (0.6, 4), (1.0, 3)];
 /// Number of crops that are cut from one electrode. The last electrode of a batch can give fewer.
 const CROPS: usize = 4;
-/// Changes the seed, so that the crops' random numbers are independent of the generator's.
+/// The stream's seed XOR this number is the seed of the crops' random numbers, so that they are independent of the
+/// generator's. The number is "crops" in ASCII.
 const CROP_SEED: u64 = 0x63_726f_7073;
 
 /// The endless stream of batches of one seed.
@@ -76,16 +77,17 @@ impl Stream {
         let mut batch = Batch { size: [self.size.height, self.size.width].map(i64::from), ..Batch::default() };
         let electrodes = self.batch.div_ceil(CROPS);
         for electrode in 0..electrodes {
-            let number = number * electrodes as u64 + electrode as u64;
+            let electrode_number = number * electrodes as u64 + electrode as u64;
             let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ CROP_SEED);
-            random.set_stream(number);
+            random.set_stream(electrode_number);
+            // Draws a scale by its weight: subtracts one weight after the other, until `draw` is below the next weight.
             let mut draw = random.random_range(0..SCALES.iter().map(|(_, weight)| weight).sum::<usize>());
             let scale = SCALES.iter().position(|(_, weight)| {
                 let is_here = draw < *weight;
                 draw = draw.wrapping_sub(*weight);
                 is_here
             });
-            let sample = self.samplers[scale.unwrap_or_default()].sample(number)?;
+            let sample = self.samplers[scale.unwrap_or_default()].sample(electrode_number)?;
             for _ in 0..CROPS.min(self.batch - batch.coatings.len()) {
                 batch.push(Crop::new(&sample, self.size, &mut random)?, sample.coating);
             }
@@ -156,6 +158,7 @@ mod tests {
             assert!(batch.coatings.iter().all(|coating| (0..COATINGS as i64).contains(coating)));
             assert!(batch.styles.iter().all(|style| style.abs() < 4.0), "{:?}", batch.styles);
             for (place, (severity, asked)) in batch.severities.iter().zip(&batch.asked).enumerate() {
+                // A crop of 96 x 64 pixels has 6 x 4 cells of 16 pixels and 3 x 2 cells of 32 pixels.
                 let [fine, coarse] = [6 * 4, 3 * 2].map(|cells| cells * place..cells * (place + 1));
                 let marked =
                     [&batch.maps[0][fine], &batch.maps[1][coarse]].map(|map| map.iter().any(|cell| *cell > 0.0));
@@ -164,6 +167,7 @@ mod tests {
                 if marked[0] { present += 1 } else { absent += 1 }
             }
         }
+        // There are 2 x 40 crops with 11 kinds each, 880 severities in all.
         assert!(present > 40 && absent > 400, "{present} {absent}");
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct PartCalls<'a> {
     pub(super) image: &'a str,
     pub(super) bundle: &'a str,
     pub(super) label: Label,
-    /// One item per method, in the results' order. `None` if the method did not judge the part.
+    /// One call per method, in the results' order. `None` if the method did not judge the part.
     pub(super) calls: Vec<Option<Call>>,
 }
 
@@ -128,10 +128,11 @@ impl<'a> Analysis<'a> {
         &self.results.methods
     }
 
-    /// The method with the best balanced accuracy over all bundles. If several methods are equally good, the first of
-    /// them.
+    /// Index of the method with the best balanced accuracy over all bundles. If several methods are equally good, the first
+    /// of them. `None` if no method was run.
     pub(super) fn best_method(&self) -> Option<usize> {
         let figure = |index: &usize| self.methods()[*index].overall.balanced_accuracy.unwrap_or(-1.0);
+        // `max_by` returns the last of equal elements, so the order is reversed.
         (0..self.methods().len()).rev().max_by(|left, right| figure(left).total_cmp(&figure(right)))
     }
 
@@ -160,8 +161,10 @@ impl<'a> Analysis<'a> {
     }
 }
 
+/// Joins each prediction with the threshold of its method and bundle.
 fn join<'a>(results: &'a Results, predictions: &'a [Prediction]) -> Result<Vec<PartCalls<'a>>, ReportError> {
     let inconsistent = |found: String, expected: &str| ReportError::Inconsistent { found, expected: expected.into() };
+    // By method and bundle: the method's index, and the threshold.
     let mut thresholds = HashMap::new();
     for (index, method) in results.methods.iter().enumerate() {
         for bundle in &method.bundles {
@@ -227,6 +230,7 @@ fn counts_text(counts: Confusion) -> String {
     format!("{tp} true and {fp} false positives, {tn} true and {fn_} false negatives")
 }
 
+/// Compares each method with each later one.
 fn pairs(results: &Results, bundles: &[&str], parts: &[PartCalls<'_>]) -> Vec<Pair> {
     let counts: Vec<Vec<Confusion>> = results
         .methods
@@ -254,7 +258,7 @@ fn pairs(results: &Results, bundles: &[&str], parts: &[PartCalls<'_>]) -> Vec<Pa
                 second,
                 calls,
                 p_value: calls.p_value(),
-                p_corrected: 1.0,
+                p_corrected: 1.0, // set below, once all p values are known
                 difference: figure(first).zip(figure(second)).map(|(left, right)| left - right),
                 interval95: bootstrap.map(|found| found.interval95),
             });

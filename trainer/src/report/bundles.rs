@@ -50,7 +50,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// A cell with the text `errors/parts`. A larger share of errors gives a stronger colour.
+/// A cell with the text `errors/parts`. A larger share of errors gives a stronger colour, from 15 to 70 %.
 fn heat(errors: u64, parts: u64, class: &str) -> Markup {
     let share = if parts > 0 { errors as f64 / parts as f64 } else { 0.0 };
     html! {

@@ -83,6 +83,7 @@ fn row(analysis: &Analysis<'_>, pair: &Pair, span: f64) -> Markup {
 
 /// The interval as a bar, and the difference as a dot on it, on a scale with zero in the middle.
 fn bar(pair: &Pair, span: f64) -> Markup {
+    // The bar is 160 wide. Zero is at 80, and 4 are free at each end.
     let place = |value: f64| format!("{:.1}", 80.0 + value / span * 76.0);
     html! {
         svg.interval viewBox="0 0 160 16" width="160" height="16" aria-hidden="true" {

@@ -24,13 +24,13 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// Flattens nested settings: a setting gets the names of all levels, joined with full stops. A list of plain values
-/// stays on one line.
+/// Flattens nested settings. A setting's name becomes its path in the JSON, joined with full stops. A list of plain values
+/// is one setting; the elements of other lists are numbered from 0.
 fn flatten(name: &str, value: &Value, settings: &mut Vec<(String, String)>) {
     let child = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
     match value {
-        Value::Object(members) if !members.is_empty() => {
-            members.iter().for_each(|(key, member)| flatten(&child(key), member, settings));
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.iter().for_each(|(key, field)| flatten(&child(key), field, settings));
         }
         Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
             items.iter().enumerate().for_each(|(index, item)| flatten(&child(&index.to_string()), item, settings));

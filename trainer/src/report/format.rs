@@ -8,12 +8,12 @@ pub(super) fn percent(share: f64, digits: usize) -> String {
     format!("{:.digits$}", share * 100.0)
 }
 
-/// Like [`percent`], or "n/a".
+/// The text of [`percent`], or "n/a" for `None`.
 pub(super) fn percent_or(share: Option<f64>, digits: usize) -> String {
     share.map_or_else(|| NOT_APPLICABLE.into(), |share| percent(share, digits))
 }
 
-/// An interval of shares in per cent, such as "78.1 to 86.0", or "n/a".
+/// An interval of shares in per cent, such as "78.1 to 86.0", or "n/a" for `None`.
 pub(super) fn interval(interval: Option<[f64; 2]>) -> String {
     interval
         .map_or_else(|| NOT_APPLICABLE.into(), |[lo, hi]| format!("{}\u{a0}to\u{a0}{}", percent(lo, 1), percent(hi, 1)))

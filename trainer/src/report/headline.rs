@@ -1,4 +1,4 @@
-//! Makes the head of the report: the data set, the best method, and the meaning of the figures.
+//! Makes the top of the report: the data set, the best method, and the meaning of the figures.
 
 use super::analysis::{Analysis, Reading};
 use super::format::{count, counted, interval, list, percent_or};
@@ -33,8 +33,8 @@ pub(super) fn section(analysis: &Analysis<'_>, title: &str) -> Markup {
     }
 }
 
-fn share(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+fn share(number: usize, total: usize) -> Option<f64> {
+    (total > 0).then(|| number as f64 / total as f64)
 }
 
 fn tiles(analysis: &Analysis<'_>, best: usize) -> Markup {
@@ -76,10 +76,11 @@ fn tiles(analysis: &Analysis<'_>, best: usize) -> Markup {
 fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
     let dataset = &analysis.results.dataset;
     let name = &analysis.methods()[best].method;
-    let (mut beaten, mut open) = (Vec::new(), Vec::new());
+    // The methods that the best method is shown to be better than, and all others.
+    let (mut beaten, mut not_beaten) = (Vec::new(), Vec::new());
     for pair in analysis.pairs.iter().filter(|pair| pair.first == best || pair.second == best) {
         let other = analysis.methods()[if pair.first == best { pair.second } else { pair.first }].method.as_str();
-        if pair.reading() == Reading::Better(best) { &mut beaten } else { &mut open }.push(other);
+        if pair.reading() == Reading::Better(best) { &mut beaten } else { &mut not_beaten }.push(other);
     }
     html! {
         @if analysis.results.config["folds"] == "random" {
@@ -107,10 +108,10 @@ fn meaning(analysis: &Analysis<'_>, best: usize) -> Markup {
                 b { "Comparison of the methods. " }
                 b { (name) }
                 @if beaten.is_empty() {
-                    " has the best balanced accuracy, but is not shown to be better than " (list(&open))
+                    " has the best balanced accuracy, but is not shown to be better than " (list(&not_beaten))
                 } @else {
                     " is shown to be better than " (list(&beaten))
-                    @if !open.is_empty() { ", but not better than " (list(&open)) }
+                    @if !not_beaten.is_empty() { ", but not better than " (list(&not_beaten)) }
                 }
                 ". Its figures are slightly too good, because it was selected as the best on the same parts."
             }

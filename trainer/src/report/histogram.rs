@@ -49,12 +49,14 @@ fn shares(scored: &[Scored], abnormal: bool) -> [f64; BINS] {
 fn histogram(name: &str, scored: &[Scored], thresholds: &[f64]) -> Markup {
     let (normal, abnormal) = (shares(scored, false), shares(scored, true));
     let largest = normal.iter().chain(&abnormal).copied().fold(0.01, f64::max);
+    // The end of the vertical axis: the largest share, rounded up to a multiple of 5 %.
     let top = (largest * 20.0).ceil() / 20.0;
     let label = |share: f64| format!("{:.0}", share * 100.0);
     let y_ticks: [Tick; 3] = [(0.0, label(top)), (0.5, "0".into()), (1.0, label(top))];
     let x_ticks: Vec<Tick> = [0.0, 0.25, 0.5, 0.75, 1.0].map(|score| (score, format!("{score}"))).into();
     // Each class takes half of the height.
     let height = |share: f64| share / top * (y(0.5) - y(1.0));
+    // One pixel stays free between two bars.
     let width = x(1.0 / BINS as f64) - x(0.0) - 1.0;
     let content = html! {
         @if let (Some(&lowest), Some(&highest)) = (thresholds.first(), thresholds.last()) {

@@ -6,7 +6,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `analysis` | joins predictions with thresholds, checks counts, compares methods, finds possible wrong labels |
-//! | `page` | the frame: head, style, navigation |
+//! | `page` | the frame: HTML head, style, navigation |
 //! | `headline`, `bundles`, `suspects`, `configuration` | one section each |
 //! | `table1`, `comparison`, `rates`, `roc`, `histogram` | one section of figures each |
 //! | `glossary` | the sections "How the figures were made" and "Glossary" |

@@ -1,4 +1,4 @@
-//! Makes the frame of the report: head, style, navigation and the sections in order.
+//! Makes the frame of the report: HTML head, style, navigation and the sections in order.
 
 use super::analysis::Analysis;
 use super::{

@@ -2,17 +2,17 @@
 
 use maud::{Markup, html};
 
-/// Width of a plot with its labels. It is the same for all plots, so that they line up.
+/// Width of a plot with its labels.
 pub(super) const WIDTH: f64 = 264.0;
 /// Height of a plot with its labels.
 pub(super) const HEIGHT: f64 = 230.0;
-/// Left edge of the area that is plotted in, without the labels.
+/// Left edge of the plotted area, which is inside the labels.
 pub(super) const LEFT: f64 = 44.0;
-/// Right edge of this area.
+/// Right edge of the plotted area.
 pub(super) const RIGHT: f64 = 252.0;
-/// Top edge of this area.
+/// Top edge of the plotted area.
 pub(super) const TOP: f64 = 10.0;
-/// Bottom edge of this area.
+/// Bottom edge of the plotted area.
 pub(super) const BOTTOM: f64 = 188.0;
 
 /// Horizontal coordinate of `share`: 0 is the left edge and 1 the right edge.

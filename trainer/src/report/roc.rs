@@ -34,12 +34,12 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     }
 }
 
-/// The curve as points of an SVG polyline. Points inside a horizontal or vertical line are left out.
+/// The curve as points of an SVG polyline. Points inside a horizontal or vertical stretch are left out.
 fn points(roc: &Roc) -> String {
     let mut places: Vec<(String, String)> = Vec::new();
     for point in &roc.points {
         let place = (at(x(point.false_positive_rate)), at(y(point.true_positive_rate)));
-        // If the last two points and the new point are on one horizontal or vertical line, the new point replaces the
+        // If the last two points and the new point are on one horizontal or vertical stretch, the new point replaces the
         // last.
         let length = places.len();
         if length >= 2 {

@@ -25,10 +25,12 @@ fn noise(random: &mut ChaCha8Rng) -> f64 {
     (0..6).map(|_| uniform(random) - 0.5).sum::<f64>() * 2.0_f64.sqrt()
 }
 
-/// Artificial results. Each part has a difficulty that is the same for all methods, and the scores of a bundle are all
-/// shifted by the same amount.
+/// Artificial results for `bundles` (name, number of normal parts, number of abnormal parts). Each part has a difficulty
+/// that is the same for all methods, and the scores of a bundle are all shifted by the same amount. 3 % of the parts are
+/// mislabelled: they have scores like the other class.
 fn made_up_results(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Results, Vec<Prediction>) {
     let mut random = ChaCha8Rng::seed_from_u64(12);
+    // Bundle, image, label and log odds of each part.
     let mut parts = Vec::new();
     for (name, normal, abnormal) in bundles {
         let shift = 0.5 * noise(&mut random);
@@ -80,6 +82,7 @@ fn made_up_results(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Res
     (Results { dataset, config, methods: summaries }, predictions)
 }
 
+/// The bundles of [`PAPER_LIKE`], with names.
 fn paper_like() -> Vec<(String, usize, usize)> {
     let numbered = PAPER_LIKE.iter().enumerate();
     numbered.map(|(index, &(normal, abnormal))| (format!("bundle {}", index + 1), normal, abnormal)).collect()
@@ -104,7 +107,7 @@ fn rendered(name: &str, results: &Results, predictions: &[Prediction], options: 
     html
 }
 
-/// The visible text of a report, one line per block element, without the plots.
+/// The visible text of a report without the plots. Each block element becomes one line of text.
 fn visible_text(html: &str) -> String {
     let mut text = String::new();
     let mut hidden = 0;
@@ -127,7 +130,7 @@ fn visible_text(html: &str) -> String {
 }
 
 #[test]
-fn the_texts_of_a_small_report() {
+fn the_texts_of_a_small_report_match_the_snapshot() {
     let bundles = [("first".to_owned(), 9, 5), ("second".to_owned(), 8, 6), ("third".to_owned(), 7, 0)];
     let (mut results, predictions) = made_up_results(&bundles, &METHODS[..2]);
     results.config["leaks"] = 1.into();
@@ -159,7 +162,9 @@ fn results_like_the_paper_s_have_all_sections_and_figures() {
     assert_eq!(html.matches("<article").count(), 24);
     assert!(html.contains("src=\"data:image/png;base64,") && html.contains("class=\"placeholder no-preview\""));
     assert!(!html.contains(&folder.path().display().to_string()), "the report names a folder of this machine");
+    // 85.18 is the paper's figure for the global conversion.
     assert!(html.contains("85.18") && html.contains("class=\"apart\""));
+    // 152 of 714 parts, 21.3 %, are abnormal.
     for count in ["562", "152", "21.3"] {
         assert!(visible_text(&html).contains(count), "{count}");
     }

@@ -7,8 +7,8 @@ use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::radiograph::{Radiograph, read};
 use std::path::{Component, Path};
 
-/// The image `name` of the data set as a PNG in a `data:` URL. The local conversion stretches the
-/// image's own range of levels.
+/// The image `name` of the data set as a PNG in a `data:` URL. The local conversion stretches the image's own range of
+/// levels.
 ///
 /// # Errors
 /// The reason why there is no preview, for the reader of the report.
@@ -37,7 +37,7 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
 }
 
-/// The size of the preview, whose longer side has `longest` pixels. A smaller image keeps its size.
+/// The size of the preview, whose longer side has at most `longest` pixels. A smaller image keeps its size.
 fn fit(radiograph: &Radiograph, longest: u32) -> Size {
     let (height, width) = (radiograph.height(), radiograph.width());
     let scale = (f64::from(longest) / f64::from(height.max(width))).min(1.0);

@@ -1,5 +1,5 @@
-//! Reads and writes the two files of a cross-validation's results. They are written atomically, and every number is
-//! read back exactly as it was.
+//! Reads and writes `results.json` and `predictions.csv`. The files are written atomically, and every number is read back
+//! exactly as it was.
 
 use super::{Prediction, Results};
 use crate::files;
@@ -30,7 +30,7 @@ pub enum ResultsError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// The content found, and the line that it is in.
+        /// The content found, or the parser's error with its position in the file.
         found: String,
         /// The content expected.
         expected: &'static str,
@@ -41,7 +41,7 @@ impl Results {
     /// Writes `results.json` into `folder`.
     ///
     /// # Errors
-    /// [`ResultsError::Io`].
+    /// [`ResultsError::Io`]: the file can't be written.
     pub fn write(&self, folder: &Path) -> Result<(), ResultsError> {
         let path = folder.join(RESULTS_FILE);
         serde_json::to_vec_pretty(self)
@@ -56,7 +56,7 @@ impl Results {
     /// Reads `results.json` from `folder`.
     ///
     /// # Errors
-    /// [`ResultsError`].
+    /// [`ResultsError`]: the file can't be read or is malformed.
     pub fn read(folder: &Path) -> Result<Self, ResultsError> {
         let path = folder.join(RESULTS_FILE);
         match std::fs::read(&path) {
@@ -74,10 +74,11 @@ impl Prediction {
     /// Writes `predictions.csv` into `folder`. Scores have the fewest digits that give the same number when read back.
     ///
     /// # Errors
-    /// [`ResultsError::Io`].
+    /// [`ResultsError::Io`]: the file can't be written.
     pub fn write_all(predictions: &[Self], folder: &Path) -> Result<(), ResultsError> {
         let path = folder.join(PREDICTIONS_FILE);
-        // The header is written explicitly, because serde writes none if there are no predictions.
+        // The header is written explicitly. By itself, the CSV writer writes the header with the first row, so a file without rows
+        // would lack the header.
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer
             .write_record(PREDICTION_COLUMNS)
@@ -91,7 +92,7 @@ impl Prediction {
     /// Reads `predictions.csv` from `folder`.
     ///
     /// # Errors
-    /// [`ResultsError`], with the line number if a line is malformed.
+    /// [`ResultsError`]: the file can't be read, or is malformed. The error for a malformed row names its line number.
     pub fn read_all(folder: &Path) -> Result<Vec<Self>, ResultsError> {
         let path = folder.join(PREDICTIONS_FILE);
         let bytes = match std::fs::read(&path) {

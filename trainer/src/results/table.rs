@@ -3,8 +3,8 @@
 use super::{Results, bundle_names};
 use comfy_table::{CellAlignment, Table, presets};
 
-/// Balanced accuracy in % by bundle and method; `n/a` if a bundle has one class only. The last rows give
-/// the balanced accuracy over all bundles, its 95 % interval, and the AUROC in %.
+/// The balanced accuracy in %, one row per bundle and one column per method; `n/a` if a bundle has one class only. Three rows
+/// follow: the balanced accuracy over all bundles, its 95 % interval, and the AUROC, all in %.
 #[must_use]
 pub fn summary_table(results: &Results) -> Table {
     let mut table = Table::new();
@@ -35,6 +35,7 @@ pub fn summary_table(results: &Results) -> Table {
     table
 }
 
+/// `share`, 0..=1, in %, or `n/a` without a share.
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "n/a".into(), |share| format!("{:.2}", share * 100.0))
 }

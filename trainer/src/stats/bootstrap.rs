@@ -103,9 +103,9 @@ impl BundleBootstrap {
     }
 }
 
-/// A random index below `count`, by multiplying a random number. Some indices are more probable than others, by less
-/// than count / 2^32. The random library's own function is not used, because an update of the library may change which
-/// numbers it draws.
+/// A random index below `count`: a random 32-bit number times `count`, divided by 2^32. Some indices are more probable than
+/// others, by less than the share count / 2^32. The random library's own function is not used, because an update of the
+/// library may change which numbers the function draws.
 fn draw_index(random: &mut impl Rng, count: usize) -> usize {
     ((u64::from(random.next_u32()) * count as u64) >> 32) as usize
 }
@@ -150,7 +150,8 @@ mod tests {
         assert_eq!(found, BootstrapInterval { interval95: [0.5, 1.0], skipped: 0 });
     }
 
-    /// A resample has both classes only if it drew both bundles. About half of the resamples did.
+    /// The first bundle has abnormal parts only, the second has normal parts only. A resample has both classes only if it drew
+    /// both bundles, which about half of the 10,000 resamples do.
     #[test]
     fn resamples_of_one_class_are_skipped_and_counted() {
         let bundles = [counts(9, 1, 0, 0), counts(0, 0, 7, 3)];
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn no_interval_without_bundles_or_without_both_classes() {
+    fn there_is_no_interval_for_one_bundle_one_class_or_lists_of_different_length() {
         assert_eq!(BundleBootstrap::default().balanced_accuracy(&[counts(1, 1, 1, 1)]), None);
         assert_eq!(BundleBootstrap::default().balanced_accuracy(&[counts(0, 0, 1, 1); 3]), None);
         assert_eq!(BundleBootstrap::default().difference(&[counts(1, 1, 1, 1); 3], &[counts(1, 1, 1, 1); 2]), None);
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(same.interval95, [0.0, 0.0]);
     }
 
-    /// NumPy: `percentile([1, 2, 4, 8], [2.5, 97.5])` = 1.075, 7.7.
+    /// The expected values are from NumPy: `percentile([1, 2, 4, 8], [2.5, 97.5])` = 1.075, 7.7.
     #[test]
     fn percentiles_equal_numpy() {
         let values = [1.0, 2.0, 4.0, 8.0];

@@ -1,5 +1,5 @@
-//! The confusion matrix: counts right and wrong calls, and computes rates. A call is the statement that a part is
-//! normal or abnormal.
+//! Counts right and wrong calls (the confusion matrix) and computes rates from the counts. A call is the statement that a
+//! part is normal or abnormal.
 
 use super::{Scored, is_called_abnormal};
 use crate::dataset::Label;
@@ -21,9 +21,9 @@ pub struct Confusion {
     pub fn_: u64,
 }
 
-/// `part / whole`; `None` if `whole` is 0.
-fn rate(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+/// `count / of`; `None` if `of` is 0.
+fn rate(count: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| count as f64 / of as f64)
 }
 
 impl Confusion {
@@ -37,7 +37,7 @@ impl Confusion {
         counts
     }
 
-    /// Counts one part.
+    /// Counts one part with `label`.
     pub fn record(&mut self, label: Label, called_abnormal: bool) {
         let count = match (label, called_abnormal) {
             (Label::Abnormal, true) => &mut self.tp,
@@ -48,31 +48,31 @@ impl Confusion {
         *count += 1;
     }
 
-    /// Parts labelled abnormal.
+    /// Number of parts labelled abnormal.
     #[must_use]
     pub fn abnormal(&self) -> u64 {
         self.tp + self.fn_
     }
 
-    /// Parts labelled normal.
+    /// Number of parts labelled normal.
     #[must_use]
     pub fn normal(&self) -> u64 {
         self.tn + self.fp
     }
 
-    /// All parts.
+    /// Number of all parts.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.abnormal() + self.normal()
     }
 
-    /// TPR: the share of abnormal parts that were called abnormal, 0..=1. `None` without abnormal parts.
+    /// True positive rate (TPR): the share of abnormal parts that were called abnormal, 0..=1. `None` without abnormal parts.
     #[must_use]
     pub fn true_positive_rate(&self) -> Option<f64> {
         rate(self.tp, self.abnormal())
     }
 
-    /// TNR: the share of normal parts that were called normal, 0..=1. `None` without normal parts.
+    /// True negative rate (TNR): the share of normal parts that were called normal, 0..=1. `None` without normal parts.
     #[must_use]
     pub fn true_negative_rate(&self) -> Option<f64> {
         rate(self.tn, self.normal())

@@ -1,5 +1,5 @@
-//! Tests with McNemar's exact test whether two methods err equally often on the same parts. Corrects the p values of
-//! several tests by Holm's method.
+//! Tests whether two methods err equally often on the same parts (McNemar's exact test), and corrects the p values of
+//! several tests (Holm's method).
 
 use super::binomial_cdf;
 
@@ -17,7 +17,7 @@ pub struct PairedCalls {
 }
 
 impl PairedCalls {
-    /// Counts one part.
+    /// Counts one part. The arguments say whether each method judged the part correctly.
     pub fn record(&mut self, first_right: bool, second_right: bool) {
         let count = match (first_right, second_right) {
             (true, true) => &mut self.both_right,
@@ -28,7 +28,7 @@ impl PairedCalls {
         *count += 1;
     }
 
-    /// The two-sided exact p value of McNemar's test. It looks at the discordant parts, which only one method judged
+    /// The two-sided exact p value of McNemar's test. The test looks at the discordant parts, which only one method judged
     /// correctly. The p value is the probability that the discordant parts split at least as unevenly between the
     /// methods as here, if both methods err equally often. It is 1 if there are no discordant parts.
     ///
@@ -61,7 +61,8 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// scipy 1.x: `binomtest(min(b, c), b + c, 0.5).pvalue`.
+    /// The expected values are from scipy 1.x: `binomtest(min(b, c), b + c, 0.5).pvalue`, where b and c are the first two numbers
+    /// of a case.
     #[test]
     fn p_value_equals_scipy() {
         for (only_first_right, only_second_right, expected) in [
@@ -92,7 +93,7 @@ mod tests {
         assert_eq!(calls, PairedCalls { both_right: 1, only_first_right: 2, only_second_right: 1, both_wrong: 1 });
     }
 
-    /// R: `p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")`.
+    /// The expected values are from R: `p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")`.
     #[test]
     fn holm_equals_r() {
         let corrected = holm(&[0.01, 0.04, 0.03, 0.005]);

@@ -1,13 +1,13 @@
 //! Computes statistics of scores and labels: balanced accuracy, confidence intervals, ROC curves, thresholds, and
 //! tests.
 //!
-//! Abnormal is the positive class throughout. A score is 0..=1, and higher means more likely abnormal. A part is called
-//! abnormal if its score is at or above the threshold. A part is also called abnormal if its score is NaN, because a
-//! part without a score must not pass.
+//! The parts with one label are a class. Abnormal is the positive class throughout. A score is 0..=1, and higher means more
+//! likely abnormal. A part is called abnormal if its score is at or above the threshold. A part is also called abnormal if
+//! its score is NaN, because a part without a score must not pass.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `scored` | a score with its label, and its comparison with a threshold |
+//! | `scored` | a part's score and label; the comparison of a score with a threshold |
 //! | `confusion` | counts of right and wrong calls, and their rates |
 //! | `wilson` | confidence interval of a rate |
 //! | `bootstrap` | confidence intervals of balanced accuracies and of their differences, by resampling whole bundles |

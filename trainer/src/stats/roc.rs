@@ -6,7 +6,7 @@ use super::Scored;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RocPoint {
     /// Parts with this score and above are called abnormal. Infinite for the first point, where all parts are called
-    /// normal.
+    /// normal. If a score is NaN, the second point is infinite too, and the parts with NaN are called abnormal there.
     pub threshold: f64,
     /// Share of normal parts called abnormal, 0..=1.
     pub false_positive_rate: f64,
@@ -43,13 +43,13 @@ impl Roc {
         let mut points = vec![point(f64::INFINITY, 0, 0)];
         let (mut false_positives, mut true_positives, mut doubled_area) = (0, 0, 0_u128);
         for ties in sorted.chunk_by(|left, right| left.rank_score() == right.rank_score()) {
-            let hits = ties.iter().filter(|part| part.is_abnormal()).count() as u64;
-            let misses = ties.len() as u64 - hits;
-            // Each pair of a normal part of this group and an abnormal part with a higher score counts 1. Each pair of
-            // a normal and an abnormal part within the group counts 1/2.
-            doubled_area += u128::from(misses) * u128::from(2 * true_positives + hits);
-            true_positives += hits;
-            false_positives += misses;
+            let abnormal_ties = ties.iter().filter(|part| part.is_abnormal()).count() as u64;
+            let normal_ties = ties.len() as u64 - abnormal_ties;
+            // The area counts 1 for each pair of a normal part among the ties and an abnormal part with a higher score. It
+            // counts 1/2 for each pair of a normal and an abnormal part among the ties.
+            doubled_area += u128::from(normal_ties) * u128::from(2 * true_positives + abnormal_ties);
+            true_positives += abnormal_ties;
+            false_positives += normal_ties;
             points.push(point(ties[0].rank_score(), false_positives, true_positives));
         }
         Some(Self { points, area: doubled_area as f64 / (2.0 * abnormal as f64 * normal as f64) })
@@ -70,12 +70,13 @@ mod tests {
     use crate::results::Confusion;
     use proptest::prelude::*;
 
+    /// Scored parts from pairs of a score and a label: 1 is abnormal, 0 is normal.
     fn scored(parts: &[(f64, u8)]) -> Vec<Scored> {
         let label = |abnormal| if abnormal == 1 { Label::Abnormal } else { Label::Normal };
         parts.iter().map(|&(score, abnormal)| Scored { score, label: label(abnormal) }).collect()
     }
 
-    /// scipy 1.x: `mannwhitneyu(abnormal, normal).statistic / (abnormal.size * normal.size)`.
+    /// The expected value is from scipy 1.x: `mannwhitneyu(abnormal, normal).statistic / (abnormal.size * normal.size)`.
     #[test]
     fn area_with_ties_equals_scipy() {
         let parts = [(0.1, 0), (0.2, 0), (0.2, 1), (0.4, 0), (0.4, 1), (0.4, 0), (0.7, 0), (0.8, 1), (0.9, 1)];
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn perfect_reversed_and_constant_scores() {
+    fn the_area_is_1_for_perfect_0_for_reversed_and_a_half_for_constant_scores() {
         assert_eq!(auroc(&scored(&[(0.1, 0), (0.9, 1)])), Some(1.0));
         assert_eq!(auroc(&scored(&[(0.9, 0), (0.1, 1)])), Some(0.0));
         assert_eq!(auroc(&scored(&[(0.5, 0), (0.5, 1), (0.5, 0)])), Some(0.5));

@@ -1,13 +1,14 @@
 //! Computes how many further parts are needed to show that an error rate is below a limit.
 //!
-//! A limit is shown if the exact one-sided 95 % upper bound of the rate (Clopper and Pearson 1934) is not above it. In
-//! other words: if the true rate were equal to the limit, at most one in twenty samples of as many parts would have so
-//! few errors. Unlike Wilson's interval, the exact bound never covers less than 95 %. Without errors it equals the
-//! rule of three: 300 parts show a rate of at most 1 %.
+//! A limit is shown if the exact one-sided 95 % upper bound of the rate (Clopper and Pearson 1934) is at or below the
+//! limit. In other words: if the true rate were equal to the limit, at most one in twenty samples of the same size would
+//! have the observed number of errors or fewer. The true rate is below the exact bound in at least 95 % of all samples.
+//! Wilson's interval holds this share only on average. Without errors, 299 parts show a rate of at most 1 %; the rule of
+//! three (3 / parts) gives 300.
 
 use super::binomial_cdf;
 
-/// Largest probability that a limit counts as shown although the true rate is not below the limit.
+/// Largest probability that a limit counts as shown although the true rate is at or above the limit.
 const ALPHA: f64 = 0.05;
 
 /// Largest total number of parts that is considered. If more parts are needed, the functions return `None`.
@@ -22,7 +23,7 @@ pub fn shows_at_most(errors: u64, parts: u64, limit: f64) -> bool {
 /// The smallest number of further parts after which the rate is shown to be at most `limit`, if all further parts are
 /// judged correctly.
 ///
-/// `None` if more than [`MAX_PARTS`] parts in total are needed.
+/// `None` if the total would be above [`MAX_PARTS`].
 #[must_use]
 pub fn still_needed_without_error(errors: u64, parts: u64, limit: f64) -> Option<u64> {
     let total = smallest_total(errors, parts.max(errors), MAX_PARTS, limit)?;
@@ -32,8 +33,8 @@ pub fn still_needed_without_error(errors: u64, parts: u64, limit: f64) -> Option
 /// The smallest number of further parts after which the rate is shown to be at most `limit`, if errors continue at the
 /// observed rate.
 ///
-/// The number of errors among n parts is assumed to be the observed rate times n, rounded up. `None` if more than
-/// [`MAX_PARTS`] parts in total are needed. Also `None` if `parts` is 0 or the observed rate is not below the limit.
+/// The number of errors among n parts is assumed to be the observed rate times n, rounded up. `None` if the total
+/// would be above [`MAX_PARTS`], if `parts` is 0, or if the observed rate is at or above the limit.
 #[must_use]
 pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<u64> {
     if parts == 0 || errors as f64 >= limit * parts as f64 {
@@ -58,7 +59,7 @@ pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<
     None
 }
 
-/// The smallest total in `from..=to` with which `errors` show at most `limit`.
+/// The smallest total in `from..=to` with which `errors` show at most `limit`; `None` if no total in the range suffices.
 fn smallest_total(errors: u64, from: u64, to: u64, limit: f64) -> Option<u64> {
     if from > to || !shows_at_most(errors, to, limit) {
         return None;
@@ -81,15 +82,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn without_errors_it_is_the_rule_of_three() {
-        // ln 0.05 / ln 0.99 = 298.07; ln 0.05 / ln 0.95 = 58.4.
+    fn without_errors_299_parts_show_1_percent_and_59_parts_show_5_percent() {
+        // The smallest n with 0.99^n <= 0.05 is ln 0.05 / ln 0.99 = 298.07, rounded up. For 5 % it is 58.4, rounded up.
         assert_eq!(still_needed_without_error(0, 0, 0.01), Some(299));
         assert_eq!(still_needed_without_error(0, 0, 0.05), Some(59));
         assert_eq!(still_needed_without_error(0, 100, 0.01), Some(199));
         assert!(shows_at_most(0, 299, 0.01) && !shows_at_most(0, 298, 0.01));
     }
 
-    /// A plain search with `scipy.stats.binom.cdf(errors, parts + further, limit) <= 0.05`.
+    /// The expected values are from a plain search in Python for the smallest `further` with
+    /// `scipy.stats.binom.cdf(errors, parts + further, limit) <= 0.05`. At the same rate, `errors` grows with `parts + further`.
     #[test]
     fn equals_a_plain_search_with_scipy() {
         for (errors, parts, limit, further) in
@@ -110,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_above_the_limit_never_shows_it() {
+    fn there_is_no_number_if_the_rate_is_above_the_limit_or_max_parts_are_too_few() {
         assert_eq!(still_needed_at_same_rate(31, 152, 0.2), None);
         assert_eq!(still_needed_at_same_rate(0, 0, 0.2), None);
         assert_eq!(still_needed_at_same_rate(999, 20_000, 0.05), None, "more than MAX_PARTS");
-        assert_eq!(still_needed_without_error(0, 0, 0.000_001), None);
+        assert_eq!(still_needed_without_error(0, 0, 0.000_001), None, "more than MAX_PARTS");
     }
 
     proptest! {
@@ -127,7 +129,9 @@ mod tests {
         }
 
         #[test]
-        fn the_same_rate_needs_at_least_as_many(errors in 0u64..10, more in 1u64..100, limit in 0.02..0.5f64) {
+        fn errors_at_the_same_rate_need_at_least_as_many_parts_as_no_errors(
+            errors in 0u64..10, more in 1u64..100, limit in 0.02..0.5f64,
+        ) {
             let parts = errors + more;
             let at_best = still_needed_without_error(errors, parts, limit).unwrap();
             if let Some(further) = still_needed_at_same_rate(errors, parts, limit) {

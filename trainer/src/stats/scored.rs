@@ -1,19 +1,19 @@
-//! A score with the label of its part, and the comparison of a score with a threshold.
+//! Defines a part's score with its label, and compares a score with a threshold.
 
 use crate::dataset::Label;
 use std::cmp::Ordering;
 
-/// The label of a part, and the part's score from a head that was not trained on the part.
+/// The score of a part and its label.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// The score, 0..=1; higher means more likely abnormal.
+    /// The score, 0..=1; higher means more likely abnormal. NaN if the part has no score.
     pub score: f64,
     /// The label that a person gave the part.
     pub label: Label,
 }
 
 impl Scored {
-    /// Pairs each score with its label. Surplus items of the longer sequence are ignored.
+    /// Pairs each score with the label at the same position. Surplus items of the longer sequence are ignored.
     pub fn zip<'a>(
         scores: impl IntoIterator<Item = &'a f64>,
         labels: impl IntoIterator<Item = &'a Label>,
@@ -27,8 +27,7 @@ impl Scored {
         self.label == Label::Abnormal
     }
 
-    /// The score for sorting. NaN ranks above all other scores, because a part with the score NaN is always called
-    /// abnormal.
+    /// The score for sorting. NaN becomes infinity, because a part with the score NaN is always called abnormal.
     #[must_use]
     pub fn rank_score(&self) -> f64 {
         if self.score.is_nan() { f64::INFINITY } else { self.score }

@@ -7,7 +7,7 @@
 
 use super::Scored;
 
-/// Weights of the escape rate and the overkill rate. Both are above 0.
+/// Weights of the escape rate and the overkill rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ErrorWeights {
     /// Weight of the escape rate, the share of abnormal parts that pass.
@@ -30,10 +30,11 @@ impl ErrorWeights {
 }
 
 /// The threshold with the smallest weighted sum of escape rate and overkill rate, after smoothing: each score is
-/// replaced by a logistic distribution around it, whose width is Silverman's bandwidth for the part's class. The
-/// threshold is above 0 and at most 1. `None` without parts of both classes.
+/// replaced by a logistic distribution around it, whose width is Silverman's bandwidth for the part's class. Without
+/// smoothing, a single part could move the threshold far.
 ///
-/// Without smoothing, a single part could move the threshold far.
+/// The threshold is the middle of a gap between two neighbouring scores, above 0 and at most 1. `None` without parts of
+/// both classes.
 #[must_use]
 pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
     let gaps = Gaps::of(scored)?;
@@ -58,11 +59,12 @@ pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
         .map(|(threshold, _)| threshold)
 }
 
-/// The highest threshold at which at most the share `rate` (0..=1) of the abnormal parts pass. Of all thresholds that
-/// keep this rate it has the least overkill. It lies in the middle of the gap between two scores, in 0..=1 but not
-/// at 0. `None` without parts of both classes.
+/// The threshold with the least overkill at which at most the share `rate` (0..=1) of the abnormal parts pass. It is the
+/// middle of the highest gap between two neighbouring scores that keeps the rate, above 0 and at most 1. `None` without
+/// parts of both classes. Also `None` if more abnormal parts than `rate` allows have a score within 1e-9 of 0, because
+/// they pass at every threshold.
 ///
-/// The rate holds for the given parts only. The report's intervals estimate it for other parts.
+/// The rate holds for the given parts only. Among other parts, more may pass.
 #[must_use]
 pub fn max_escape(scored: &[Scored], rate: f64) -> Option<f64> {
     let gaps = Gaps::of(scored)?;
@@ -70,13 +72,14 @@ pub fn max_escape(scored: &[Scored], rate: f64) -> Option<f64> {
     gaps.list.iter().rev().find(|gap| gap.escapes <= allowed).map(Gap::middle)
 }
 
-/// Log odds are clamped to this value and its negative. It is the log odds of the probability 1 - 1e-9.
+/// Log odds are clamped to this value and its negative. It is about the log odds of the probability 1 - 1e-9.
 const MAX_LOG_ODDS: f64 = 20.72;
 
-/// All gaps between neighbouring scores. A threshold can lie in any of them.
+/// All gaps between neighbouring scores, and between the outermost scores and 0 or 1. A threshold can lie in any gap.
 struct Gaps {
+    /// The gaps in ascending order.
     list: Vec<Gap>,
-    /// Number of abnormal parts in all.
+    /// Number of all abnormal parts.
     abnormal: u64,
 }
 
@@ -86,11 +89,12 @@ struct Gap {
     below: f64,
     /// The score at the upper end of the gap, or 1.
     above: f64,
-    /// Number of abnormal parts with a score below the gap. They pass at a threshold in the gap.
+    /// Number of abnormal parts with a score of at most `below`. They pass at a threshold in the gap.
     escapes: u64,
 }
 
 impl Gaps {
+    /// The gaps between the scores of `scored`; `None` without parts of both classes.
     fn of(scored: &[Scored]) -> Option<Self> {
         let abnormal = scored.iter().filter(|part| part.is_abnormal()).count() as u64;
         if abnormal == 0 || abnormal == scored.len() as u64 {
@@ -117,6 +121,7 @@ impl Gaps {
 }
 
 impl Gap {
+    /// The width of the gap in log odds.
     fn width(&self) -> f64 {
         log_odds(self.above) - log_odds(self.below)
     }
@@ -128,19 +133,20 @@ impl Gap {
     }
 }
 
-/// Natural log odds of `probability`, clamped to between the log odds of 1e-9 and those of 1 - 1e-9. NaN for NaN.
+/// Natural log odds of `probability`, clamped to -20.72..=20.72, about the log odds of 1e-9 and 1 - 1e-9. NaN for NaN.
 #[must_use]
 pub fn log_odds(probability: f64) -> f64 {
     let probability = probability.clamp(0.0, 1.0);
     (probability / (1.0 - probability)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS)
 }
 
+/// The probability with the natural log odds `log_odds`.
 fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Silverman's bandwidth (1986, equation 3.31) as the scale of a logistic distribution of the same standard deviation;
-/// at least 0.05.
+/// Silverman's bandwidth (1986, equation 3.31), a standard deviation, as the scale of a logistic distribution with this
+/// standard deviation. At least 0.05, so that equal scores are smoothed too.
 fn bandwidth(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
@@ -148,8 +154,9 @@ fn bandwidth(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let quartile = |share: f64| sorted[(share * (count - 1.0)).round() as usize];
-    let range = (quartile(0.75) - quartile(0.25)) / 1.34;
-    let spread = if range > 0.0 { deviation.min(range) } else { deviation };
+    // The interquartile range of a normal distribution is 1.34 times its standard deviation.
+    let quartile_deviation = (quartile(0.75) - quartile(0.25)) / 1.34;
+    let spread = if quartile_deviation > 0.0 { deviation.min(quartile_deviation) } else { deviation };
     // The standard deviation of a logistic distribution is pi / sqrt(3) times its scale.
     let logistic_scale = 3.0_f64.sqrt() / std::f64::consts::PI;
     (0.9 * spread * count.powf(-0.2) * logistic_scale).max(0.05)
@@ -162,6 +169,7 @@ mod tests {
     use crate::results::Confusion;
     use proptest::prelude::*;
 
+    /// Scored parts from pairs of a score and a label: 1 is abnormal, 0 is normal.
     fn scored(parts: &[(f64, u8)]) -> Vec<Scored> {
         let label = |abnormal| if abnormal == 1 { Label::Abnormal } else { Label::Normal };
         parts.iter().map(|&(score, abnormal)| Scored { score, label: label(abnormal) }).collect()
@@ -179,7 +187,7 @@ mod tests {
         assert!((max_escape(&parts, 0.0).unwrap() - 0.5).abs() < 1e-12);
     }
 
-    /// Scores can rank the parts well and still lie far from 0.5. A fixed threshold of 0.5 would fail on them.
+    /// Scores can rank the parts well although all scores lie far below 0.5. A fixed threshold of 0.5 would pass all parts.
     #[test]
     fn shifted_scores_get_a_shifted_threshold() {
         let parts = scored(&[(0.01, 0), (0.015, 0), (0.02, 0), (0.05, 1), (0.06, 1), (0.08, 1)]);

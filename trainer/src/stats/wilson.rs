@@ -3,7 +3,7 @@
 /// The 97.5 % quantile of the standard normal distribution.
 const Z_97_5: f64 = 1.959_963_984_540_054;
 
-/// Wilson's 95 % score interval of the rate `hits / trials`, two-sided, without continuity correction
+/// Wilson's 95 % interval of the rate `hits / trials`, two-sided, without continuity correction
 /// (Wilson 1927, JASA 22, 209-212). Both ends are in 0..=1. `None` without trials, or with more hits than trials.
 #[must_use]
 pub fn wilson95(hits: u64, trials: u64) -> Option<[f64; 2]> {
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// scipy 1.x: `binomtest(hits, trials).proportion_ci(0.95, "wilson")`.
+    /// The expected values are from scipy 1.x: `binomtest(hits, trials).proportion_ci(0.95, "wilson")`.
     #[test]
     fn equals_scipy() {
         for (hits, trials, lo, hi) in [

@@ -1,4 +1,4 @@
-//! Errors of a training run.
+//! Defines the error of a training run.
 
 use crate::crossval::{CrossvalError, FeasibilityError};
 use crate::export::TrainingRunError;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Error of a training run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
-    /// With fewer than two bundles, none can be left out of training to choose the thresholds on.
+    /// There are fewer than two bundles. The thresholds are chosen on bundles that are left out of training in turn.
     #[error(
         "{}: found {bundles} bundle(s), expected at least 2: the thresholds are chosen on bundles that are left out of training",
         root.display()
@@ -36,7 +36,7 @@ pub enum TrainingError {
         /// The `run.json` of the training run in the folder.
         path: PathBuf,
     },
-    /// There are out-of-fold scores of one class only, but thresholds need scores of both classes.
+    /// No thresholds can be chosen, usually because the out-of-fold scores are of one class only.
     #[error("found out-of-fold scores of one class only, expected normal and abnormal parts to choose thresholds from")]
     OneClass,
     /// The scores can't be written as CSV.
@@ -76,7 +76,7 @@ mod tests {
     use crate::dataset::Label;
 
     #[test]
-    fn errors() {
+    fn messages_are_as_in_the_snapshot() {
         let errors = [
             TrainingError::OneBundle { root: "data".into(), bundles: 1 },
             TrainingError::TooLittle { root: "data".into(), source: FeasibilityError::NoOperatingPoint },

@@ -33,7 +33,7 @@ pub struct TrainingInputs<'a> {
     pub dataset: &'a Dataset,
     /// The frozen backbone.
     pub network: &'a Backbone,
-    /// The file of the backbone's weights.
+    /// The file of the backbone's weights, which `run.json` names.
     pub backbone_path: &'a Path,
     /// The backbone's own last layer. The paper's recipe starts from it.
     pub classifier: Option<&'a Classifier>,
@@ -70,7 +70,8 @@ pub struct Trained {
 /// Trains on all bundles and writes `scores.csv`, `head.safetensors` and `run.json` into the folder `out`.
 ///
 /// # Errors
-/// There are fewer than two bundles or one class only, an image can't be read, or a file can't be written.
+/// The data set does not suffice for training, `out` holds a training run already, an image can't be read, or a file can't be
+/// written.
 pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -> Result<Trained, TrainingError> {
     let dataset = inputs.dataset;
     let bundles = dataset.bundles().len();
@@ -142,6 +143,7 @@ fn refuse_other_run(out: &Path) -> Result<(), TrainingError> {
     if path.exists() { Err(TrainingError::Exists { path }) } else { Ok(()) }
 }
 
+/// The absolute form of `path`, so that `export` finds the file from any folder.
 fn absolute(path: &Path) -> Result<PathBuf, TrainingError> {
     std::path::absolute(path).map_err(|source| TrainingError::Io { path: path.to_owned(), source })
 }

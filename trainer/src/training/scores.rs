@@ -17,7 +17,8 @@ struct Row<'a> {
     image: &'a str,
     bundle: &'a str,
     label: Label,
-    /// The score by the trained head, which was trained on this part too. An exported network must give the same score.
+    /// The score by the trained head, which was trained on this part too. An exported network must give the same score, within
+    /// the tolerance of `export`.
     score: f32,
     /// The score by a head that was trained without the part's bundle. The thresholds were chosen from these scores.
     /// Empty if the other bundles have one class only.
@@ -28,7 +29,8 @@ struct Row<'a> {
     out_of_fold_logit: Option<f64>,
 }
 
-/// Writes `scores.csv` into the folder `run`, one row per part in the order of `dataset`.
+/// Writes `scores.csv` into the folder `run`, one row per part in the order of `dataset`. `scores` are those by the trained head.
+/// In `out_of_fold`, the score of a part is NaN if the part has none.
 pub(super) fn write(
     run: &Path,
     dataset: &Dataset,

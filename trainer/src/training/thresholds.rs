@@ -12,11 +12,11 @@ use serde::Serialize;
 pub struct Thresholds {
     /// Largest share of abnormal parts that may pass, 0..=1. It sets the review threshold.
     pub max_escape: f64,
-    /// Costs of an escape and of an overkill. They set the reject threshold. Without costs, the recipe's threshold is
-    /// used.
+    /// Costs of an escape and of an overkill, in this order. They set the reject threshold. Without costs, the reject
+    /// threshold is the recipe's threshold.
     pub costs: Option<(f64, f64)>,
-    /// Share of abnormal parts on the line, between 0 and 1. `None` for the share in the data set. Used with `costs`
-    /// only.
+    /// Share of abnormal parts on the line, between 0 and 1. `None` for the share among the parts with an out-of-fold
+    /// score. Used with `costs` only.
     pub abnormal_share: Option<f64>,
 }
 

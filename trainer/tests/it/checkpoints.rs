@@ -1,5 +1,5 @@
-//! Tests the errors for a PyTorch checkpoint as `--backbone` if no Python can read it. The unit tests of the module
-//! `weights` read checkpoints with a working Python.
+//! Tests the errors for a PyTorch checkpoint as `--backbone` if no Python can read the checkpoint. The unit tests of the module
+//! `network::weights` read checkpoints with a working Python.
 
 use std::process::Command;
 

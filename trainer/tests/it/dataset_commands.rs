@@ -39,7 +39,7 @@ fn synthetic(parts: &str) -> (tempfile::TempDir, PathBuf) {
     (folder, root)
 }
 
-/// All files below `root` with their bytes.
+/// All files in `root` and in its folders `images` and `masks`, with their bytes.
 fn content(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     for folder in [root.to_owned(), root.join("images"), root.join("masks")] {
@@ -88,8 +88,7 @@ fn the_same_seed_makes_the_same_bytes_with_any_number_of_threads() {
 fn synth_continues_after_a_kill_and_keeps_complete_images() {
     let (_folder, root) = synthetic("12");
     let before = content(&root);
-    // What a kill or a power failure can leave: no manifest, image 3 only in part and under a temporary name, and image
-    // 7 truncated.
+    // What a kill or a power failure can leave: no manifest, image 3 incomplete under a temporary name, and image 7 truncated.
     fs::remove_file(root.join("manifest.csv")).unwrap();
     fs::remove_file(root.join("images/part-0003.tif")).unwrap();
     fs::write(root.join("images/part-0003.tif.tmp"), b"II").unwrap();
@@ -152,7 +151,7 @@ fn small_radiograph(folder: &Path) -> PathBuf {
     path
 }
 
-/// Colour type, width, height and bytes of a PNG.
+/// Colour type, width, height and bytes of the PNG at `path`.
 fn png(path: &Path) -> (png::ColorType, u32, u32, Vec<u8>) {
     let mut reader = png::Decoder::new(std::io::BufReader::new(fs::File::open(path).unwrap())).read_info().unwrap();
     let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
@@ -240,6 +239,7 @@ fn levels_shows_each_bundle_and_the_papers_observations() {
     let report: Value = serde_json::from_str(&done(&["levels", text(&root), "--json"])).unwrap();
     assert!(report["in_papers_range"].as_f64() > Some(0.99), "{report}");
     assert!(report["naive_6_to_11"].as_f64() > Some(0.99), "{report}");
+    // The conversions are naive, global and local.
     let of = |method: usize, name: &str| report["conversions"][method][name].as_f64().unwrap();
     assert!(of(0, "mean") < 11.0, "nearly black: {report}");
     assert!(of(1, "correlation") > 0.99 && of(2, "correlation") < 0.7, "{report}");
@@ -271,8 +271,8 @@ fn a_closed_stdout_is_not_an_error() {
     assert!(output.status.success() && output.stderr.is_empty(), "{:?} {}", output.status, stderr(&output));
 }
 
-/// Verdicts of an appliance on the parts of a synthetic data set, one JSON object per line. The first part has no
-/// verdict. The second part has two. Two further verdicts are on no image and on an image that is not in the data set.
+/// Verdicts of an appliance on the parts of a synthetic data set, one JSON object per line of text. The first part has no
+/// verdict. The second part has two verdicts. Two further verdicts are on no image and on an image that is not in the data set.
 fn verdicts(root: &Path) -> String {
     let manifest = fs::read_to_string(root.join("manifest.csv")).unwrap();
     let images: Vec<&str> = manifest.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
@@ -287,6 +287,7 @@ fn verdicts(root: &Path) -> String {
     let mut lines: Vec<String> = images.iter().enumerate().skip(1).map(line).collect();
     lines.push(lines[0].clone());
     lines.push(r#"{"image":null,"verdict":"REJECT","reason":"NO_IMAGE","score":null}"#.into());
+    // The characters 10 to 19 are the start of the digest.
     lines.push(line((1, &images[2])).replace(&lines[1][10..20], "0123456789"));
     lines.join("\n")
 }
@@ -309,7 +310,7 @@ fn audit_compares_verdicts_with_labels() {
 #[test]
 fn the_shared_solar_cells_have_their_known_counts() {
     let Some(root) = cellgate_test_support::shared("data/elpv12") else { return };
-    // stderr need not be empty: on a busy machine, it may hold a line of progress.
+    // stderr need not be empty: on a busy machine, it may show progress.
     let output = trainer(&["check", text(&root), "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();

@@ -1,5 +1,5 @@
-//! Tests of the option `--device`: libtorch's CUDA library is opened only if the user asks for a GPU, and errors name
-//! what is missing. The log of glibc's loader shows which libraries were loaded.
+//! Tests the option `--device`: libtorch's CUDA library is loaded only if the user asks for a GPU, and errors name what is
+//! missing. The log of glibc's loader shows which libraries were loaded.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -20,6 +20,7 @@ const COMMANDS: [&[&str]; 4] = [
     &["pretrain", "--out", "nowhere/run", "--crop", "1x1"],
 ];
 
+/// Runs the program with `arguments` and `--device`. The loader searches the folder `libraries` first, if it is given.
 fn run(arguments: &[&str], device: &str, libraries: Option<&Path>) -> Done {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"));
@@ -58,7 +59,7 @@ fn cuda_is_loaded_only_if_the_device_is_a_gpu() {
         assert!(!cpu.stderr.contains("CUDA") && !cpu.has_loaded_cuda(), "{command:?}: {}", cpu.stderr);
         let cuda = run(command, "cuda", None);
         assert!(cuda.has_loaded_cuda(), "{command:?}: {}", cuda.stderr);
-        // On a machine with a GPU, the command fails later, because of the other argument.
+        // On a machine with a GPU, the command fails later, because of the folder `nowhere` or because of `--crop`.
         if !cuda.stderr.contains("nowhere") && !cuda.stderr.contains("--crop:") {
             assert_eq!(cuda.status, Some(2));
             assert!(cuda.stderr.contains("libcuda.so.1"), "{command:?}: {}", cuda.stderr);

@@ -146,7 +146,7 @@ fn without_the_feature_tensorrt_plans_are_refused() {
     assert!(!out.exists());
 }
 
-/// The real TensorRT for RTX builds plans of the exported networks for two GPU architectures. It needs no GPU for that.
+/// The real TensorRT for RTX builds plans of the exported networks for two GPU architectures. Building plans needs no GPU.
 #[cfg(feature = "tensorrt")]
 #[test]
 fn plans_are_written_beside_the_model_with_the_conversion() {
@@ -196,7 +196,7 @@ fn plans_are_written_beside_the_model_with_the_conversion() {
         assert!((weights / 2..2 * weights).contains(&plan.len()), "{line}");
         eprintln!("{}: {} bytes", line["file"], plan.len());
     }
-    // A second export replaces the model and the plans.
+    // An export with `--replace` replaces the model and the plans.
     let output = export_with(folder.path(), &out, &["--tensorrt", "sm80", "--replace"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(read("plans.json")["plans"].as_array().unwrap().len(), 2);

@@ -1,4 +1,4 @@
-//! Tests of the trainer through its command line and its public interface. All are in one test program, because linking
+//! Tests the trainer through its command line and its public interface. All these tests are in one program, because linking
 //! libtorch takes long.
 #![expect(clippy::unwrap_used, reason = "a test fails at the first unexpected error")]
 

@@ -11,6 +11,7 @@ use cellgate_trainer::network::{Backbone, Block, Head, Layer, Weights, onnx};
 use std::num::NonZeroUsize;
 use tch::Device;
 
+/// `count` values of a sine wave, `step` apart.
 fn wave(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|index| (index as f32 * step).sin()).collect()
 }
@@ -21,7 +22,7 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     let blocks = Block::ALL.to_vec();
     let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
     let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
-    // The weights of the first affine layer standardise the features.
+    // A member takes `length` features from `start` on. The weights of its first affine layer standardise them.
     let member = |step: f32, start: usize, length: usize, is_rooted: bool| {
         let root = |value: f32| if is_rooted { value.signum() * value.abs().sqrt() } else { value };
         let mut weight: Vec<f32> = wave(length * 16, step).iter().map(|value| value / (length as f32).sqrt()).collect();
@@ -69,6 +70,7 @@ fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation:
         std::fs::write(&path, &network).unwrap();
         let output = cellgate_test_support::oracle("onnx_check.py", &[path.to_str().unwrap()]).unwrap();
         assert!(output.contains("'cellgate.test': 'yes'"), "{output}");
+        // In f16, the weights and biases of the 36 convolutions are in f16: 72 tensors.
         assert_eq!(output.contains("'FLOAT16': 72"), precision == Precision::F16, "{output}");
         let mut engine = OnnxRuntime::new(&network, &options).unwrap();
         assert_eq!(engine.input_size(), size);

@@ -34,6 +34,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
+    /// Runs `command` on the data set, with the output folder `out` and the arguments `more`.
     fn trainer(&self, command: &str, out: &Path, more: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_cellgate-trainer"))
             .args([command.as_ref(), self.path("data").as_os_str(), "--out".as_ref(), out.as_os_str()])
@@ -89,7 +90,7 @@ fn a_leak_is_refused_unless_allowed_and_then_written_down() {
     assert_eq!(json(&run.join("run.json"))["recipe"]["config"]["leaks"], 1);
 }
 
-/// The exit status and output of every command that reads a data set.
+/// The name, exit status and output of every command that reads a data set.
 fn all_commands(place: &Place) -> Vec<(String, Option<i32>, String)> {
     let (data, out) = (place.path("data"), place.path("out"));
     let paths = [&data, &out, &place.path("x.png"), &place.path("cache")];
@@ -182,8 +183,8 @@ fn an_out_folder_inside_a_data_set_in_folders_is_refused() {
     let refused = place.trainer("train", &data.join("run"), &[]);
     insta::assert_snapshot!("out_inside_the_data_set", transcript(&refused, place.folder.path()));
     assert_eq!(fs::read_dir(&data).unwrap().count(), 3);
-    // Reading a data set skips hidden folders, so --out may be one. Links to bundles are followed, so --out in a linked
-    // bundle is refused.
+    // Reading a data set skips hidden folders, so --out may be a hidden folder. Links to bundles are followed, so --out in a
+    // linked bundle is refused.
     let done = place.trainer("crossval", &data.join(".run"), &["--methods", "naive"]);
     assert!(done.status.success(), "{}", stderr(&done));
     fs::rename(data.join("b0"), place.path("b0")).unwrap();

@@ -1,4 +1,4 @@
-//! Compares the backbone with PyTorch: the same weights and input must give the same maps, for each format of weights file.
+//! Compares the backbone with PyTorch: the same weights and input must give the same maps, for each format of a weights file.
 
 use cellgate_trainer::network::resnet34::ResNet34;
 use cellgate_trainer::network::weights::Weights;
@@ -8,10 +8,12 @@ use tch::{Device, Tensor};
 /// Largest allowed difference, relative to the largest absolute value in the maps of the stage.
 const TOLERANCE: f64 = 1e-4;
 
+/// An input of 3 x `height` x `width` values from -2 to 2. The values look random, because 7919 and 10,007 are prime numbers.
 fn image(height: i64, width: i64) -> Vec<f32> {
     (0..3 * height * width).map(|index| ((index * 7919) % 10_007) as f32 / 2500.0 - 2.0).collect()
 }
 
+/// Checks the maps of all four stages for one input, against those that PyTorch computes with the weights file `weights`.
 fn assert_equal_to_pytorch(weights: &Path, (height, width): (i64, i64)) {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("input.f32"), folder.path().join("output.f32"));

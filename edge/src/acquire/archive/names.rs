@@ -39,6 +39,7 @@ pub(super) fn is_own(name: &str) -> bool {
     let is_radiograph = ["tif", "tiff"].iter().any(|known| extension.eq_ignore_ascii_case(known));
     let mut words = stem.splitn(3, '-');
     let (Some(first), Some(second), Some(third)) = (words.next(), words.next(), words.next()) else { return false };
+    // The first word is the number of the journal's row, padded to 10 digits.
     let is_judged = first.len() >= 10
         && is_number(first)
         && (second == "free" || is_number(second))

@@ -16,7 +16,9 @@ fn image(folder: &Path, bytes: usize) -> ImageFile {
 fn images_are_stored_by_day_and_the_oldest_are_deleted_first() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("archive");
+    // A quota of 2 MiB holds two of these three images.
     let mut archive = Archive::open(&root, 2, 0).unwrap();
+    // 2024-10-04.
     let start = UNIX_EPOCH + DAY * 20_000;
     for (name, time) in [(FIRST, start), (SECOND, start), (THIRD, start + DAY)] {
         let scan = image(folder.path(), 900_000);
@@ -39,6 +41,7 @@ fn on_a_full_disk_tidying_deletes_images_and_ends() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("archive");
     let mut archive = Archive::open(&root, u64::MAX, 0).unwrap();
+    // As much as the whole disk must stay free.
     (archive.min_free, _) = archive.disk().unwrap();
     archive.store(&image(folder.path(), 10), FIRST, UNIX_EPOCH).unwrap();
     assert_eq!(archive.tidy().unwrap().deleted, 1, "the whole disk can't be free");
@@ -104,6 +107,7 @@ fn a_deleted_or_replaced_image_is_not_archived() {
     assert_eq!(store(&first), ArchiveOutcome::Changed(Change::Replaced), "another file was renamed to its path");
     let next = ImageFile::at(first.path.clone());
     next.read_content();
+    // Longer than a tick of the Linux kernel's clock.
     std::thread::sleep(Duration::from_millis(30));
     fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
     assert_eq!((store(&next), store(&next)), (ArchiveOutcome::Moved, ArchiveOutcome::Gone));
@@ -117,8 +121,10 @@ fn an_image_with_changed_attributes_is_archived_as_unjudged() {
     let root = folder.path().join("archive");
     let mut archive = Archive::open(&root, 1, 0).unwrap();
     let scan = image(folder.path(), 10);
+    // Longer than a tick of the Linux kernel's clock.
     std::thread::sleep(Duration::from_millis(30));
     fs::set_permissions(&scan.path, fs::Permissions::from_mode(0o600)).unwrap();
+    // 2024-10-04.
     let time = UNIX_EPOCH + DAY * 20_000;
     assert_eq!(archive.store(&scan, FIRST, time).unwrap(), ArchiveOutcome::MovedUnjudged);
     assert!(root.join("2024-10-04/unjudged-1728000000000-scan.tif").exists() && archive.bytes() == 10);

@@ -140,10 +140,10 @@ fn by_order_an_image_without_a_trigger_breaks_the_order_until_a_pause() {
     came(&mut matcher, "1.tif", at(0));
     assert_eq!(paths(matcher.stale(at(1001))), [PathBuf::from("1.tif")]);
     came(&mut matcher, "2.tif", at(1100));
-    assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "or 1 would get the image of 2");
+    assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "else part 1 would get the image of part 2");
 }
 
-/// Otherwise the late image of a part would be matched to the next part.
+/// If the order still held, the late image of a part would be matched to the next part.
 #[test]
 fn by_order_a_missed_image_breaks_the_order_until_a_pause() {
     let (mut matcher, at) = in_step(Matching::TriggerFirst);
@@ -173,7 +173,7 @@ fn a_rewritten_file_waits_once() {
     assert_eq!((matcher.backlog(), path(matcher.take(5, now))), (1, Ok("5.tif".into())));
 }
 
-/// Otherwise the file would wait for a trigger that never comes, and be missing in the archive.
+/// A second image would wait for a trigger that never comes, and would be missing in the archive.
 #[test]
 fn by_number_a_file_that_is_closed_twice_or_gone_is_not_a_second_image() {
     let now = Instant::now();
@@ -185,13 +185,13 @@ fn by_number_a_file_that_is_closed_twice_or_gone_is_not_a_second_image() {
     assert_eq!(matcher.backlog(), 0, "closed twice");
     let gone = ImageFile { identity: None, ..first.file.clone() };
     matcher.add(Arrival { file: gone, at: now });
-    assert_eq!(matcher.backlog(), 0, "it was in the archive when it was closed again");
+    assert_eq!(matcher.backlog(), 0, "closed again, and in the archive before that was noticed");
     let retake = Arrival { file: ImageFile { path: "5.tif".into(), ..file("another") }, at: now };
     matcher.add(retake.clone());
     assert_eq!(matcher.take(5, now), Ok(retake.file));
 }
 
-/// `cp -l` makes such links. Once, such images were neither judged nor reported.
+/// Regression: an image that was a hard link (`cp -l` makes these) was neither judged nor reported.
 #[test]
 fn by_number_a_hard_link_to_the_last_image_is_an_image_of_its_own() {
     let now = Instant::now();
@@ -204,7 +204,7 @@ fn by_number_a_hard_link_to_the_last_image_is_an_image_of_its_own() {
     assert_eq!(matcher.take(6, now), Ok(link.file));
 }
 
-/// Otherwise the next image would be matched to the trigger of the image that is gone.
+/// If the matcher left out an image that is gone, the next image would be matched to that image's trigger.
 #[test]
 fn by_order_an_image_that_is_gone_still_takes_its_turn() {
     let (mut matcher, at) = in_step(Matching::ImageFirst);

@@ -11,6 +11,7 @@ fn watcher(folder: &Path) -> FolderWatcher {
     FolderWatcher::new(folder).unwrap().0
 }
 
+/// The names of the files that arrive within 20 ms.
 fn names(watcher: &mut FolderWatcher) -> Vec<String> {
     let mut arrivals = Vec::new();
     watcher.next(Duration::from_millis(20), &mut arrivals).unwrap();
@@ -89,7 +90,7 @@ fn only_regular_files_are_images() {
     assert_eq!(FolderWatcher::new(&scans).unwrap().1, [ImageFile::at(scans.join("3.tif"))]);
 }
 
-/// Otherwise the appliance would be ready although it could not read the images or move them away.
+/// Without the error, the appliance would be ready although it could not read the images or move them away.
 #[test]
 fn a_folder_that_loses_a_needed_permission_is_an_error() {
     // Root may read everything; a thread without these two capabilities may not.
@@ -104,6 +105,7 @@ fn a_folder_that_loses_a_needed_permission_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
         let mut watcher = watcher(folder.path());
+        // Without any permission, and without the permission to read, to write (rename) and to search.
         for refused in [0o000, 0o300, 0o500, 0o600] {
             mode(refused);
             std::thread::sleep(POLL_INTERVAL);
@@ -129,7 +131,8 @@ fn a_folder_that_is_no_longer_at_its_path_is_an_error() {
     let mut by_link = watcher(&path("link"));
     fs::remove_file(path("link")).unwrap();
     std::os::unix::fs::symlink(path("other"), path("link")).unwrap();
-    // An arrival leads to the check at once. Here the check fails, because the link no longer leads to the watched folder.
+    // An arrival leads to the check at once. Here the check fails, because the symbolic link no longer leads to the
+    // watched folder.
     fs::write(path("parent/scans/1.tif"), b"bytes").unwrap();
     let found = by_link.next(Duration::ZERO, &mut Vec::new());
     assert!(matches!(found, Err(WatchError::Gone { .. })), "{found:?}");
@@ -159,6 +162,7 @@ fn a_hard_link_to_a_complete_file_arrives() {
     assert_eq!(names(&mut watcher), [""; 0], "its writer has not closed it");
     unnamed.write_all(b"whole").unwrap();
     drop(unnamed);
+    // Longer than `created` waits between two checks of a file.
     std::thread::sleep(Duration::from_millis(150));
     assert_eq!(names(&mut watcher), ["2.tif"]);
     assert_eq!(names(&mut watcher), [""; 0]);
@@ -174,6 +178,7 @@ fn a_file_that_is_written_in_place_arrives_once_when_it_is_closed() {
     let mut file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     watcher.next(Duration::ZERO, &mut arrivals).unwrap();
     file.write_all(b"half").unwrap();
+    // Longer than `created` waits between two checks of a file.
     std::thread::sleep(Duration::from_millis(150));
     watcher.next(Duration::ZERO, &mut arrivals).unwrap();
     assert_eq!(arrivals, []);
@@ -231,7 +236,7 @@ fn on_an_overlay_a_file_written_to_a_layer_below_arrives_once_it_has_settled() {
     assert!(took >= crate::acquire::settle::SETTLED, "{took:?}");
 }
 
-/// Mounts an overlay.
+/// Mounts an overlay file system, for the test of a folder that is written to through a layer below.
 mod overlay {
     use std::path::{Path, PathBuf};
     use std::process::Command;
@@ -239,7 +244,8 @@ mod overlay {
     /// Unmounts on drop.
     pub(super) struct Mounted(PathBuf);
 
-    /// Mounts an overlay of the folders `lower`, `upper` and `work` on the folder `merged`, all in `place`. `None` if this user may not mount.
+    /// Mounts an overlay of the folders `lower`, `upper` and `work` on the folder `merged`, all in `place`. `None` if this
+    /// user may not mount it.
     pub(super) fn mount(place: &Path) -> Option<Mounted> {
         let at = |name: &str| place.join(name).display().to_string();
         let options = format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));

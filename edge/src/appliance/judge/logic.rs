@@ -46,7 +46,7 @@ pub(in crate::appliance) enum Next {
     Prove,
     /// Judge this image. Then call [`Logic::judged`].
     Judge {
-        /// The line's number of the image's part. `None` for an image without a trigger.
+        /// The [`Part::number`] of the image's part. `None` for an image without a trigger.
         number: Option<u64>,
         /// The image's file.
         file: ImageFile,
@@ -60,7 +60,7 @@ pub(in crate::appliance) enum Next {
 pub(in crate::appliance) enum Effect {
     /// Reject the part without judging an image.
     Reject {
-        /// The line's number of the part.
+        /// The part's [`Part::number`].
         number: u64,
         /// The reason.
         reason: ReasonCode,
@@ -71,7 +71,7 @@ pub(in crate::appliance) enum Effect {
     Found(Duration),
     /// Archive these images without judging them.
     SetAside(Vec<ImageFile>, Unjudged),
-    /// Ask the line for permission to prove the running engine.
+    /// Ask `Line` for permission to prove the running engine.
     RequestProof,
     /// Matching by order: images can no longer be assigned to triggers.
     OrderLost,
@@ -115,7 +115,7 @@ impl Logic {
                 detail: "matching is free-running, so triggers get no image".to_owned(),
             }),
             ToJudge::Part(part) => {
-                // The line handles one part at a time, so the previous one is already decided.
+                // `Line` handles one part at a time, so the previous one is already decided.
                 if let Some(before) = self.waiting.replace(part) {
                     self.miss(before.part_id, now, effects);
                 }
@@ -172,8 +172,8 @@ impl Logic {
         }
     }
 
-    /// Whether the engine is to be loaded or proven again now. The proof of a running engine waits until no part is in progress, but
-    /// at most `max_prove_wait`.
+    /// Whether the engine is to be loaded or proven again now. The proof of a running engine waits until no part is in progress,
+    /// but at most `max_prove_wait`. While it waits, it is requested with [`Effect::RequestProof`].
     fn is_time_to_prove(&self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> bool {
         if self.waiting.is_some() || view.engine == EngineState::Lost || view.is_stopping {
             return false;

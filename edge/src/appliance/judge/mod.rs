@@ -40,7 +40,7 @@ pub(super) struct Judge {
 pub(super) struct Connections {
     /// The judge's own queue.
     pub(super) messages: Receiver<ToJudge>,
-    /// To the line.
+    /// To `Line`.
     pub(super) line: LineQueue,
     /// To the archiver.
     pub(super) archiver: ArchiverQueue,
@@ -149,8 +149,8 @@ impl Judge {
         }
     }
 
-    /// Judges the image in `file`, if it is still the file that arrived. An engine that fails is unloaded, because none of its scores
-    /// can be trusted any more.
+    /// Judges the image in `file`, if it is still the file that arrived. An engine that fails is unloaded, because none of its
+    /// scores can be trusted any more.
     fn judge(&self, engine: &mut RunningEngine, file: ImageFile) -> Judged {
         let max_infer = engine.max_infer;
         let Some(pipeline) = &mut engine.pipeline else {
@@ -181,12 +181,13 @@ impl Judge {
         Judged::of(judgement, file, self.model.conversion())
     }
 
-    /// Loads and proves the engine, or proves the running engine again. Returns whether the engine passed. If it did not, no pipeline
-    /// is left.
+    /// Loads and proves the engine, or proves the running engine again. Returns whether the engine passed. If it did not, no
+    /// pipeline is left.
     fn prove(&self, engine: &mut RunningEngine) -> bool {
         self.shared.engine.set_starting();
         let images = u32::try_from(self.model.golden().count()).unwrap_or(u32::MAX);
         let running = engine.pipeline.take();
+        // While a running engine is proven, no sign of life comes. So the time for all golden images is allowed at once.
         let most = running.as_ref().map(|_| (engine.max_infer + 2 * MAX_STAGE_TIME).saturating_mul(images));
         self.shared.liveness.busy(Worker::Judge, most.unwrap_or(MAX_LOAD_TIME));
         let start = Instant::now();

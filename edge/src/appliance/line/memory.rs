@@ -1,11 +1,11 @@
-//! Holds the state that the line keeps from one step to the next.
+//! Holds the state that `Line` keeps from one step to the next.
 
 use crate::appliance::part::lifecycle::Life;
 use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::DeviceState;
 use std::time::Instant;
 
-/// The state that the line keeps from one step to the next.
+/// The state that `Line` keeps from one step to the next.
 #[derive(Default)]
 pub(in crate::appliance) struct Memory {
     /// The part that the PLC triggered.
@@ -22,7 +22,8 @@ pub(in crate::appliance) struct Memory {
     pub(super) logged: Option<DeviceState>,
     /// The counts of refused triggers at the last check.
     pub(super) refused: Refused,
-    /// Whether the judge must still be informed that a trigger was refused, or that a part did not reach the judge.
+    /// Whether the judge must still be informed that a trigger was refused, or that a part did not reach the judge,
+    /// with `ToJudge::Doubt`.
     pub(super) is_doubt_due: bool,
     /// When the request to stop was noticed.
     pub(super) stopping: Option<Instant>,
@@ -46,7 +47,7 @@ impl Memory {
     }
 }
 
-/// The two lives that the line may have at a time.
+/// Selects one of the two lives that `Line` may have at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The part that the PLC triggered.

@@ -43,7 +43,7 @@ pub(super) struct Line {
     /// The digest of the model that judges.
     pub(super) model: Digest,
     pub(super) judge: JudgeQueue,
-    /// The line's own queue, for the journal's answers.
+    /// `Line`'s own queue, for the journal's answers.
     pub(super) answers: LineQueue,
     pub(super) archiver: ArchiverQueue,
     pub(super) backlog: Backlog,
@@ -91,7 +91,7 @@ impl Line {
         }
     }
 
-    /// Whether the appliance may end: no part is between its trigger and its acknowledged verdict.
+    /// Whether the appliance may end: no part is in progress, and no image without a trigger is being recorded.
     ///
     /// The session's state alone is not enough: while the engine is not proven, the state does not show that a part is in progress.
     pub(super) fn is_done(&mut self) -> bool {
@@ -122,7 +122,8 @@ impl Line {
         self.session().state(now_ms)
     }
 
-    /// Updates the session with the appliance's condition, and sends the RECORD that is due.
+    /// Grants a proof that is due if nothing is in progress, updates the session with the appliance's condition, updates the
+    /// metrics, and sends the RECORD that is due.
     fn update_condition(&mut self) {
         if self.is_done() {
             self.shared.engine.grant_proof();
@@ -239,8 +240,8 @@ impl Line {
         self.memory.triggered = Some(Life::triggered(part, accepted, self.model, trigger, &mut effects));
         // Storing and judging start together: only the answer to the PLC has to wait for the disk.
         self.perform(Kind::Triggered, &part, effects);
-        // When matching by order, the judge must get an earlier doubt before this part, and it must get this part. Otherwise the next
-        // part would get this part's image.
+        // When matching by order, the judge must get an earlier doubt before this part, and it must get this part. Otherwise the
+        // next part would get this part's image.
         if self.memory.triggered.is_some() && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part))) {
             self.memory.is_doubt_due = true;
             let judged = Judged::reject(ReasonCode::INTERNAL, "the judge's queue is full");
@@ -330,7 +331,7 @@ impl Line {
         [Kind::Triggered, Kind::FreeRunning].into_iter().find(has_number)
     }
 
-    /// The PLC's identity of the triggered part, if it has this number.
+    /// The part number that the PLC sent, if the triggered part has this number.
     fn part_id_of(&self, number: u64) -> Option<u64> {
         self.memory.triggered.as_ref().map(Life::part).filter(|part| part.number == number).map(|part| part.part_id)
     }

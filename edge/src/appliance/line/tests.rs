@@ -55,24 +55,26 @@ impl LineBench {
         assert!(matches!(self.to_judge.try_recv(), Ok(ToJudge::Part(Part { part_id: 7, .. }))));
     }
 
-    /// The journal's next answer reaches the line.
+    /// The journal's next answer reaches `Line`.
     fn answer(&mut self) {
         let message = self.messages.blocking_recv().unwrap();
         self.line.on_message(message);
     }
 
-    /// The result for part 7 reaches the line.
+    /// The result for part 7, a REJECT, reaches `Line`.
     fn judged(&mut self) {
         let judged = Judged::reject(ReasonCode::INTERNAL, "").with_file(ImageFile::at("scans/7.tif".into()));
         self.line.on_message(ToLine::Judged { number: 1, judged });
     }
 
+    /// Whether the image of part 7 was set aside as too late.
     fn is_set_aside(&self) -> bool {
         self.to_archiver.try_iter().any(|message| {
             matches!(message, ToArchiver::SetAside { images, why: Unjudged::TooLate } if images == [ImageFile::at("scans/7.tif".into())])
         })
     }
 
+    /// Whether a proof that is requested now is granted.
     fn may_prove(&mut self) -> bool {
         self.line.shared.engine.request_proof();
         self.line.update_condition();
@@ -90,6 +92,7 @@ fn a_longer_deadline_than_configured_is_shortened() {
         bench.answer();
         bench.line.journal.open_parts().unwrap()[0].trigger.deadline_ms
     };
+    // The stored deadline is shorter by the ms that have passed since the trigger.
     assert!((longest - 1_000..=longest).contains(&deadline(10 * longest)));
     assert!((1_000..=2_000).contains(&deadline(2_000)), "a shorter deadline is kept");
 }
@@ -107,6 +110,7 @@ fn a_proof_that_is_due_waits_for_the_part_in_progress() {
     assert!(!bench.may_prove(), "its verdict is being stored");
     bench.answer();
     assert!(!bench.may_prove() && bench.line.shared.engine.get().is_proven(), "being sent");
+    // At this time, far in the future, the next RECORD is due.
     let record = bench.line.backlog.next(u64::MAX / 2).unwrap();
     bench.line.session().acknowledge(&Ack { verdict_seq: record.verdict_seq, part_id: 7, code: record.code });
     bench.line.step(&mut Vec::new());
@@ -131,6 +135,7 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     let mut bench = LineBench::new();
     bench.trigger(2_000);
     bench.answer();
+    // About 10 ms before the deadline: the session concludes a part 50 ms before it.
     let later_ms = bench.line.shared.clock.now_ms() + 1_990;
     let concluded =
         std::iter::from_fn(|| bench.line.transport.session().poll(later_ms, None)).find_map(|action| match action {
@@ -149,6 +154,7 @@ fn the_judge_is_informed_of_a_refused_trigger_even_after_its_queue_was_full() {
     let mut bench = LineBench::new();
     bench.line.shared.engine.set_proven();
     while bench.line.judge.try_send(ToJudge::Recorded) {}
+    // The session refuses this trigger, because it is not ready.
     let request = TriggerRequest { part_id: 7, nonce: 1, deadline_ms: 0 };
     bench.line.session().trigger(0, &request);
     bench.line.step(&mut Vec::new());
@@ -170,6 +176,7 @@ fn an_untriggered_image_is_recorded_once_the_journal_is_ready_again() {
     bench.line.on_message(ToLine::Accepted { number, accepted: Err(JournalError::NotReady { why: String::new() }) });
     bench.line.step(&mut Vec::new());
     assert!(!bench.line.is_done() && bench.to_judge.try_recv().is_err(), "owed");
+    // Longer than the pause between two attempts to store the verdict.
     std::thread::sleep(Duration::from_millis(50));
     bench.line.step(&mut Vec::new());
     bench.answer();

@@ -1,4 +1,4 @@
-//! Defines the effects of a part's life: what the line has to request from the journal and the archiver, to log and to count.
+//! Defines the effects of a part's life: what `Line` has to request from the journal and the archiver, to log and to count.
 
 use crate::acquire::ImageFile;
 use crate::journal::{AcceptedTrigger, VerdictEntry};
@@ -6,7 +6,7 @@ use cellgate_protocol::to_plc::Origin;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-/// An action that the line carries out for a part.
+/// An action that `Line` carries out for a part.
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Effect {
     /// Store the acceptance. The answer is [`super::lifecycle::Input::Accepted`].
@@ -20,7 +20,7 @@ pub(in crate::appliance) enum Effect {
         /// The image's name in the archive.
         name: String,
     },
-    /// Archive an image that no record refers to.
+    /// Archive an image as unjudged.
     SetAside(ImageFile),
     /// The verdict was sent for the first time.
     Sent,
@@ -35,8 +35,8 @@ pub(in crate::appliance) enum Effect {
     Acknowledged(Duration),
     /// The PLC did not acknowledge the verdict with this number in time.
     NotAcknowledged(NonZeroU64),
-    /// The verdict could not be stored. The life keeps it and stores it when the journal is ready again. This effect occurs only at
-    /// the first failure for each part.
+    /// The verdict could not be stored. When the journal is ready again, the life stores a REJECT in its place, or for an image
+    /// without a trigger the same verdict. This effect occurs only at the first failure for each part.
     Owed {
         /// The image's file, if there is one.
         image: Option<ImageFile>,

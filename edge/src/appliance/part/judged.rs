@@ -72,7 +72,7 @@ impl Judged {
         self.reason == ReasonCode::IMAGE_MISMATCH
     }
 
-    /// The result on the wire. `model` is the model that judged.
+    /// The result on the wire. `model` is the digest of the model that judged.
     pub(in crate::appliance) fn outcome(&self, model: Digest) -> Outcome {
         Outcome {
             verdict: wire_verdict(self.verdict),
@@ -84,8 +84,8 @@ impl Judged {
         }
     }
 
-    /// The result for the journal. `concluded` is the session's outcome. Its verdict and reason take precedence over this result: a
-    /// part whose time is over is a TIMEOUT, whatever its image showed.
+    /// The result for the journal. `concluded` is the session's outcome. Its verdict, reason and flags take precedence over this
+    /// result: a part whose time is over is a TIMEOUT, whatever its image showed.
     pub(in crate::appliance) fn entry(
         &self,
         concluded: &Outcome,
@@ -137,8 +137,8 @@ pub(in crate::appliance) fn record(row: &journal::VerdictRow, origin: Origin) ->
     part.record(row.seq, origin)
 }
 
-fn score(probability: Option<f32>) -> ScoreE4 {
-    probability.map_or(ScoreE4::NONE, ScoreE4::from_probability)
+fn score(score: Option<f32>) -> ScoreE4 {
+    score.map_or(ScoreE4::NONE, ScoreE4::from_probability)
 }
 
 fn digest_start(digest: Option<Digest>) -> DigestStart {

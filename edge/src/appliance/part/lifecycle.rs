@@ -16,6 +16,8 @@
 //! | the session (crate protocol) concludes the part, because its time is nearly over | as if the part were judged |
 //! | the acceptance can't be stored, and the part is not concluded | over; the trigger is refused |
 //! | the acceptance can't be stored, and the part is concluded | `Owed` |
+//! | the result comes after the session concluded the part, but before the session's event | `WaitingForConclusion`, until the event comes |
+//! | the verdict can only be sent as a RECORD | over |
 //! | the journal already has a verdict for this trigger | over |
 
 use super::Part;
@@ -67,28 +69,28 @@ enum LifeStage {
     /// The part is judged, but the session concluded it earlier. The session's event, [`Input::Concluded`], has not arrived yet.
     WaitingForConclusion { id: NonZeroU64, judged: Judged },
     /// The verdict is being stored.
-    Committing { id: NonZeroU64, verdict: OwnedVerdict },
+    Committing { id: NonZeroU64, verdict: UnstoredVerdict },
     /// The verdict is durable and not sent yet.
     Held { committed: Committed, until: Instant },
     /// The verdict was sent.
     Sent { seq: NonZeroU64, at: Instant },
     /// The verdict could not be stored. As soon as the journal is ready, a REJECT is stored in its place, or for an image
     /// without a trigger the same verdict. `id` is `None` if the acceptance was not stored either.
-    Owed { id: Option<NonZeroU64>, verdict: OwnedVerdict, retry_at: Instant },
+    Owed { id: Option<NonZeroU64>, verdict: UnstoredVerdict, retry_at: Instant },
 }
 
-/// The decision about a part whose acceptance is still being stored.
+/// The result for a part whose acceptance is still being stored.
 #[derive(Debug)]
 enum Decided {
     /// The part is judged. The session still waits for the result, so the trigger can still be refused.
     Judged { trigger: Trigger, judged: Judged },
-    /// The session concluded the part.
-    Concluded(OwnedVerdict),
+    /// The session concluded the part, or this is an image without a trigger, which is already judged.
+    Concluded(UnstoredVerdict),
 }
 
 /// A verdict that is to be stored.
 #[derive(Debug)]
-struct OwnedVerdict {
+struct UnstoredVerdict {
     judged: Judged,
     /// The session's hold on this part: the session takes no other trigger until this value is used up. `None` for an image without
     /// a trigger.
@@ -162,7 +164,7 @@ impl Life {
         effects: &mut Vec<Effect>,
     ) -> Self {
         effects.push(Effect::Accept(accepted));
-        let verdict = OwnedVerdict { judged, pending: None, is_owed: false };
+        let verdict = UnstoredVerdict { judged, pending: None, is_owed: false };
         let stage = LifeStage::WaitingForAcceptance(Decided::Concluded(verdict));
         Self { subject: Subject { part, accepted, model }, stage }
     }
@@ -209,13 +211,13 @@ impl Life {
                 Some(stage)
             }
             (LifeStage::WaitingForBoth { trigger }, input) => step.waiting_for_both(trigger, input),
-            (LifeStage::WaitingForAcceptance(decision), input) => step.waiting_for_acceptance(decision, input),
+            (LifeStage::WaitingForAcceptance(decided), input) => step.waiting_for_acceptance(decided, input),
             (LifeStage::WaitingForJudgement { trigger, id }, Input::Judged(judged)) => step.judged(trigger, id, judged),
             (LifeStage::WaitingForJudgement { id, .. }, Input::Concluded(pending)) => {
-                step.commit(id, OwnedVerdict::timeout(pending))
+                step.commit(id, UnstoredVerdict::timeout(pending))
             }
             (LifeStage::WaitingForConclusion { id, judged }, Input::Concluded(pending)) => {
-                step.commit(id, OwnedVerdict { judged, pending: Some(pending), is_owed: false })
+                step.commit(id, UnstoredVerdict { judged, pending: Some(pending), is_owed: false })
             }
             (LifeStage::Committing { id, verdict }, Input::Stored(stored)) => step.stored(id, verdict, stored),
             (LifeStage::Held { committed, until }, Input::Tick) => step.send(committed, until),
@@ -227,7 +229,7 @@ impl Life {
     }
 }
 
-impl OwnedVerdict {
+impl UnstoredVerdict {
     /// The verdict on a part that the session concluded before it was judged.
     fn timeout(pending: Pending) -> Self {
         let judged = Judged::reject(ReasonCode::TIMEOUT, "no result in time");
@@ -253,14 +255,14 @@ impl Transition<'_, '_> {
             Input::Accepted(None) => return self.refuse(trigger),
             Input::Judged(judged) => LifeStage::WaitingForAcceptance(Decided::Judged { trigger, judged }),
             Input::Concluded(pending) => {
-                LifeStage::WaitingForAcceptance(Decided::Concluded(OwnedVerdict::timeout(pending)))
+                LifeStage::WaitingForAcceptance(Decided::Concluded(UnstoredVerdict::timeout(pending)))
             }
             _ => LifeStage::WaitingForBoth { trigger },
         })
     }
 
-    fn waiting_for_acceptance(&mut self, decision: Decided, input: Input) -> Option<LifeStage> {
-        match (decision, input) {
+    fn waiting_for_acceptance(&mut self, decided: Decided, input: Input) -> Option<LifeStage> {
+        match (decided, input) {
             (Decided::Judged { trigger, judged }, Input::Accepted(Some(id))) => {
                 self.session.accept(&trigger);
                 self.judged(trigger, id, judged)
@@ -270,12 +272,12 @@ impl Transition<'_, '_> {
                 self.refuse(trigger)
             }
             (Decided::Judged { judged, .. }, Input::Concluded(pending)) => {
-                let verdict = OwnedVerdict { judged, pending: Some(pending), is_owed: false };
+                let verdict = UnstoredVerdict { judged, pending: Some(pending), is_owed: false };
                 Some(LifeStage::WaitingForAcceptance(Decided::Concluded(verdict)))
             }
             (Decided::Concluded(verdict), Input::Accepted(Some(id))) => self.commit(id, verdict),
             (Decided::Concluded(verdict), Input::Accepted(None)) => Some(self.store_failed(None, verdict)),
-            (decision, _) => Some(LifeStage::WaitingForAcceptance(decision)),
+            (decided, _) => Some(LifeStage::WaitingForAcceptance(decided)),
         }
     }
 
@@ -288,12 +290,12 @@ impl Transition<'_, '_> {
     fn judged(&mut self, trigger: Trigger, id: NonZeroU64, judged: Judged) -> Option<LifeStage> {
         let outcome = judged.outcome(self.subject.model);
         match self.session.conclude(self.moment.now_ms, trigger, outcome) {
-            Ok(pending) => self.commit(id, OwnedVerdict { judged, pending: Some(pending), is_owed: false }),
+            Ok(pending) => self.commit(id, UnstoredVerdict { judged, pending: Some(pending), is_owed: false }),
             Err(_) => Some(LifeStage::WaitingForConclusion { id, judged }),
         }
     }
 
-    fn commit(&mut self, id: NonZeroU64, verdict: OwnedVerdict) -> Option<LifeStage> {
+    fn commit(&mut self, id: NonZeroU64, verdict: UnstoredVerdict) -> Option<LifeStage> {
         let model = self.subject.model;
         let outcome = match &verdict.pending {
             Some(pending) => pending.entry().outcome,
@@ -304,7 +306,7 @@ impl Transition<'_, '_> {
         Some(LifeStage::Committing { id, verdict })
     }
 
-    fn stored(&mut self, id: NonZeroU64, mut verdict: OwnedVerdict, stored: StoreOutcome) -> Option<LifeStage> {
+    fn stored(&mut self, id: NonZeroU64, mut verdict: UnstoredVerdict, stored: StoreOutcome) -> Option<LifeStage> {
         match stored {
             StoreOutcome::Committed(seq) => {
                 let code = verdict.pending.as_ref().map(|pending| pending.entry().outcome.verdict);
@@ -322,7 +324,7 @@ impl Transition<'_, '_> {
         }
     }
 
-    fn archive(&mut self, seq: NonZeroU64, verdict: &mut OwnedVerdict, code: Option<WireVerdict>) {
+    fn archive(&mut self, seq: NonZeroU64, verdict: &mut UnstoredVerdict, code: Option<WireVerdict>) {
         let Some(image) = verdict.judged.file.take() else { return };
         let code = code.unwrap_or_else(|| verdict.judged.outcome(self.subject.model).verdict);
         let name = match self.subject.accepted.kind {
@@ -332,7 +334,7 @@ impl Transition<'_, '_> {
         self.effects.push(Effect::Archive { image, name });
     }
 
-    fn store_failed(&mut self, id: Option<NonZeroU64>, mut verdict: OwnedVerdict) -> LifeStage {
+    fn store_failed(&mut self, id: Option<NonZeroU64>, mut verdict: UnstoredVerdict) -> LifeStage {
         verdict.pending = verdict.pending.map(|pending| self.session.store_failed(pending));
         if !std::mem::replace(&mut verdict.is_owed, true) {
             self.effects.push(Effect::Owed { image: verdict.judged.file.clone() });
@@ -340,7 +342,7 @@ impl Transition<'_, '_> {
         LifeStage::Owed { id, verdict, retry_at: self.moment.now + RETRY_AFTER }
     }
 
-    fn owed(&mut self, id: Option<NonZeroU64>, verdict: OwnedVerdict, retry_at: Instant) -> Option<LifeStage> {
+    fn owed(&mut self, id: Option<NonZeroU64>, verdict: UnstoredVerdict, retry_at: Instant) -> Option<LifeStage> {
         if !self.moment.is_journal_ready || self.moment.now < retry_at {
             return Some(LifeStage::Owed { id, verdict, retry_at });
         }

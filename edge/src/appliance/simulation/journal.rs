@@ -11,8 +11,8 @@ pub(super) struct SimulatedJournal {
     triggers: HashMap<NonZeroU64, Row>,
     /// Accepted triggers without a terminal record, by part and nonce.
     open: HashMap<(u64, u32), NonZeroU64>,
-    /// Acceptances that were written although their caller got an error. They are deleted when the journal is opened again, unless
-    /// they have a terminal record by then.
+    /// Acceptances that were written although their caller got an error. Those that have no terminal record by then are deleted
+    /// when the journal is opened again.
     withdrawn: Vec<NonZeroU64>,
     next_id: u64,
     next_seq: u64,
@@ -29,6 +29,7 @@ pub(super) struct SimulatedJournal {
 #[derive(Debug)]
 struct Row {
     trigger: AcceptedTrigger,
+    /// The terminal record: its number, its verdict and the name of the image.
     terminal: Option<(NonZeroU64, Verdict, String)>,
 }
 
@@ -69,6 +70,7 @@ impl SimulatedJournal {
 
     fn close(&mut self, now_ms: u64) {
         self.is_closed = true;
+        // As long as the real journal waits before it is reopened.
         self.closed_until_ms = now_ms + 250;
     }
 

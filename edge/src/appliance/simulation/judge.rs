@@ -42,6 +42,7 @@ impl Simulation {
                 self.after(50, SimulatedEvent::Proved(has_passed));
             }
             Next::Judge { number, file } => {
+                // 600 ms is longer than the deadline.
                 let took_ms = if self.goes_wrong(10) { 600 } else { self.random.random_range(5..60) };
                 self.judging_until_ms = self.now_ms + took_ms;
                 let judged = judged(file);
@@ -49,6 +50,7 @@ impl Simulation {
                     self.after(took_ms, SimulatedEvent::FreeRunning(judged));
                     return;
                 };
+                // The result comes twice.
                 if self.goes_wrong(5) {
                     self.after(took_ms + 1, SimulatedEvent::Judged { number, judged: judged.clone() });
                 }

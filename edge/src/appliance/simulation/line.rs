@@ -168,6 +168,7 @@ impl Simulation {
     fn perform(&mut self, part: Part, effects: Vec<Effect>) {
         for effect in effects {
             let fate = self.fate();
+            // Sometimes the journal is slow.
             let delay_ms =
                 if self.goes_wrong(5) { self.random.random_range(250..500) } else { self.random.random_range(1..8) };
             match effect {

@@ -1,6 +1,6 @@
 //! Simulates a production line in simulated time, with the real code for the life of a part, the judge's logic and the session with
-//! the PLC, but without threads and clock. Faults are injected around this code: messages that are lost, late, doubled or reordered,
-//! a journal that fails, supervised threads and a PLC that stall, repeated proofs of the engine, and restarts.
+//! the PLC, but without threads and clock. Faults are injected around this code: messages that are lost, late, doubled or
+//! reordered, a journal that fails, supervised threads and a PLC that stall, repeated proofs of the engine, and restarts.
 //!
 //! The simulation checks that
 //!
@@ -92,25 +92,33 @@ struct Simulation {
     random: ChaCha8Rng,
     start: Instant,
     now_ms: u64,
+    /// The events to come, by their time in ms and their `order`.
     events: BTreeMap<(u64, u64), SimulatedEvent>,
+    /// The number of events so far. It keeps the order of events of the same time.
     order: u64,
     session: DeviceSession,
+    /// The life of the part that the PLC triggered.
     life: Option<Life>,
     /// The life of an image without a trigger.
     free_running: Option<Life>,
     logic: Logic,
     matching: Matching,
     engine: EngineCell,
+    /// Whether a proven engine is loaded.
     is_running: bool,
     /// Images that arrived and are neither archived nor set aside.
     images: BTreeSet<PathBuf>,
+    /// The parts whose image has arrived.
     arrived: BTreeSet<u64>,
+    /// The judge's queue.
     inbox: VecDeque<ToJudge>,
     judging_until_ms: u64,
     unhealthy_until_ms: u64,
     journal: SimulatedJournal,
     plc: SimulatedPlc,
+    /// The number of lives begun.
     lives: u64,
+    /// The boot epoch.
     epoch: u32,
     /// The counts of refused triggers at the last check.
     refused: Refused,
@@ -179,6 +187,7 @@ impl Simulation {
 
     /// Runs until `parts` lives have begun, then for 10 s without faults and new parts. By then all lives must be over.
     fn run(&mut self, parts: u64) {
+        // Far more time than the parts need, even with many faults.
         let most_ms = 10_000 + 5_000 * parts;
         while self.lives < parts {
             self.step();
@@ -298,6 +307,7 @@ fn simulate(parts: u64, seed: u64) {
             simulation.epoch,
             start.elapsed()
         );
+        // Two of three parts are good. Half of these must pass.
         let min_passes = if matching == Matching::FreeRunning { 0 } else { simulation.lives / 3 };
         assert!(passes >= min_passes && (passes == 0) == (min_passes == 0), "{passes} parts passed");
     }

@@ -19,16 +19,20 @@ pub(super) enum Step {
     Trigger(TriggerRequest),
     /// The PLC acknowledges a verdict.
     Acknowledge(Ack),
-    /// The part's time is over.
+    /// The time of the part with this number is over.
     Over(u64),
 }
 
 /// The state of the PLC.
 #[derive(Debug, Default)]
 pub(super) struct SimulatedPlc {
+    /// The number of the current part.
     part: u64,
+    /// The counter of the PLC's heartbeat.
     counter: u32,
+    /// Until then, the PLC sends no heartbeat.
     silent_until_ms: u64,
+    /// Whether the line must pause, because the order of images and triggers is lost.
     is_order_lost: bool,
     /// No more parts come.
     pub(super) is_at_rest: bool,
@@ -80,8 +84,9 @@ impl Simulation {
             Matching::TriggerFirst => (0..20, 30..90),
             Matching::PartId | Matching::FreeRunning => (0..20, 0..60),
         };
-        // Without part numbers, a lost trigger together with a lost image goes unnoticed, and the next image is assigned to the wrong
-        // part. So lost triggers and doubled images are injected only when matching by part number.
+        // Without part numbers, a lost trigger together with a lost image goes unnoticed, and the next image is
+        // assigned to the wrong part. So lost triggers and doubled images are injected only when matching by part
+        // number.
         let is_by_number = self.matching == Matching::PartId;
         let triggers = if self.matching == Matching::FreeRunning { 0 } else { 1 + usize::from(self.goes_wrong(30)) };
         for _ in 0..triggers {
@@ -92,6 +97,7 @@ impl Simulation {
         }
         for _ in 0..=usize::from(is_by_number && self.goes_wrong(20)) {
             if !self.goes_wrong(20) {
+                // 500 ms is longer than the deadline.
                 let late_ms = if self.goes_wrong(20) { 500 } else { 0 };
                 let delay_ms = late_ms + self.random.random_range(image_ms.clone());
                 self.after(delay_ms, SimulatedEvent::Image(part));
@@ -120,7 +126,7 @@ impl Simulation {
             self.after(delay_ms, SimulatedEvent::Plc(Step::Acknowledge(sent_ack)));
         }
         if matches!(message, ToPlc::Verdict(_)) && ack.part_id == self.plc.part {
-            // Skips this part's `Over`, so that it does not end twice.
+            // Leaves out a part number. So this part's later `Over` has no effect, and the part does not end twice.
             self.plc.part += 1;
             self.next_after_pause();
         }

@@ -64,14 +64,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut output = std::io::stdout().lock();
     let mut written = if args.json { Ok(()) } else { writeln!(output, "{}", header()) };
-    let mut all_ok = true;
+    let mut has_no_failure = true;
     examine(&model, &options, &mut |finding| {
-        all_ok &= finding.state != FindingState::Failure;
-        let line = if args.json { serde_json::to_string(&finding).unwrap_or_default() } else { to_lines(&finding) };
+        has_no_failure &= finding.state != FindingState::Failure;
+        let text = if args.json { serde_json::to_string(&finding).unwrap_or_default() } else { to_lines(&finding) };
         if written.is_ok() {
-            written = writeln!(output, "{line}");
+            written = writeln!(output, "{text}");
         }
     });
     written.context("stdout")?;
-    Ok(ExitCode::from(u8::from(!all_ok)))
+    Ok(ExitCode::from(u8::from(!has_no_failure)))
 }

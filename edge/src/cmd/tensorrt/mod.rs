@@ -1,4 +1,4 @@
-//! The subcommands that need TensorRT.
+//! Defines the subcommands that need TensorRT: `plan`, `gpu-check`, and the hidden one that builds a plan.
 
 mod gpu_check;
 mod plan;
@@ -16,7 +16,7 @@ pub(crate) enum Command {
     PlanWorker,
 }
 
-/// Runs one of these subcommands.
+/// Runs a subcommand that needs TensorRT.
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Plan(args) => plan::run(args),

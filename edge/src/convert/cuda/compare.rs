@@ -15,7 +15,7 @@ pub struct Comparison {
     pub values: usize,
     /// Values whose bits differ (a zero's sign counts), and values that are missing or surplus. Expected: 0.
     pub different: usize,
-    /// The largest difference in units in the last place; the two zeros count as equal.
+    /// The largest difference in units in the last place; `u32::MAX` if a value is missing or surplus. Both zeros count as equal.
     pub largest_ulp: u32,
 }
 
@@ -32,8 +32,8 @@ pub fn compare(spec: &ConversionSpec, radiographs: &[RadiographView<'_>]) -> Res
     compare_with(spec, radiographs, |images| converter.to_bytes(images))
 }
 
-/// The order `a`, `b`, `a`, `c`, `a`. If `b` has the size of `a` and `c` has another size, the three conversions of `a` differ:
-/// kernel by kernel; by a graph that was captured with `b`; and after a sequence of another size.
+/// The order `a`, `b`, `a`, `c`, `a`. If `b` has the size of `a` and `c` has another size, `a` is converted in three ways: kernel
+/// by kernel; by the graph that was captured with `b`; and kernel by kernel after a launch sequence for another size.
 #[must_use]
 pub fn in_turns<'a>(a: RadiographView<'a>, b: RadiographView<'a>, c: RadiographView<'a>) -> [RadiographView<'a>; 5] {
     [a, b, a, c, a]
@@ -91,7 +91,7 @@ mod tests {
     use cellgate_models::conversion::{Method, Size};
 
     #[test]
-    fn neighbours_are_one_unit_apart_across_zero_too() {
+    fn differences_are_counted_in_units_in_the_last_place_and_surplus_values_are_different() {
         for value in [1.0_f32, -1.0, 0.0, -2.117_904, 1e-40] {
             assert_eq!(place_of(value.next_up()) - place_of(value), 1, "{value}");
         }
@@ -139,6 +139,7 @@ mod tests {
         let fresh =
             |images: &[RadiographView<'_>]| images.iter().flat_map(|&image| stale(&spec, &[image])).collect::<Vec<_>>();
         let comparison = found(&|images| stale(&spec, images));
+        // Each tensor has 3 x 2 x 3 = 18 values. The second and the third image get the tensor of the image before.
         assert_eq!((comparison.values, comparison.different), (5 * 18, 2 * 18));
         assert_eq!(found(&|_| Vec::new()).different, 5 * 18);
         let with_another = |images: &[RadiographView<'_>]| [fresh(images), vec![vec![0; 4]]].concat();

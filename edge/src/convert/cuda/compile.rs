@@ -7,8 +7,8 @@ use std::ffi::CString;
 
 /// Compiles and assembles `kernels` for a compute capability, major and minor. Needs no GPU.
 ///
-/// The result is machine code, not PTX. A driver refuses PTX of a newer compiler. It would also have to compile the PTX to
-/// machine code, and would cache that code on disk.
+/// The driver is given the machine code, not the PTX. A driver refuses PTX of a newer compiler. It would
+/// compile older PTX to machine code itself, and cache that code on disk.
 ///
 /// # Errors
 /// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::Compile`] with NVRTC's message,

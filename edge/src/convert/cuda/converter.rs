@@ -12,13 +12,13 @@ use zerocopy::IntoBytes as _;
 
 /// A conversion that is ready to run on a GPU. Each thread needs one of its own.
 ///
-/// `new` allocates all memory. An image of the previous image's size costs a copy of its levels and one graph launch. For an
-/// image of another size the host also computes resize weights and tables (below a millisecond), and the kernels are launched one
-/// by one.
+/// `new` allocates all memory that [`convert`](Self::convert) uses. An image of the previous image's size costs a copy of its
+/// levels and one graph launch. For an image of another size the host also computes resize weights and spreads (below a
+/// millisecond), and the kernels are launched one by one.
 pub struct CudaConverter {
     spec: ConversionSpec,
     max_pixels: usize,
-    /// Whether to capture graphs. False after a capture failed; from then on kernels are launched one by one.
+    /// Whether to capture graphs. False after a capture failed: from then on kernels are launched one by one.
     captures: bool,
     /// Declared before `device`: a graph must be dropped before the stream that it was captured from.
     current: Option<Current>,
@@ -34,15 +34,15 @@ struct Current {
 
 /// The network's input in GPU memory: 3 x height x width values of f32, channel by channel.
 ///
-/// It is complete once the stream has executed the conversion, so later work on the same stream can read it. The next
+/// The tensor is complete once the stream has executed the conversion, so later work on the same stream can read it. The next
 /// conversion runs on the same stream and overwrites the tensor.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceTensor<'a> {
-    /// Its address in GPU memory, the same for all images.
+    /// The tensor's address in GPU memory, the same for all images.
     pub address: u64,
     /// Height and width of each plane.
     pub size: Size,
-    /// The stream that writes it.
+    /// The stream that writes the tensor.
     pub stream: &'a Arc<CudaStream>,
 }
 
@@ -67,7 +67,8 @@ impl CudaConverter {
     /// [`CudaError`]: CUDA is missing or too old, there is no GPU, too little memory, or kernels can't carry out the
     /// specification.
     pub fn new(spec: &ConversionSpec, max_pixels: usize) -> Result<Self, CudaError> {
-        // The specification is checked before the libraries, so that a machine without CUDA reports a wrong one too.
+        // The specification is checked before the libraries, so that a machine without CUDA reports a wrong
+        // specification too.
         LaunchSequence::check(spec)?;
         let max_pixels = max_pixels.clamp(1, LaunchSequence::MAX_PIXELS);
         let output_pixels = spec.size.map_or(max_pixels, Size::pixels);
@@ -79,7 +80,7 @@ impl CudaConverter {
         Ok(Self { spec: spec.clone(), max_pixels, captures: true, current: None, device })
     }
 
-    /// The GPU that it runs on.
+    /// The GPU that the conversion runs on.
     #[must_use]
     pub fn device(&self) -> &DeviceInfo {
         &self.device.info
@@ -132,6 +133,7 @@ impl CudaConverter {
     /// As [`CudaConverter::convert`].
     pub fn time(&mut self, radiograph: RadiographView<'_>, rounds: u32) -> Result<Timings, CudaError> {
         let rounds = rounds.max(1);
+        // The second conversion of an image size captures the graph.
         for _ in 0..3 {
             self.convert(radiograph)?;
         }
@@ -162,7 +164,7 @@ impl CudaConverter {
         self.device.wait()
     }
 
-    /// Converts an image whose size differs from the previous image's. After an error `current` stays `None`.
+    /// Converts the first image, or one whose size differs from the previous image's. After an error `current` stays `None`.
     fn first(&mut self, image: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
         let sequence = LaunchSequence::new(&self.spec, image)?;
         self.device.upload(0, sequence.fixed())?;
@@ -173,7 +175,7 @@ impl CudaConverter {
         Ok(output)
     }
 
-    /// Converts an image of the previous image's size.
+    /// Converts an image of the previous image's size. After an error `current` stays `None`.
     fn again(&mut self, mut current: Current, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
         self.device.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
         if current.graph.is_none() && self.captures {

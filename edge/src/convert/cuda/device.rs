@@ -18,11 +18,11 @@ use std::time::Duration;
 /// Properties of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
-    /// Its name.
+    /// The GPU's name.
     pub name: String,
-    /// Its compute capability, major and minor.
+    /// The GPU's compute capability, major and minor.
     pub capability: (u32, u32),
-    /// How many multiprocessors it has.
+    /// How many multiprocessors the GPU has.
     pub multiprocessors: u32,
 }
 
@@ -36,9 +36,9 @@ pub(super) const FIRST: usize = 0;
 pub fn device_info() -> Result<DeviceInfo, CudaError> {
     driver_version()?;
     before("starting the driver", result::init())?;
-    let device = before("finding the device", result::device::get(FIRST as c_int))?;
-    let name = before("reading the device's name", result::device::get_name(device))?;
-    let reading = "reading the device's attributes";
+    let device = before("finding the GPU", result::device::get(FIRST as c_int))?;
+    let name = before("reading the GPU's name", result::device::get_name(device))?;
+    let reading = "reading the GPU's attributes";
     // SAFETY: the driver found the GPU just now.
     let attribute = |attribute| before(reading, unsafe { result::device::get_attribute(device, attribute) });
     let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
@@ -54,10 +54,10 @@ pub(super) struct Device {
     kernels: Module,
     memory: Block,
     tensor: Block,
-    /// Used in turns: one is filled while the other is still being copied.
+    /// Two buffers, used in turns: one is filled while the other is still being copied.
     staging: [Staging; 2],
-    /// The index of the buffer that was filled last.
-    next: usize,
+    /// The index of the buffer in `staging` that was filled last.
+    filled: usize,
 }
 
 /// GPU memory at a fixed address.
@@ -77,13 +77,13 @@ impl Device {
     /// Opens the GPU, compiles `kernels` for it and allocates all memory.
     pub(super) fn new(kernels: &[Kernel], memory_bytes: usize, tensor_bytes: usize) -> Result<Self, CudaError> {
         let info = device_info()?;
-        let context = before("opening the device", CudaContext::new(FIRST))?;
+        let context = before("opening the GPU", CudaContext::new(FIRST))?;
         let kernels = Module::new(&context, kernels, &compile(kernels, info.capability)?)?;
         let stream = while_doing("creating a stream", context.new_stream())?;
         let memory = Block::new(&stream, memory_bytes)?;
         let tensor = Block::new(&stream, tensor_bytes)?;
         let staging = [Staging::new(&context, memory_bytes)?, Staging::new(&context, memory_bytes)?];
-        Ok(Self { info, stream, kernels, memory, tensor, staging, next: 0 })
+        Ok(Self { info, stream, kernels, memory, tensor, staging, filled: 0 })
     }
 
     /// The stream for all work.
@@ -104,8 +104,8 @@ impl Device {
 
     /// Copies `bytes` to the next of the two pinned buffers. First waits until the previous copy from this buffer is complete.
     pub(super) fn stage(&mut self, bytes: &[u8]) -> Result<(), CudaError> {
-        self.next = (self.next + 1) % 2;
-        let staging = &mut self.staging[self.next];
+        self.filled = (self.filled + 1) % 2;
+        let staging = &mut self.staging[self.filled];
         while_doing("waiting for an earlier copy", staging.copied.synchronize())?;
         let staged = while_doing("accessing pinned memory", staging.memory.as_mut_slice())?;
         staged[..bytes.len()].copy_from_slice(bytes);
@@ -114,7 +114,7 @@ impl Device {
 
     /// Queues a copy of the first `bytes` staged bytes to offset `at` of the sequence's memory.
     pub(super) fn send(&mut self, at: usize, bytes: usize) -> Result<(), CudaError> {
-        let staging = &mut self.staging[self.next];
+        let staging = &mut self.staging[self.filled];
         let staged = &while_doing("accessing pinned memory", staging.memory.as_slice())?[..bytes];
         assert!(at + bytes <= self.memory.slice.len(), "the sequence fits the memory");
         let to = self.memory.address + at as CUdeviceptr;
@@ -122,7 +122,7 @@ impl Device {
         // SAFETY: the target lies within the sequence's memory. The source does not change before the event signals the end of
         // the copy: only `stage` writes to the source, after waiting for the event, and `Drop` waits before the source is freed.
         let copy = unsafe { result::memcpy_htod_async(to, staged, self.stream.cu_stream()) };
-        while_doing("copying to the device", copy)?;
+        while_doing("copying to the GPU", copy)?;
         while_doing("marking the end of a copy", staging.copied.record(&self.stream))
     }
 
@@ -183,7 +183,7 @@ impl Device {
     /// The content of a block after all queued work.
     pub(super) fn read(&self, block: &Block) -> Result<Vec<u8>, CudaError> {
         let mut values = vec![0; block.slice.len()];
-        while_doing("reading from the device", self.stream.memcpy_dtoh(&block.slice, &mut values))?;
+        while_doing("reading from the GPU", self.stream.memcpy_dtoh(&block.slice, &mut values))?;
         self.wait()?;
         Ok(values)
     }
@@ -237,14 +237,14 @@ impl Drop for Device {
     fn drop(&mut self) {
         // Clears an error that cudarc recorded earlier; the next call would return it instead of waiting.
         let _ = self.stream.context().check_err();
-        // Memory in use must not be freed. An error is ignored, because the call that caused it has already returned it.
+        // Memory in use must not be freed, so wait. Errors are ignored here: the call that caused one has already returned it.
         let _ = self.stream.synchronize();
     }
 }
 
 impl Block {
     fn new(stream: &Arc<CudaStream>, bytes: usize) -> Result<Self, CudaError> {
-        let slice = while_doing("allocating device memory", stream.alloc_zeros::<u8>(bytes))?;
+        let slice = while_doing("allocating GPU memory", stream.alloc_zeros::<u8>(bytes))?;
         let address = slice.device_ptr(stream).0;
         Ok(Self { slice, address })
     }

@@ -1,6 +1,6 @@
 //! Checks CUDA's driver before cudarc calls it. cudarc panics if the library or one of its functions is missing.
 //!
-//! cudarc loads the driver by its own list of names and keeps it for the life of the process. It could find another file than
+//! cudarc loads the driver by its own list of names and keeps it for the life of the process. cudarc could find another file than
 //! this module, such as the toolkit's stub `libcuda.so` in LD_LIBRARY_PATH. So this module also checks that cudarc loads the same
 //! file.
 #![expect(unsafe_code, reason = "loads shared libraries")]
@@ -21,8 +21,8 @@ const OLDEST_DRIVER: (c_int, c_int) = (13, 0);
 
 const GET_VERSION: &str = "cuDriverGetVersion";
 
-/// Every function that is called through cudarc, by its name in the bindings for CUDA 13.0; and `cuGetExportTable`, without which
-/// NVRTC crashes.
+/// Every function that is called through cudarc, by its name in the bindings for CUDA 13.0. Also `cuGetExportTable`, because NVRTC
+/// crashes if the driver lacks it.
 const FUNCTIONS: [&str; 44] = [
     GET_VERSION,
     "cuCtxGetCurrent",
@@ -70,7 +70,7 @@ const FUNCTIONS: [&str; 44] = [
     "cuStreamWaitEvent",
 ];
 
-/// The CUDA version that the driver supports, major and minor.
+/// Checks the driver, has cudarc load it, and returns the CUDA version that the driver supports, major and minor.
 ///
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or cudarc would load another file.
@@ -82,7 +82,7 @@ pub fn driver_version() -> Result<(i32, i32), CudaError> {
         driver.address(&path, &library, function)?;
     }
     load_into_cudarc(&driver, &path, &library)?;
-    // cudarc found this library by its name and keeps it. It must stay loaded for the rest of the process.
+    // cudarc uses this library for the life of the process, so the library is never unloaded.
     std::mem::forget(library);
     Ok(version)
 }
@@ -101,7 +101,7 @@ fn driver() -> CudaLibrary {
 /// The driver's version, without cudarc.
 fn version(driver: &CudaLibrary, path: &Path, library: &Library) -> Result<(c_int, c_int), CudaError> {
     let mut version = 0;
-    // SAFETY: the symbol's type is that of the driver's documentation; it writes one number and needs no `cuInit`.
+    // SAFETY: the symbol's type is that of the driver's documentation. The function writes one number and needs no `cuInit`.
     let status = unsafe {
         let get_version: Symbol<'_, unsafe extern "C" fn(*mut c_int) -> c_int> =
             library.get(GET_VERSION).map_err(|error| driver.unusable(path, one_line(&error)))?;
@@ -135,7 +135,7 @@ fn load_into_cudarc(driver: &CudaLibrary, path: &Path, library: &Library) -> Res
     }
     // The library is never unloaded: while it is loaded, cudarc can't fail to load the same name.
     std::mem::forget(first);
-    // SAFETY: it loads the library that was loaded just now.
+    // SAFETY: `culib` loads the library that was loaded just now, under the same name.
     let chosen = unsafe { cudarc::driver::sys::culib() };
     if driver.address(path, chosen, GET_VERSION) != Ok(own) {
         return Err(driver.unusable(path, "this process has already loaded another driver: restart it".to_owned()));

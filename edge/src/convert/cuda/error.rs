@@ -11,9 +11,9 @@ pub enum CudaError {
     /// A library was not found.
     #[error("found no {library}; looked for:\n{looked_for}Install {package}, or name the file in {variable}")]
     LibraryMissing {
-        /// Its file name.
+        /// The library's file name.
         library: &'static str,
-        /// The places that were searched, one per line.
+        /// The places that were searched, one per line of text.
         looked_for: String,
         /// The package that contains it.
         package: &'static str,
@@ -136,7 +136,7 @@ fn is_sticky(code: CUresult) -> bool {
         )
 }
 
-/// Those of the sticky errors that earlier work on the GPU has caused.
+/// The sticky errors that are caused by earlier work on the GPU.
 fn is_fault(code: CUresult) -> bool {
     matches!(
         code,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn errors() {
+    fn each_error_names_what_failed_and_what_was_expected() {
         let (library, package, path) = ("libcuda.so.1", "the NVIDIA driver", PathBuf::from("/lib/libcuda.so.1"));
         let (doing, detail) = ("waiting for the conversion", "CUDA_ERROR_ASSERT: device-side assert".to_owned());
         let errors = [

@@ -41,7 +41,7 @@ impl CudaLibrary {
     fn missing(&self, missing: Missing) -> CudaError {
         let (wanted, package) = (&self.search.wanted, self.package);
         let variable = wanted.environment;
-        // The error's text already names the variable at its end.
+        // `CudaError::LibraryMissing` itself names the variable, so the text of `Missing`, which also does, is not used.
         let looked_for = match missing {
             Missing::Named { path, .. } => format!("  {} (named by {variable})\n", path.display()),
             Missing::Nowhere { looked_for, .. } => looked_for,
@@ -55,7 +55,7 @@ impl CudaLibrary {
     }
 }
 
-/// The system's library folder with each of the subfolders `below`, and the folder of WSL.
+/// Each of the folders `below` in the system's library folder, and WSL's folder of libraries.
 pub(super) fn system_folders(below: &[&str]) -> Vec<SearchPlace> {
     let below = below.iter().map(|below| Path::new(MULTIARCH).join(below));
     below.chain(["/usr/lib/wsl/lib".into()]).map(SearchPlace::Folder).collect()

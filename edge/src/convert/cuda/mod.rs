@@ -1,13 +1,13 @@
-//! Runs the conversion on an NVIDIA GPU, feature `cuda`.
+//! Runs the conversion on an NVIDIA GPU. This module needs the feature `cuda`.
 //!
 //! | layer | files |
 //! |---|---|
 //! | finds CUDA's libraries with the search of `cellgate_models::library` and loads them | `library.rs` |
-//! | checks the driver before cudarc calls it; calls the compiler through its own handle | `driver.rs`, `nvrtc.rs` |
+//! | checks the driver before cudarc calls it; calls the compiler NVRTC without cudarc | `driver.rs`, `nvrtc.rs` |
 //! | compiles the kernels for this machine's GPU and loads them | `compile.rs`, `module.rs` |
 //! | executes a [`LaunchSequence`](super::LaunchSequence): memory, launches, the captured graph | `device.rs` |
 //! | converts images to tensors on the GPU | `converter.rs` |
-//! | compares the tensors with the reference's and measures the memory's rate, on a machine with a GPU | `compare.rs`, `rate.rs` |
+//! | compares the tensors with the reference's; measures the copy rate of the GPU's memory | `compare.rs`, `rate.rs` |
 //!
 //! Neither this module nor the driver keeps compiled kernels on disk: such a file would be code that runs on the GPU, and would
 //! have to be authenticated. Each start compiles the kernels to machine code; `gpu-check` reports how long that takes.

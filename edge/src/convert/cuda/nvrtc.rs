@@ -1,5 +1,5 @@
-//! Calls CUDA's run-time compiler, NVRTC. It is called through its own handle, so that the file that was found is the one that
-//! runs.
+//! Calls CUDA's run-time compiler, NVRTC. This module loads NVRTC itself instead of leaving that to cudarc, so that the file that
+//! the search found is the file that runs.
 #![expect(unsafe_code, reason = "calls a shared library")]
 
 use super::CudaError;
@@ -53,7 +53,7 @@ pub struct Compiled {
 impl Nvrtc {
     /// Loads the compiler, and the second library that it needs.
     ///
-    /// A compiler beside the program precedes the system's, because somebody put it there on purpose.
+    /// A compiler in the folder `lib` beside the program is preferred to the system's, because somebody put it there on purpose.
     pub(super) fn load() -> Result<Self, CudaError> {
         Self::load_by(Search::of_process(compiler_spec(), None))
     }
@@ -69,7 +69,7 @@ impl Nvrtc {
             std::mem::forget(builtins);
         }
         let found = Self::functions(&library).map_err(|error| compiler.unusable(&path, one_line(&error)))?;
-        // Never unloaded, because its functions are kept.
+        // The library is never unloaded, because the addresses of its functions are kept.
         std::mem::forget(library);
         Ok(found)
     }
@@ -118,7 +118,7 @@ impl Nvrtc {
         if status == 0 {
             return Ok(());
         }
-        // SAFETY: it accepts any number and returns a text that lives as long as the library.
+        // SAFETY: the function accepts any number and returns a text that lives as long as the library.
         let message = unsafe { (self.error_string)(status).as_ref().map(|first| CStr::from_ptr(first)) };
         Err(message.map_or_else(|| format!("status {status}"), |message| message.to_string_lossy().into_owned()))
     }
@@ -166,8 +166,8 @@ fn compiler_spec() -> LibrarySpec {
     LibrarySpec { file_name: "libnvrtc.so.13", environment: NVRTC_ENV, names_folder: false, places }
 }
 
-/// The compiler's second library in `folder`. If it is not loaded beforehand, the compiler leaves the search to the system's
-/// loader, which need not look there.
+/// The compiler's second library in `folder`, libnvrtc-builtins. If the program does not load it first, the compiler leaves the
+/// search to the system's loader, which may not look in `folder`.
 fn builtins_in(folder: &Path) -> Option<PathBuf> {
     let files = fs::read_dir(folder).ok()?.flatten().map(|file| file.path());
     let is_builtins = |path: &PathBuf| {
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_programs_folder_precedes_the_systems() {
+    fn the_programs_folder_is_searched_before_the_systems() {
         let places = compiler_spec().places;
         let at = |wanted: &SearchPlace| places.iter().position(|place| place == wanted).unwrap();
         assert_eq!(at(&SearchPlace::Program("lib")), 0);

@@ -1,4 +1,4 @@
-//! Measures the copy rate of the GPU's memory, with which other rates are compared.
+//! Measures the copy rate of the GPU's memory, with which `gpu-check` compares the rate of the conversion.
 
 use super::device::FIRST;
 use super::{CudaError, driver_version};
@@ -13,7 +13,7 @@ const COPIES: usize = 20;
 /// Bytes per second that the GPU reads and writes, both together, while it copies within its own memory.
 ///
 /// # Errors
-/// [`CudaError`]: there is no GPU, or less than 512 MiB of its memory is free.
+/// [`CudaError`]: the driver can't be used, there is no GPU, or less than 512 MiB of its memory is free.
 pub fn copy_rate() -> Result<f64, CudaError> {
     driver_version()?;
     let measured = || {
@@ -29,6 +29,6 @@ pub fn copy_rate() -> Result<f64, CudaError> {
         let end = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
         start.elapsed_ms(&end)
     };
-    let ms = measured().map_err(|error| CudaError::from_driver("copying within device memory", error))?;
+    let ms = measured().map_err(|error| CudaError::from_driver("copying within the GPU's memory", error))?;
     Ok((2 * BYTES * COPIES) as f64 / (f64::from(ms) / 1e3))
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 /// An argument of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
-    /// A structure that is passed by value, in the layout of the kernel's source.
+    /// The bytes of a structure that is passed by value, in the layout of the kernel's source.
     Value(Vec<u8>),
     /// An address in the sequence's memory, as an offset in bytes.
     Memory(usize),
@@ -34,7 +34,7 @@ impl Launch {
     pub const SHARED_BYTES: u32 = 48 << 10;
 }
 
-/// One step. It sees all memory that earlier steps wrote.
+/// One step of a launch sequence. A step sees all memory that earlier steps wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LaunchStep {
     /// Sets this range of the sequence's memory to 0.

@@ -1,4 +1,4 @@
-//! Lays out a sequence's memory.
+//! Assigns offsets in a launch sequence's memory.
 
 use std::ops::Range;
 use zerocopy::{Immutable, IntoBytes};
@@ -14,7 +14,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Adds `values` to the data that is uploaded once, and returns their offset. Call it before [`Layout::end_of_fixed`].
+    /// Adds `values` to the data that is uploaded once, and returns their offset. Must be called before
+    /// [`Layout::end_of_fixed`].
     pub(super) fn fix<T: IntoBytes + Immutable>(&mut self, values: &[T]) -> usize {
         let place = self.reserve(size_of_val(values));
         self.fixed.resize(place.start, 0);
@@ -22,7 +23,7 @@ impl Layout {
         place.start
     }
 
-    /// Returns all data that is uploaded once. Nothing may be added to it afterwards.
+    /// Returns all data that is uploaded once. [`Layout::fix`] must not be called afterwards.
     pub(super) fn end_of_fixed(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.fixed)
     }

@@ -1,4 +1,5 @@
-//! Prepares the mapping of levels before the resize: spreads between bounds, and the launches that compute an image's own bounds.
+//! Prepares the mapping of levels before the resize: the spreads between bounds, and the launches that compute an image's own
+//! bounds.
 
 use super::launch_step::{Argument, Launch, LaunchStep};
 use super::layout::Layout;
@@ -15,6 +16,7 @@ const LEVELS16: usize = 1 << 16;
 const SPREAD_BYTES: usize = 16;
 
 /// Pixels that a block counts: few enough for many blocks, many enough that adding up the blocks' counts stays cheap.
+/// `pixels_per_block` in histogram.cu states which values are allowed.
 const PIXELS_PER_BLOCK: u32 = 1 << 14;
 
 /// Levels that a block counts in shared memory with two bytes each: `WINDOW` in histogram.cu.
@@ -23,7 +25,9 @@ const WINDOW: u32 = 1 << 14;
 /// The kind of the mapping: `Mapping` in convert.cu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// Spread between bounds, to 8 bits.
     Spread = 0,
+    /// Clamped to the bounds, minus the lower bound, in 16 bits.
     Cut = 1,
 }
 
@@ -31,13 +35,15 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Arguments {
     pub(super) kind: Kind,
+    /// How many spreads there are: 1, or 3 if each plane of the tensor has its own.
     pub(super) channels: u32,
     /// The level that becomes 1.0 before normalisation.
     pub(super) full: f32,
+    /// The address of the first spread.
     pub(super) spreads: Argument,
 }
 
-/// The mapping: steps before the launch that resizes, and arguments for that launch.
+/// How the levels are mapped: steps before the launch that resizes, and arguments for that launch.
 #[derive(Debug)]
 pub(super) struct Mapping {
     /// The steps that compute the spread of an image's own bounds.
@@ -48,21 +54,21 @@ pub(super) struct Mapping {
 /// The spreads, which are uploaded once.
 #[derive(Debug)]
 pub(super) struct Spreads {
-    /// The offset of the first one in the sequence's memory.
+    /// The offset of the first spread in the sequence's memory.
     place: usize,
     /// How many spreads there are: 1, or 3 for the method mixed.
     number: u32,
-    /// Index of the spread that the kernels overwrite for each image.
+    /// Index of the spread that the kernels overwrite for each image. `None` if the method does not use an image's own bounds.
     own: Option<usize>,
-    /// The range between the bounds for linear16, which has no 8-bit step.
+    /// The upper bound minus the lower bound for linear16, which has no 8-bit step. `None` for the other methods.
     cut: Option<u16>,
 }
 
 impl Spreads {
     /// The spreads of `spec`, which must be valid and of a method that has kernels.
     pub(super) fn new(spec: &ConversionSpec, layout: &mut Layout) -> Self {
-        // A spread over all levels gives a level's upper byte. Where the kernels will write the spread of an image's own bounds,
-        // it is a placeholder.
+        // The spread over all levels maps a level to its upper byte. At index `own`, it is a placeholder that the kernels
+        // overwrite.
         let (all, global) = (Bounds::ALL, spec.bounds.unwrap_or(Bounds::ALL));
         let (bounds, own): (&[Bounds], _) = match spec.method {
             Method::Local => (&[all], Some(0)),
@@ -70,6 +76,7 @@ impl Spreads {
             Method::Naive => (&[all], None),
             _ => (&[global], None),
         };
+        // `Spread` in common.h.
         let words = |&bounds: &Bounds| {
             let Spread { lo, range, step } = Spread::new(bounds);
             [u32::from(lo), u32::from(range), step[0], step[1]]
@@ -117,13 +124,15 @@ fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) 
             Argument::Memory(counts.start),
         ],
     };
-    // The percentages are divided by 100 first, as by NumPy; another order of operations would round differently.
+    // Percentages are divided by 100 before any other operation, as in NumPy. Another order would round differently.
     let shares = [BOUND_PERCENTILES.0 / 100.0, BOUND_PERCENTILES.1 / 100.0];
+    // `BoundsParameters` in bounds.cu, whose last member is reserved.
     let parameters = [shares.as_bytes(), [pixels, 0].as_bytes()].concat();
     let bounds = Launch {
         kernel: Kernel::LocalBounds,
         blocks: [1, 1],
         threads: Kernel::LocalBounds.threads(),
+        // Two words of 32 bits per thread, and four more.
         shared_bytes: (2 * Kernel::LocalBounds.threads() + 4) * 4,
         arguments: vec![Argument::Value(parameters), Argument::Memory(counts.start), Argument::Memory(spread)],
     };

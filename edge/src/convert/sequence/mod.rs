@@ -1,7 +1,7 @@
 //! Turns a conversion into a list of launches, for images of one size.
 //!
-//! All memory of a sequence except the tensor is one block: first the data that is uploaded once (tables, resize weights), then
-//! the image's levels, then intermediate results of the kernels.
+//! All memory of a sequence except the tensor is one block: first the data that is uploaded once (spreads, resize weights), then
+//! the image's levels, then the counts of the histogram, for methods that need one.
 
 mod launch_step;
 mod layout;
@@ -33,14 +33,14 @@ pub enum SequenceError {
     /// The image has too many pixels.
     #[error("radiograph of {found} pixels: expected at most {most} pixels in all")]
     Pixels {
-        /// Its size.
+        /// The image's size.
         found: Size,
-        /// The limit.
+        /// The largest number of pixels, [`LaunchSequence::MAX_PIXELS`].
         most: usize,
     },
 }
 
-/// A conversion of images of one size as a list of steps, with the memory that they use.
+/// A conversion of images of one size as a list of steps, with the memory that the steps use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchSequence {
     image: Size,
@@ -71,7 +71,7 @@ impl LaunchSequence {
         if Self::METHODS.contains(&spec.method) { Ok(()) } else { Err(SequenceError::Method { method: spec.method }) }
     }
 
-    /// The sequence for images of size `image`, both sides above 0.
+    /// The sequence for images of size `image`. Both sides must be above 0.
     ///
     /// # Errors
     /// As [`LaunchSequence::check`]; also for a size that [`Converter`] refuses or that exceeds [`LaunchSequence::MAX_PIXELS`].
@@ -100,7 +100,9 @@ impl LaunchSequence {
         let side = pixels.min(Converter::MAX_RADIOGRAPH_SIDE as usize) as u32;
         let height = resize::Axes::most_bytes(side, spec.size.map(|size| size.height));
         let width = resize::Axes::most_bytes(side, spec.size.map(|size| size.width));
-        2 * pixels + height + width + Spreads::MAX_BYTES + 16 * Self::ALIGNMENT
+        // The memory has seven ranges: spreads, four of the resize, levels, counts. Aligning each adds less than `ALIGNMENT`.
+        let alignment = 16 * Self::ALIGNMENT;
+        size_of::<u16>() * pixels + height + width + Spreads::MAX_BYTES + alignment
     }
 
     /// The kernels that sequences for `spec` may use.
@@ -111,25 +113,25 @@ impl LaunchSequence {
         kernels
     }
 
-    /// The size of the images that it converts.
+    /// The size of the images that the sequence converts.
     #[must_use]
     pub fn image(&self) -> Size {
         self.image
     }
 
-    /// Height and width of the tensor; it has three such planes.
+    /// Height and width of each of the tensor's three planes.
     #[must_use]
     pub fn output(&self) -> Size {
         self.output
     }
 
-    /// The bytes of the tensor, 3 x height x width values of f32.
+    /// The size of the tensor in bytes: 3 x height x width values of f32.
     #[must_use]
     pub fn tensor_bytes(&self) -> usize {
         3 * self.output.pixels() * size_of::<f32>()
     }
 
-    /// The bytes for the start of the memory. They are uploaded once, before the first image.
+    /// The bytes at the start of the memory. They are uploaded once, before the first image.
     #[must_use]
     pub fn fixed(&self) -> &[u8] {
         &self.fixed
@@ -141,7 +143,7 @@ impl LaunchSequence {
         self.levels.clone()
     }
 
-    /// The size of its memory in bytes.
+    /// The size of the sequence's memory in bytes, without the tensor.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -21,12 +21,13 @@ const TILES: [Size; 6] = [
 /// Limit of a tile's shared memory in bytes. Several blocks share the memory of a multiprocessor: 64 KiB on the smallest GPUs.
 const SHARED_BYTES: usize = 32 << 10;
 
-/// The windows of one axis: the input pixels that each output pixel is computed from. `firsts` and `weights` are offsets in the
-/// sequence's memory: of the windows' first input pixels, and of their weights, tap by tap.
+/// The windows of one axis: the input pixels that each output pixel is computed from.
 #[derive(Debug)]
 struct Windows {
     axis: Axis,
+    /// The offset, in the sequence's memory, of the number of each window's first input pixel.
     firsts: usize,
+    /// The offset, in the sequence's memory, of the weights: the first weight of every window, then the second, and so on.
     weights: usize,
 }
 
@@ -39,7 +40,7 @@ impl Windows {
         Self { firsts: layout.fix(&firsts), weights: layout.fix(&weights), axis }
     }
 
-    /// The largest number of input pixels that `tile` neighbouring output pixels depend on.
+    /// The largest number of input pixels along the axis that `tile` neighbouring output pixels depend on.
     fn region(&self, tile: u32) -> u32 {
         let firsts: Vec<usize> = self.axis.windows().map(|window| window.first).collect();
         let widest = firsts.chunks(tile as usize).map(|tile| tile[tile.len() - 1] - tile[0]).max();
@@ -78,15 +79,19 @@ impl Axes {
         let columns_first = columns_first(self.image, self.output);
         let fitting = TILES.into_iter().find_map(|tile| {
             let region = Size { height: self.y.region(tile.height), width: self.x.region(tile.width) };
+            // The size of the result of the first pass.
             let halfway = if columns_first {
                 Size { height: tile.height, ..region }
             } else {
                 Size { width: tile.width, ..region }
             };
-            let bytes = (region.pixels() + halfway.pixels()) * if sixteen { 2 } else { 1 };
+            let bytes_per_level = if sixteen { 2 } else { 1 };
+            let bytes = (region.pixels() + halfway.pixels()) * bytes_per_level;
             (bytes <= SHARED_BYTES).then_some((tile, region, bytes))
         });
+        // The kernels that work by pixel ignore tile and region.
         let (tile, region, shared_bytes) = fitting.unwrap_or((Size { height: 0, width: 0 }, self.image, 0));
+        // `ConvertParameters` in convert.cu.
         let words = [
             self.image.width,
             self.output.width,

@@ -1,5 +1,5 @@
-//! Tests properties of sequences of every size. The workspace's `tests` execute sequences and compare the tensors with the
-//! reference.
+//! Tests the memory, launches and refusals of sequences of many sizes. `tests/offline/kernels.rs` executes sequences and compares
+//! the tensors with the reference.
 
 use super::*;
 use cellgate_models::conversion::{Bounds, Distribution, Histogram};
@@ -31,6 +31,7 @@ fn check(spec: &ConversionSpec, image: Size) {
     let kernels = LaunchSequence::kernels(spec);
     for launch in launches(&sequence) {
         assert!(kernels.contains(&launch.kernel) && launch.shared_bytes <= Launch::SHARED_BYTES);
+        // CUDA allows 65,535 blocks along y.
         assert!(launch.blocks[0] > 0 && launch.blocks[1] > 0 && launch.blocks[1] <= 65_535);
         assert!(launch.threads == launch.kernel.threads());
     }
@@ -38,7 +39,7 @@ fn check(spec: &ConversionSpec, image: Size) {
 
 proptest! {
     #[test]
-    fn the_memory_stays_below_its_upper_bound(
+    fn the_memory_does_not_exceed_its_upper_bound(
         height in 1..3000_u32,
         width in 1..3000_u32,
         to in proptest::option::of((1..3000_u32, 1..3000_u32)),
@@ -49,7 +50,7 @@ proptest! {
 }
 
 #[test]
-fn the_longest_sides_have_sequences() {
+fn an_image_with_a_side_of_the_greatest_length_has_a_sequence() {
     for method in LaunchSequence::METHODS {
         for (height, width) in [(65_535, 1), (1, 65_535), (65_535, 4000)] {
             for size in [None, Some(Size { height: 1, width: 1 }), Some(Size { height: 16_384, width: 1024 })] {
@@ -60,11 +61,13 @@ fn the_longest_sides_have_sequences() {
 }
 
 #[test]
-fn an_electrode_is_converted_by_tiles_and_a_great_reduction_by_pixels() {
+fn the_paper_s_size_is_converted_by_tiles_and_a_great_reduction_by_pixels() {
     let kernel = |image, size| {
         let sequence = LaunchSequence::new(&spec(Method::Global, Some(size)), image).unwrap();
         launches(&sequence).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
     };
+    // The paper's largest image. A tile of 32 x 64 output pixels needs 36 x 80 input pixels and, after the first pass, 36 x 64:
+    // 5184 bytes of shared memory.
     let electrode = Size { height: 2115, width: 1219 };
     assert_eq!(kernel(electrode, Size::PAPER), [(Kernel::ConvertTile8, [16, 63], 5184)]);
     let small = Size { height: 8, width: 8 };
@@ -72,7 +75,7 @@ fn an_electrode_is_converted_by_tiles_and_a_great_reduction_by_pixels() {
 }
 
 #[test]
-fn sizes_and_specifications_that_the_reference_refuses_are_refused() {
+fn too_large_images_and_incomplete_specifications_are_refused() {
     let refused = |spec: &ConversionSpec, height, width| LaunchSequence::new(spec, Size { height, width }).unwrap_err();
     let naive = spec(Method::Naive, None);
     let found = Size { height: 65_536, width: 1 };
@@ -95,7 +98,7 @@ fn a_method_without_kernels_is_refused_by_name() {
     for method in Method::ALL {
         let spec = spec(method, None);
         let made = LaunchSequence::new(&spec, Size { height: 5, width: 5 }).map(|_| ());
-        assert_eq!(made, LaunchSequence::check(&spec));
+        assert_eq!(made, LaunchSequence::check(&spec), "{method}");
         match method {
             Method::Equalize | Method::Clahe | Method::Dhe => assert_eq!(made, Err(SequenceError::Method { method })),
             _ => assert_eq!(made, Ok(()), "{method}"),

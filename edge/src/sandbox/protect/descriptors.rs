@@ -12,8 +12,8 @@ pub fn close_foreign() -> io::Result<()> {
         .map(|entry| entry?.file_name().to_string_lossy().parse::<i32>().map_err(io::Error::other))
         .collect::<io::Result<Vec<_>>>()?;
     for descriptor in names.into_iter().filter(|&descriptor| descriptor > 2) {
-        // The list contains the descriptor that the list itself was read with. It is closed already, so closing it has no
-        // effect.
+        // One descriptor of the list is the one that the list was read with. That one is closed already, so closing it again has
+        // no effect.
         close(descriptor);
     }
     Ok(())

@@ -14,8 +14,8 @@ pub struct Denied {
     pub network: bool,
 }
 
-/// Denies the calling thread all access to files and network that this Linux kernel's Landlock can deny. `no_new_privs` must be
-/// set before. Open descriptors stay usable.
+/// Denies the calling thread all access to files and network that this Linux kernel's Landlock can deny. Sets `no_new_privs`. Open
+/// descriptors stay usable.
 #[must_use]
 pub fn deny_files_and_network() -> Denied {
     // The Landlock ABI whose restrictions are requested. An older Linux kernel applies those that it knows.

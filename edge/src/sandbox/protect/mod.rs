@@ -1,5 +1,5 @@
-//! Takes rights away from the worker before its first image. The mechanisms don't depend on each other, so that each can be
-//! tested alone.
+//! Takes rights away from the worker before its first image. Each mechanism works without the others, so that each can be tested
+//! alone.
 
 mod descriptors;
 mod file_access;
@@ -140,9 +140,9 @@ impl fmt::Display for Protections {
 pub fn apply_all(memory_bytes: u64) -> Protections {
     use rustix::process::{Signal, set_parent_process_death_signal};
     let no_new_privileges = rustix::thread::set_no_new_privs(true).is_ok();
-    // The order matters. The lists of descriptors and of mapped memory are files, so both are read before Landlock. Landlock
-    // opens a descriptor, so it comes before the resource limits. The filter of system calls forbids
-    // calls that all other protections need, so it is last.
+    // The order matters. The lists of descriptors and of mapped memory are files, so both are read before Landlock denies files.
+    // Landlock opens a descriptor, so it comes before the resource limits. The filter of system calls forbids calls that all
+    // other protections need, so it is last.
     let ends_with_parent = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
     let no_foreign_descriptors = close_foreign().is_ok();
     let mapped_bytes = mapped_bytes();

@@ -18,9 +18,9 @@ pub fn mapped_bytes() -> io::Result<u64> {
     Ok(pages.saturating_mul(rustix::param::page_size() as u64))
 }
 
-/// Limits the mapped memory of this process to `memory_bytes` and a reserve of 64 MiB. Denies new descriptors, file writes,
-/// processes and core dumps. Linux does not limit the number of root's processes; if root runs this, only `allow_few` denies
-/// processes.
+/// Limits the mapped memory of this process to `memory_bytes` and a reserve of 64 MiB. Denies new descriptors, file writes, locked
+/// memory, processes and core dumps. Linux does not limit the number of root's processes. For root, only
+/// [`allow_few`](super::allow_few) denies processes.
 ///
 /// # Errors
 /// The system refused a limit.

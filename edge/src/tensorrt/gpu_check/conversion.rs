@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Number of conversions that a rate is measured over.
 const CONVERSIONS: u32 = 200;
-/// The paper's largest electrode.
+/// The size of the paper's largest radiograph.
 const LARGEST: Size = Size { height: 2115, width: 1219 };
 
 /// Converts `named` and three generated images with every method that has kernels, and compares each value with the reference.
@@ -46,7 +46,7 @@ pub(super) fn kernels(model: &Model, named: &[Radiograph]) -> Row {
     Row::of("kernels", compared).with_figures(figures)
 }
 
-/// All methods that have kernels, with the model's size and bounds; defaults where the model has none.
+/// A specification for each method that has kernels, with the model's size and bounds. Where the model has none: the paper's.
 fn specs(model: &Model) -> impl Iterator<Item = ConversionSpec> {
     let own = model.conversion();
     let bounds = own.bounds.or_else(|| Bounds::new(1700, 2800).ok());
@@ -57,7 +57,7 @@ fn specs(model: &Model) -> impl Iterator<Item = ConversionSpec> {
     })
 }
 
-/// Pseudo-random levels in the paper's range, which repeat only after 2^32 pixels.
+/// A radiograph of pseudo-random levels in the paper's range. The generator has a period of 2^32 levels.
 fn noise(size: Size, seed: u32) -> Radiograph {
     let mut state = seed;
     let next = || {
@@ -79,14 +79,15 @@ pub(super) fn copy() -> (Row, Option<f64>) {
     }
 }
 
-/// Measures the model's conversion of the largest electrode, and compares it with the rate of [`copy`].
+/// Measures the model's conversion of a radiograph of the largest size, and compares its rate with `copy`, the rate that
+/// [`copy()`] measured.
 pub(super) fn rate(model: &Model, copy: Option<f64>) -> Row {
-    in_parts(model, copy)
+    measure(model, copy)
         .unwrap_or_else(|error| Row::failure("conversion", error.to_string()).losing_gpu(error.is_context_lost()))
 }
 
 /// Measures the steps of the conversion.
-fn in_parts(model: &Model, copy: Option<f64>) -> Result<Row, CudaError> {
+fn measure(model: &Model, copy: Option<f64>) -> Result<Row, CudaError> {
     let start = Instant::now();
     let mut converter = CudaConverter::new(model.conversion(), LARGEST.pixels())?;
     let ready = start.elapsed();

@@ -5,7 +5,8 @@ use crate::percentile::percentile;
 use crate::pipeline::{Pipeline, Times};
 use std::time::{Duration, Instant};
 
-/// A stage: the name of its row, what its time covers, and how to read it from the times.
+/// A stage: the name of its row, what its time covers, and how to get it from the pipeline's times and the time of the whole
+/// judgement.
 type Stage = (&'static str, &'static str, fn(&(Times, Duration)) -> Duration);
 
 /// The stages, and at the end the whole judgement.
@@ -19,7 +20,7 @@ const STAGES: [Stage; 4] = [
 /// The names of the rows, which every table has.
 pub(super) const WHATS: [&str; 4] = [STAGES[0].0, STAGES[1].0, STAGES[2].0, STAGES[3].0];
 
-/// Judges the images of `options` in turn, `options.rounds` times in all. Returns a row for each stage.
+/// Judges the images of `options` in turn, `options.rounds` images in all. Returns a row for each stage.
 pub(super) fn rows(pipeline: &mut Pipeline, options: &GpuCheckOptions) -> [Row; 4] {
     if options.images.is_empty() {
         return WHATS.map(|what| Row::skipped(what, "no images were named"));
@@ -35,13 +36,13 @@ pub(super) fn rows(pipeline: &mut Pipeline, options: &GpuCheckOptions) -> [Row; 
         }
         all.push((judgement.times, whole));
     }
-    STAGES.map(|(what, of, time)| row(what, of, all.iter().map(time)))
+    STAGES.map(|(what, covers, time)| row(what, covers, all.iter().map(time)))
 }
 
-fn row(what: &'static str, of: &str, times: impl Iterator<Item = Duration>) -> Row {
+fn row(what: &'static str, covers: &str, times: impl Iterator<Item = Duration>) -> Row {
     let mut ms: Vec<f64> = times.map(|time| time.as_secs_f64() * 1e3).collect();
     let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| percentile(&mut ms, share).unwrap_or(f64::NAN));
-    let found = format!("p50 {p50:8.2}  p99 {p99:8.2}  p99.9 {p999:8.2} ms of {}; {of}", ms.len());
+    let found = format!("p50 {p50:8.2}  p99 {p99:8.2}  p99.9 {p999:8.2} ms of {}; {covers}", ms.len());
     Row::ok(what, found).with_figures([("p50_ms", p50), ("p99_ms", p99), ("p99.9_ms", p999)])
 }
 

@@ -22,7 +22,8 @@ pub(super) fn driver() -> (Row, bool) {
     (Row::of("driver", found.map_err(|error| format!("{error}; {module}"))), is_usable)
 }
 
-/// The first line of that file without its label, `NVIDIA UNIX x86_64 Kernel Module 580.95.05 ...`.
+/// The first line of text in the file at `path` without the label `NVRM version:`, such as `NVIDIA UNIX x86_64 Kernel Module
+/// 580.95.05 ...`. `None` if the file can't be read or is empty.
 fn module(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     let line = text.lines().next()?;
@@ -30,7 +31,7 @@ fn module(path: &Path) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// This machine's GPU, which only a driver can name.
+/// Finds this machine's GPU. Without a driver the GPU is not known.
 pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
     if !has_driver {
         return (Row::failure("GPU", "not known without a driver"), None);
@@ -41,13 +42,13 @@ pub(super) fn gpu(has_driver: bool) -> (Row, Option<Gpu>) {
     }
 }
 
-/// The compiler of the conversion's kernels.
+/// The version of NVRTC, the compiler of the conversion's kernels.
 pub(super) fn nvrtc() -> Row {
     let version = nvrtc_version();
     Row::of("NVRTC", version.map(|(major, minor)| format!("{major}.{minor}")).map_err(|error| error.to_string()))
 }
 
-/// TensorRT, or why it can't be used.
+/// The version of TensorRT in `folder`, or why TensorRT can't be used. `None` searches for the folder.
 pub(super) fn tensorrt(folder: Option<&Path>) -> (Row, Option<TensorRt>) {
     match probe(Library::Builder, folder) {
         Ok(found) => (Row::ok("TensorRT", found.to_string()), Some(found.tensorrt)),
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_modules_version_is_its_first_line() {
+    fn the_kernel_module_s_version_is_the_first_line_of_text_without_its_label() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("version");
         assert_eq!(module(&file), None);

@@ -19,10 +19,10 @@ use cellgate_models::radiograph::{self, Radiograph, RadiographLimits};
 use plan::NO_GPU;
 use row::Row;
 
-/// The precisions. The table has the rows of both, even if the model has a network of one precision only.
+/// The precisions of the table. The table has rows for both, even if the model has a network of one precision only.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
 
-/// Why no check uses the GPU after it was lost: work on such a GPU fails too, or never ends.
+/// Why a check was not run after the GPU was lost. Any work on such a GPU would fail, or never end.
 const LOST: &str = "the GPU was lost before";
 
 /// Runs all checks in order and passes each row to `report` as soon as it is known. After the GPU was lost, no check uses it.
@@ -49,7 +49,7 @@ pub fn examine(model: &Model, options: &GpuCheckOptions, report: &mut dyn FnMut(
     table.check("conversion", || conversion::rate(model, copy));
     for precision in PRECISIONS {
         table.precision = Some(precision);
-        judge(plan::Wanted::new(model, precision, options, gpu.as_ref(), tensorrt), options, &mut table);
+        check_precision(plan::Wanted::new(model, precision, options, gpu.as_ref(), tensorrt), options, &mut table);
     }
 }
 
@@ -58,7 +58,7 @@ struct Table<'t> {
     report: &'t mut dyn FnMut(Finding),
     /// The precision of the rows that follow.
     precision: Option<Precision>,
-    /// Why checks on the GPU can't run.
+    /// Why checks on the GPU can't run; `None` if they can.
     obstacle: Option<&'static str>,
 }
 
@@ -82,12 +82,13 @@ impl Table<'_> {
         }
     }
 
+    /// Adds a failure for each of the checks `whats`, which can't run.
     fn missing(&mut self, whats: &[&'static str], why: &str) {
         whats.iter().for_each(|&what| self.add(Row::failure(what, format!("not checked: {why}"))));
     }
 }
 
-/// The model in one line.
+/// Describes the model in one line of text.
 fn about(model: &Model) -> Row {
     let networks: Vec<_> = model.manifest().networks.iter().map(|network| network.precision.name()).collect();
     let spec = model.conversion();
@@ -102,7 +103,7 @@ fn about(model: &Model) -> Row {
     Row::ok("model", found)
 }
 
-/// Reads the named images. Returns none if one of them can't be read.
+/// Reads the named images. If one of them can't be read, returns no image.
 fn read(options: &GpuCheckOptions) -> (Row, Vec<Radiograph>) {
     let what = "images";
     let read = options.images.iter().map(|path| radiograph::read(path, &RadiographLimits::default()));
@@ -114,7 +115,7 @@ fn read(options: &GpuCheckOptions) -> (Row, Vec<Radiograph>) {
 }
 
 /// Checks plan, golden images and latencies of one precision.
-fn judge(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckOptions, table: &mut Table<'_>) {
+fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckOptions, table: &mut Table<'_>) {
     let (built, loaded, parity) = ("plan built", "plan loaded", "parity");
     let [read, convert, infer, all] = latency::WHATS;
     let whats = [built, loaded, parity, read, convert, infer, all];

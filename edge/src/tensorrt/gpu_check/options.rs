@@ -10,7 +10,7 @@ pub struct GpuCheckOptions {
     pub images: Vec<PathBuf>,
     /// How many images are judged with each precision.
     pub rounds: usize,
-    /// How TensorRT is found, where plans are kept, and how images are decoded. `precision`, the choice of the engine and
-    /// whether plans are kept are ignored.
+    /// How TensorRT is found, where plans are kept, and how images are decoded. The fields `precision`, `engine.choice` and
+    /// `engine.tensorrt.keep` are ignored.
     pub activation: Activation,
 }

@@ -35,7 +35,7 @@ pub(super) enum Loaded {
 }
 
 impl<'a> Wanted<'a> {
-    /// Gathers everything that identifies the plan of `precision`.
+    /// Collects everything that identifies the plan of `precision`.
     ///
     /// # Errors
     /// A text that names everything that is missing.
@@ -79,7 +79,8 @@ impl<'a> Wanted<'a> {
         PlanPlace { plans, key, libraries: libraries.as_deref() }.open()
     }
 
-    /// Builds and keeps the plan for this machine's GPU, even if TensorRT does not list such a GPU.
+    /// Builds and keeps the plan for this machine's GPU, even if TensorRT does not list such a GPU. Returns the row, and whether
+    /// the plan was built and kept.
     pub(super) fn build(&self) -> (Row, bool) {
         let start = Instant::now();
         let unlisted = unlisted(self.gpu.capability());
@@ -154,8 +155,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Activates the plan as the appliance does. Also returns whether the plan was rebuilt for that. The appliance refuses a GPU
-    /// that TensorRT does not list; on such a GPU the kept plan is run directly.
+    /// Activates the model as the appliance does. Also returns whether the plan was rebuilt for that. The appliance refuses a GPU
+    /// that TensorRT does not list. On such a GPU the plan `kept` is run directly.
     fn activate(&self, kept: &AuthenticPlan) -> Result<(Pipeline, bool), ActivationError> {
         let mut activation = Activation { precision: self.precision, ..self.options.activation.clone() };
         activation.engine.choice = EngineChoice::TensorRt;
@@ -199,7 +200,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// A note about a GPU that this TensorRT does not list. TensorRT 11 has no list.
+/// A note about a GPU that this TensorRT does not list. `None` if it is listed, and with TensorRT 11, which has no list.
 fn unlisted(asked: ComputeCapability) -> Option<String> {
     match asked.check_local() {
         Err(PlanError::Target { flavour, expected, .. }) => Some(format!("{flavour} lists {expected}, not {asked}")),

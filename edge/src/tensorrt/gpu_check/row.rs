@@ -1,4 +1,4 @@
-//! Makes the table's rows, one finding each, and formats them as lines.
+//! Makes the table's rows, one finding each, and formats them as lines of text.
 
 use crate::finding::{Finding, FindingState};
 use cellgate_models::model::Precision;
@@ -17,7 +17,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A row with that state.
+    /// A row with the given state, for a GPU that was not lost.
     pub(super) fn new(what: &'static str, state: FindingState, found: impl Into<String>) -> Self {
         Self { finding: Finding::new(what, state, found), is_gpu_lost: false }
     }
@@ -32,7 +32,7 @@ impl Row {
         Self::new(what, FindingState::Skipped, found)
     }
 
-    /// A row for a check that failed. A text of several lines becomes one line.
+    /// A row for a check that failed. Line breaks in `found` become spaces.
     pub(super) fn failure(what: &'static str, found: impl AsRef<str>) -> Self {
         let found: Vec<_> = found.as_ref().split_whitespace().collect();
         Self::new(what, FindingState::Failure, found.join(" "))
@@ -61,13 +61,14 @@ impl Row {
     }
 }
 
-/// The table's first line.
+/// The table's heading.
 #[must_use]
 pub fn header() -> String {
     lines("STATE", "WHAT", "FOUND")
 }
 
-/// A finding as lines of at most 120 columns, the first with state and name. A word that is longer has a line of its own.
+/// A finding as lines of text of at most 120 columns. The first one begins with state and name. A word that is longer than the
+/// space has a line of text of its own, which may be longer than 120 columns.
 #[must_use]
 pub fn to_lines(finding: &Finding) -> String {
     let precision = finding.precision.map(|precision| format!(" {precision}")).unwrap_or_default();
@@ -77,7 +78,7 @@ pub fn to_lines(finding: &Finding) -> String {
 fn lines(state: &str, name: &str, text: &str) -> String {
     let mut all = format!("{state:<8} {name:<20}");
     let mut column = all.chars().count();
-    // Two neighbouring spaces, which align a number, enclose an empty word.
+    // Several spaces in a row, which align a number, are kept: between two of them, `split` finds an empty word.
     for word in text.split(' ') {
         let width = word.chars().count();
         if column > INDENT && column + 1 + width > COLUMNS {

@@ -1,4 +1,4 @@
-//! Starts a program that builds a plan in a child process that never ends. Needs gcc.
+//! Starts a program that builds a plan in a child process which never finishes by itself. Needs gcc.
 
 use super::device::compile;
 use crate::process::{children, wait_for_end};

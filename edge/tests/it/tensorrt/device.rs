@@ -22,7 +22,7 @@ impl Device {
         Self::of(support::sound_model)
     }
 
-    /// A device with a model of these contents.
+    /// A device with a model of these contents, without a simulated GPU.
     pub(crate) fn with(contents: &Contents) -> Self {
         Self::of(|folder| support::model(folder, contents))
     }
@@ -32,7 +32,7 @@ impl Device {
         Self { model: model(folder.path()), key: folder.path().join("plan.key"), folder }
     }
 
-    /// Adds a simulated GPU of that compute capability. gcc compiles the simulated driver with `options`.
+    /// Adds a simulated GPU of this compute capability. gcc compiles the simulated driver with `options`.
     pub(crate) fn with_gpu(self, (major, minor): (u8, u8), options: &[&str]) -> Self {
         let source = cellgate_test_support::pretended::source();
         let (major, minor) = (format!("-DMAJOR={major}"), format!("-DMINOR={minor}"));
@@ -42,7 +42,7 @@ impl Device {
         self
     }
 
-    /// A path in its folder.
+    /// A path in the device's folder.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

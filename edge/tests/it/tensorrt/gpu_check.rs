@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::fs;
 use std::process::Command;
 
-/// Makes the simulated driver refuse to load kernels (CUDA_ERROR_INVALID_IMAGE), which saves the time of comparing them.
+/// Makes the simulated driver refuse to load kernels (200 is CUDA_ERROR_INVALID_IMAGE), which saves the time of comparing them.
 const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\"", "-DFAILS_WITH=200"];
 /// The rows of every table on every machine, in this order.
 const WHATS: [&str; 23] = [
@@ -50,7 +50,7 @@ fn both() -> Contents {
 }
 
 impl Device {
-    /// `gpu-check` with one image.
+    /// `gpu-check` with this device's model and one image.
     fn check(&self) -> Command {
         let mut command = self.program(&["gpu-check", "--model"]);
         command.arg(&self.model).arg(image(self.folder.path(), "dark", DARK));
@@ -74,6 +74,7 @@ const FILTERS: &[(&str, &str)] = &[
 ];
 
 impl Table {
+    /// The rows that this command prints, which must be those of [`WHATS`].
     fn of(command: &mut Command) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let row = |row: &Value| {
@@ -86,6 +87,7 @@ impl Table {
         table
     }
 
+    /// The text of the row `what`, which must have this state.
     fn found(&self, what: &str, state: &str) -> &str {
         let (_, found_state, found) = self.0.iter().find(|(found, ..)| found == what).unwrap();
         assert_eq!(found_state, state, "{what}: {found}");
@@ -101,14 +103,14 @@ impl Table {
 }
 
 #[test]
-fn without_a_driver() {
+fn without_a_driver_the_table_equals_its_snapshot() {
     let device = Device::with(&both());
     let table = Table::of(device.check().env("CELLGATE_CUDA", device.at("nowhere.so")));
     table.assert_snapshot("without_a_driver", &device);
 }
 
 #[test]
-fn without_tensorrt() {
+fn without_tensorrt_the_table_equals_its_snapshot() {
     let device = Device::with(&both());
     let empty = device.at("empty");
     fs::create_dir(&empty).unwrap();
@@ -117,16 +119,16 @@ fn without_tensorrt() {
     table.assert_snapshot("without_tensorrt", &device);
 }
 
-/// TensorRT examines the GPU itself, and finds none, because the driver is simulated. The simulated driver also runs no kernels, so
-/// that all values differ.
+/// TensorRT itself looks for the GPU and finds none, because the driver is simulated. The simulated driver does not run kernels
+/// either, so all values of the conversion differ.
 #[test]
-fn with_a_gpu_on_which_no_plan_can_be_built() {
+fn if_no_plan_can_be_built_the_table_equals_its_snapshot() {
     let device = Device::with(&both()).with_gpu((8, 6), &[]);
     Table::of(&mut device.check()).assert_snapshot("no_plan", &device);
 }
 
 #[test]
-fn with_a_gpu_that_tensorrt_does_not_list() {
+fn with_a_gpu_that_tensorrt_does_not_list_the_table_equals_its_snapshot() {
     let device = Device::with(&both()).with_gpu((9, 0), WITHOUT_KERNELS);
     Table::of(&mut device.check()).assert_snapshot("unlisted_gpu", &device);
 }
@@ -176,7 +178,7 @@ fn the_table_fits_120_columns() {
     let starts = ["STATE    WHAT                 FOUND", "FAILURE  driver               "];
     assert!(text.lines().zip(starts).all(|(line, start)| line.starts_with(start)), "{text}");
     for line in text.lines() {
-        // A long path on its own line is not wrapped.
+        // A long path in a line of text of its own is not wrapped.
         assert!(line.len() <= 120 || line.trim_start().split(' ').count() == 1, "{line}");
         let starts = ["STATE ", "OK ", "SKIPPED ", "FAILURE "];
         assert!(starts.iter().any(|start| line.starts_with(start)) || line.starts_with(&" ".repeat(30)), "{line}");

@@ -13,13 +13,14 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 impl Device {
-    /// `plan ACTION` with this device's folder and key.
+    /// `plan ACTION` with this device's folder of plans and key.
     fn plan(&self, action: &str) -> Command {
         let mut command = self.program(&["plan", action, "--plans"]);
         command.arg(self.at("plans")).arg("--key").arg(&self.key);
         command
     }
 
+    /// `plan build` of this device's model for the GPUs `target`.
     fn build_for(&self, target: &str) -> Command {
         let mut command = self.plan("build");
         command.arg("--model").arg(&self.model).args(["--target", target]);
@@ -36,12 +37,14 @@ impl Device {
         command
     }
 
+    /// `plan prune` of all plans but those of this device's model for the GPUs `target`.
     fn prune(&self, target: &str) -> Command {
         let mut command = self.plan("prune");
         command.arg("--model").arg(&self.model).args(["--target", target]);
         command
     }
 
+    /// The entries of `plan list`.
     fn list(&self) -> Vec<serde_json::Value> {
         lines(&run(self.plan("list").arg("--json"), 0))
     }
@@ -57,6 +60,7 @@ fn lines(output: &Output) -> Vec<serde_json::Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The stderr of a command that is refused.
 fn refused(command: &mut Command) -> String {
     let output = run(command, 2);
     assert!(output.stdout.is_empty());
@@ -68,6 +72,7 @@ fn refusal(device: &Device, command: &mut Command) -> String {
     transcript(&run(command, 2), device.folder.path())
 }
 
+/// The file of the plan in a line of text that `plan` printed.
 fn file(line: &serde_json::Value) -> PathBuf {
     line["plan"].as_str().unwrap().into()
 }
@@ -76,7 +81,7 @@ fn file(line: &serde_json::Value) -> PathBuf {
 const BITS: [usize; 4] = [195, 443, 869, 907];
 
 #[test]
-fn help() {
+fn the_help_of_plan_and_gpu_check_equals_the_snapshots() {
     for command in ["gpu-check", "plan", "plan build", "plan list", "plan prune"] {
         let mut program = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
         let output = program.args(command.split_whitespace()).arg("--help").output().unwrap();
@@ -268,8 +273,8 @@ fn a_signal_ends_parent_and_child_while_tensorrt_works() {
 fn the_child_ends_with_a_killed_parent() {
     let device = Device::new();
     // Parent and child stay in the process group of this test. In a group of their own, the parent's death would orphan the
-    // group, and Linux itself ends stopped processes of an orphaned group: the child would end even if the program did nothing
-    // for that.
+    // group, and Linux itself ends stopped processes of an orphaned group: the child would end even if the program did nothing to
+    // end it.
     let (mut parent, child) = building(&mut device.build_without_end());
     parent.0.kill().unwrap();
     parent.0.wait().unwrap();

@@ -1,5 +1,6 @@
 //! Tests the real program with ONNX Runtime, TensorRT for RTX and a simulated CUDA driver (`driver.c` of
-//! `cellgate-test-support`), when driver, TensorRT, key or plan are missing or wrong. Needs gcc.
+//! `cellgate-test-support`), when driver, TensorRT, key or plan are missing or wrong. Needs gcc. The table says what happens with
+//! each setting of `engine`.
 //!
 //! | missing or wrong | kept plan | `auto` | `tensorrt` |
 //! |---|---|---|---|
@@ -31,7 +32,7 @@ fn device() -> Device {
 }
 
 impl Device {
-    /// `inspect` of the image `dark.tif` with that engine.
+    /// `inspect` of the image `dark.tif` with this engine.
     fn inspect(&self, engine: &str) -> Command {
         let mut command = self.program(&["inspect", "--threads", "1", "--engine", engine, "--plans"]);
         command.arg(self.at("plans")).arg("--plan-key").arg(&self.key);
@@ -60,7 +61,7 @@ impl Device {
 }
 
 #[test]
-fn without_a_driver() {
+fn without_a_driver_onnxruntime_judges_or_the_error_names_the_driver() {
     let device = device();
     let missing = device.at("nowhere.so");
     let stderr = device.outcome(|command| command.env("CELLGATE_CUDA", &missing).env("LD_LIBRARY_PATH", ""));
@@ -70,7 +71,7 @@ fn without_a_driver() {
 }
 
 #[test]
-fn without_tensorrt() {
+fn without_tensorrt_onnxruntime_judges_or_the_error_names_the_library() {
     let device = device();
     let empty = tempfile::tempdir().unwrap();
     let stderr = device.outcome(|command| command.arg("--tensorrt").arg(empty.path()));
@@ -80,7 +81,7 @@ fn without_tensorrt() {
 }
 
 #[test]
-fn with_a_tensorrt_of_another_version() {
+fn a_tensorrt_of_another_version_is_refused() {
     let device = device();
     let other = tempfile::tempdir().unwrap();
     let source = other.path().join("other.c");
@@ -93,7 +94,7 @@ fn with_a_tensorrt_of_another_version() {
 }
 
 #[test]
-fn with_a_plan_that_is_truncated_altered_or_foreign() {
+fn a_plan_that_is_truncated_altered_or_foreign_is_rejected() {
     let (device, stranger) = (device(), device());
     let path = device.build();
     let (whole, foreign) = (fs::read(&path).unwrap(), fs::read(stranger.build()).unwrap());
@@ -125,7 +126,7 @@ fn no_plan_is_built(stderr: &str) {
 
 /// TensorRT receives the plan, but finds no GPU that could run it.
 #[test]
-fn with_a_plan_that_tensorrt_refuses() {
+fn after_tensorrt_refuses_a_plan_a_build_is_tried() {
     let device = device();
     device.build();
     let stderr = device.outcome(|command| command);
@@ -135,7 +136,7 @@ fn with_a_plan_that_tensorrt_refuses() {
 
 /// A build is tried even if its plan could not be kept, and even if a kept plan can't be read.
 #[test]
-fn with_a_folder_of_plans_that_cannot_be_written() {
+fn a_folder_of_plans_that_cannot_be_written_is_a_warning() {
     let device = device();
     fs::write(device.at("plans"), "a file in the folder's place").unwrap();
     let stderr = device.outcome(|command| command);
@@ -148,7 +149,7 @@ fn with_a_folder_of_plans_that_cannot_be_written() {
 }
 
 #[test]
-fn with_a_key_that_cannot_be_created() {
+fn a_key_that_cannot_be_created_is_a_warning() {
     let mut device = device();
     device.key = device.at("nowhere/plan.key");
     let stderr = device.outcome(|command| command);
@@ -174,9 +175,9 @@ fn device_with(method: Method) -> Device {
     device
 }
 
-/// The machine of this test has neither driver nor GPU. But the error names the model's method, which is checked first.
+/// There is neither driver nor GPU. But the error names the model's method, because the method is checked first.
 #[test]
-fn with_a_conversion_that_has_no_kernels() {
+fn a_conversion_that_has_no_kernels_is_refused_with_its_method() {
     for method in [Method::Equalize, Method::Clahe, Method::Dhe] {
         let device = device_with(method);
         let reason = SequenceError::Method { method }.to_string();
@@ -240,7 +241,7 @@ fn a_signal_ends_the_appliance_while_a_plan_is_built() {
     }
 }
 
-/// Runs the appliance with engine `auto` and `driver` as CUDA's driver. Returns the warning that it judges on the CPU.
+/// Runs the appliance with engine `auto` and `driver` as CUDA's driver. Returns its warning that ONNX Runtime judges on the CPU.
 fn fallback(device: &Device, driver: &str) -> String {
     let log = fs::File::create(device.at("log")).unwrap();
     let mut command = device.program(&["run", "--config"]);

@@ -1,13 +1,15 @@
-//! Computes which input pixels each output pixel has along one axis, and their weights.
+//! Computes for each output pixel along one axis the input pixels that it is computed from, and their weights.
 
-/// Fractional bits of a weight, as in Pillow: of 32 bits, 8 are for the level and 2 are a reserve.
+/// Fractional bits of a weight, as in Pillow: of 32 bits, 8 are for the level, 2 are a reserve, and 22 are left.
 pub(super) const WEIGHT_BITS: u32 = 22;
 
 /// The weights along one axis: each output pixel is the weighted sum of [`Axis::taps`] neighbouring input pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
     taps: usize,
+    /// The first input pixel of each window.
     firsts: Vec<usize>,
+    /// The weights of all windows, one window after the other.
     weights: Vec<u32>,
 }
 
@@ -40,6 +42,7 @@ impl Axis {
         let taps = exact.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
         let mut axis = Self { taps, firsts: Vec::new(), weights: Vec::new() };
         for (first, weights) in exact {
+            // A window near the end starts earlier, so that all its pixels lie inside.
             let shifted = first.min(input as usize - taps);
             let start = axis.weights.len() + first - shifted;
             axis.weights.resize(start, 0);
@@ -50,7 +53,7 @@ impl Axis {
         axis
     }
 
-    /// Number of input pixels per output pixel.
+    /// Number of weights in each window.
     #[must_use]
     pub fn taps(&self) -> usize {
         self.taps
@@ -97,6 +100,7 @@ mod tests {
             prop_assert_eq!(axis.windows().len(), output as usize);
             for window in axis.windows() {
                 prop_assert!(window.end() <= input as usize);
+                // Each weight is rounded by at most one half.
                 let sum: i64 = window.weights.iter().map(|&weight| i64::from(weight)).sum();
                 prop_assert!((sum - (1 << WEIGHT_BITS)).abs() <= window.weights.len() as i64 / 2 + 1);
             }
@@ -111,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn halving_and_doubling() {
+    fn weights_are_the_values_of_the_triangle_divided_by_their_sum() {
         let one = f64::from(1 << WEIGHT_BITS);
         let rounded = |weights: &[f64]| weights.iter().map(|weight| (weight * one).round() as u32).collect::<Vec<_>>();
         assert_eq!(window(4, 2, 0), (0, rounded(&[3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0])));

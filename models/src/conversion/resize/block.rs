@@ -1,4 +1,4 @@
-//! Sums and transposes blocks of 16 x 16 levels, the unit of work of both passes.
+//! Sums groups of 16 levels, for both passes of a resize, and transposes blocks of 16 groups, for the pass along the rows.
 
 use super::sample::Sample;
 
@@ -13,7 +13,7 @@ pub(super) fn groups(width: u32) -> usize {
     (width as usize).div_ceil(LANES)
 }
 
-/// The weighted sum of groups, lane by lane.
+/// The weighted sum of groups, lane by lane, rounded to levels.
 #[inline(always)]
 pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAPS], weights: &[u32; TAPS]) -> Group<S> {
     let mut sums = [S::HALF; LANES];
@@ -25,7 +25,7 @@ pub(super) fn weighted_sum<S: Sample, const TAPS: usize>(groups: [&Group<S>; TAP
     sums.map(S::from_sum)
 }
 
-/// The weighted sum of groups whose number is only known at run time.
+/// As [`weighted_sum`], for a number of groups that is only known at run time.
 #[inline(always)]
 pub(super) fn weighted_sum_of_many<'a, S: Sample + 'a>(
     terms: impl Iterator<Item = (&'a Group<S>, &'a u32)>,
@@ -39,9 +39,10 @@ pub(super) fn weighted_sum_of_many<'a, S: Sample + 'a>(
     sums.map(S::from_sum)
 }
 
-/// Transposes a block.
+/// Transposes a block: rows become columns.
 ///
-/// Interleaving row i with row i + 8, four times, is the transposition. Each interleaving is one or two instructions.
+/// One round interleaves row i with row i + 8, for each i below 8. Four rounds are the transposition. The compiler turns each
+/// interleaving into one or two instructions.
 #[inline(always)]
 pub(super) fn transpose<S: Sample>(block: &mut [Group<S>; LANES]) {
     const HALF: usize = LANES / 2;
@@ -72,6 +73,7 @@ mod tests {
 
     #[test]
     fn a_sum_rounds_half_up_and_stays_within_the_levels() {
+        // The weight 1/2 with 22 fractional bits.
         let half = 1 << 21;
         assert_eq!(weighted_sum([&[1_u8; LANES], &[2; LANES]], &[half; 2]), [2; LANES]);
         assert_eq!(weighted_sum([&[255_u8; LANES]; 2], &[half + 1; 2]), [255; LANES]);

@@ -25,7 +25,9 @@ use recent::RecentRows;
 pub(super) struct Resizer<S> {
     from: Size,
     to: Size,
+    /// The pass along the rows, which changes the width.
     narrow: Narrow<S>,
+    /// The weights of the pass along the columns, which changes the height.
     columns: Axis,
     /// The input of the pass along the columns.
     recent: RecentRows<S>,
@@ -57,7 +59,8 @@ impl<S: Sample> Resizer<S> {
         (self.from, self.to)
     }
 
-    /// Resizes an image. `level` returns the level of a pixel. Each row of the output is passed to `sink`, from the top.
+    /// Resizes an image. `level` returns the level of a pixel. Passes each row of the output, with its number, to `sink`, from
+    /// the top.
     pub(super) fn run<P: Copy>(&mut self, pixels: &[P], level: impl Fn(P) -> S + Copy, sink: impl FnMut(usize, &[S])) {
         self.recent.clear();
         let rows = Rows { pixels, width: self.from.width as usize, level };
@@ -99,8 +102,8 @@ impl<S: Sample> Resizer<S> {
         let (row_groups, output_groups) = (groups(self.from.width), groups(self.to.width));
         for (y, window) in self.columns.windows().enumerate() {
             while self.recent.end() < window.end() {
-                let y = self.recent.end();
-                rows.write(y, self.recent.room_for(1, window.first));
+                let input_y = self.recent.end();
+                rows.write(input_y, self.recent.room_for(1, window.first));
             }
             let row = &mut self.block[y % LANES * row_groups..][..row_groups];
             shorten(self.recent.from(window.first), window.weights, row);
@@ -115,9 +118,10 @@ impl<S: Sample> Resizer<S> {
     }
 }
 
-/// Whether the pass along the columns comes first, which changes the roundings. It comes first if the height loses more than twice
-/// as many pixels as the width. Pillow has this rule from version 13 on, as a comparison over thousands of sizes showed. In earlier
-/// versions the pass along the rows always came first. The result for the paper's size is the same either way.
+/// Whether the pass along the columns comes first. The order of the passes changes the roundings. The columns come first if the
+/// height shrinks, and by more than twice as many pixels as the width. Pillow has this rule from version 13 on, as a comparison
+/// over thousands of sizes showed. In earlier versions the pass along the rows always comes first. An electrode of 2115 x 1219
+/// pixels that is resized to the paper's 2000 x 1000 has the same order in all versions.
 #[must_use]
 pub fn columns_first(from: Size, to: Size) -> bool {
     let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
@@ -177,19 +181,21 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_passes_is_pillows() {
+    fn the_order_of_the_passes_is_the_same_as_in_pillow() {
         let first = |from: (u32, u32), to: (u32, u32)| {
             let size = |(height, width)| Size { height, width };
             columns_first(size(from), size(to))
         };
         assert!(!first((2115, 1219), (2000, 1000)));
         assert!(first((2072, 1145), (224, 224)));
+        // First, the height loses exactly twice as many pixels as the width, then one more.
         assert!(!first((68, 62), (12, 34)) && first((68, 62), (11, 34)));
+        // The width grows. First the height stays the same, then it loses one pixel.
         assert!(!first((9, 5), (9, 8)) && first((9, 5), (8, 8)));
     }
 
     #[test]
-    fn values_computed_by_pillow() {
+    fn results_equal_those_computed_by_pillow() {
         // Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR), Pillow 13.0.0.
         let pixels: Vec<u8> = (0..20).map(|at| (at * 37 % 256) as u8).collect();
         assert_eq!(resized(&pixels, (4, 5), (2, 3)), [112, 84, 97, 110, 139, 127]);

@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::block::{Group, LANES, groups, transpose, weighted_sum, weighted_sum_of_many};
 use super::{Loop, Sample, run_wide};
 
-/// The pass along the rows, 16 rows at a time.
+/// The pass along the rows, which changes the width, for 16 rows at a time.
 #[derive(Debug)]
 pub(super) struct Narrow<S> {
     axis: Axis,
@@ -79,7 +79,7 @@ fn narrow_many<S: Sample>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S
     }
 }
 
-/// The pass along the columns: computes one row, `output`, from the consecutive `rows`.
+/// The pass along the columns, which changes the height: computes one row, `output`, from the consecutive `rows`.
 pub(super) fn shorten<S: Sample>(rows: &[Group<S>], weights: &[u32], output: &mut [Group<S>]) {
     // All windows are padded to the longest one's length, but most are shorter.
     let taps = weights.iter().rposition(|&weight| weight != 0).map_or(1, |last| last + 1);

@@ -1,4 +1,4 @@
-//! Keeps the rows that the second pass still needs from the first pass.
+//! Keeps the latest rows of the input of the pass along the columns.
 
 use super::Sample;
 use super::block::{Group, LANES, groups};
@@ -47,7 +47,7 @@ impl<S: Sample> RecentRows<S> {
         &mut self.rows[start..][..count * self.groups]
     }
 
-    /// The memory from row `y` on. What follows the last row is not part of the image.
+    /// The memory from row `y` on. The memory after the last row does not belong to the image.
     pub(super) fn from(&self, y: usize) -> &[Group<S>] {
         &self.rows[(y - self.first) * self.groups..]
     }

@@ -1,4 +1,4 @@
-//! Runs a loop with the widest vectors of the processor. The only module of `conversion` with `unsafe`.
+//! Runs a loop with AVX2 vector instructions if the processor has them. This is the only module of `conversion` with `unsafe`.
 
 #![expect(unsafe_code, reason = "a function compiled for AVX2 may only be called after asking the processor")]
 

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 /// The key's length in bytes.
 const KEY_BYTES: usize = 32;
-/// The property of the key's file for which the error advises to run as another user. For the others it advises a new key.
+/// The file's owner, as the property that is wrong in [`DeviceKeyError::Unfit`]. For a wrong owner the advice is to run the program
+/// as that user, for any other wrong property it is to make a new key.
 const OWNER: &str = "its owner";
-/// The text whose authentication code gives the key's id. Every entry begins with other bytes, so the id, which
-/// each entry contains, reveals no entry's authentication code.
+/// The key's id is the start of this text's authentication code. Every entry begins with other bytes than this text. So the id,
+/// which is in every entry, is never the start of an entry's authentication code.
 const ID_TEXT: &[u8] = b"cellgate plan key id";
 
 /// 32 random bytes that authenticate this device's plans.
@@ -133,7 +134,8 @@ impl DeviceKey {
     /// The key with these bytes.
     #[must_use]
     pub fn from_bytes(key: &[u8; KEY_BYTES]) -> Self {
-        // HMAC pads a key with zeros to the hash's block size (RFC 2104). It is padded here, so that its length is always right.
+        // HMAC pads a key with zeros to the hash's block size (RFC 2104). A key that is already padded always has the length that
+        // `Hmac::new` requires, so no error is possible.
         let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
         block[..KEY_BYTES].copy_from_slice(key);
         let mac = Hmac::<Sha256>::new(&block);
@@ -143,23 +145,23 @@ impl DeviceKey {
         Self { mac, id }
     }
 
-    /// Identifies this key without revealing it.
+    /// The id of this key. It does not reveal the key.
     pub(super) fn id(&self) -> [u8; 8] {
         self.id
     }
 
-    /// The authentication code of the concatenated `parts`.
-    pub(super) fn code(&self, parts: &[&[u8]]) -> [u8; 32] {
-        self.over(parts).finalize().into_bytes().into()
+    /// The authentication code of the concatenated `pieces`.
+    pub(super) fn code(&self, pieces: &[&[u8]]) -> [u8; 32] {
+        self.mac_over(pieces).finalize().into_bytes().into()
     }
 
-    /// Whether `code` is the authentication code of `parts`, compared in constant time.
-    pub(super) fn is_code(&self, parts: &[&[u8]], code: &[u8]) -> bool {
-        self.over(parts).verify_slice(code).is_ok()
+    /// Whether `code` is the authentication code of `pieces`, compared in constant time.
+    pub(super) fn is_code(&self, pieces: &[&[u8]], code: &[u8]) -> bool {
+        self.mac_over(pieces).verify_slice(code).is_ok()
     }
 
-    fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        parts.iter().fold(self.mac.clone(), |mac, part| mac.chain_update(part))
+    fn mac_over(&self, pieces: &[&[u8]]) -> Hmac<Sha256> {
+        pieces.iter().fold(self.mac.clone(), |mac, piece| mac.chain_update(piece))
     }
 }
 
@@ -169,8 +171,8 @@ fn random() -> std::io::Result<[u8; KEY_BYTES]> {
     Ok(key)
 }
 
-/// Creates a key. Writes it completely, readable by its owner only, to a temporary file; then names the file, unless another file
-/// has that name already.
+/// Creates a key. Writes the complete key to a temporary file that only its owner can read. Then renames the file to `path`, unless
+/// `path` already exists.
 fn create(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let key = random()?;

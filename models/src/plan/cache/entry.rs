@@ -1,4 +1,5 @@
-//! Encodes and authenticates an entry: header, plan, and an authentication code over both, which only this device can compute.
+//! Encodes and authenticates an entry. It consists of a header, the plan, and an authentication code over header and plan, which
+//! only this device can compute.
 //!
 //! `PLANS.md` has the table of the fields. Those before the GPU's name have fixed offsets. The lengths of name and plan are
 //! compared with the entry's real size before name and plan are used.
@@ -12,7 +13,7 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::ops::Range;
 
-/// The first bytes of an entry. A file whose line ends were converted as text lacks them.
+/// The first bytes of an entry. The last two show whether a program has converted the file's line ends as if the file were text.
 pub const MAGIC: [u8; 8] = *b"CGPLAN\r\n";
 /// The version of the entry's format.
 pub const FORMAT: u32 = 1;
@@ -27,7 +28,7 @@ const MIN_BYTES: usize = HEAD_BYTES + TIME_BYTES + KEY_BYTES + CODE_BYTES;
 /// Why an entry can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// The system refuses to read it.
+    /// The system refuses to read the entry.
     #[error("unreadable: {message}")]
     Unreadable {
         /// The kind of the system's error.
@@ -35,13 +36,13 @@ pub enum EntryError {
         /// The system's error.
         message: String,
     },
-    /// It is a link, a pipe or a device file.
+    /// The entry is a link, a pipe or a device file.
     #[error("damaged: it is not a regular file")]
     NoFile,
-    /// It is a folder, which this program never removes.
+    /// The entry is a folder, which this program never removes.
     #[error("damaged: it is a folder; remove it by hand")]
     Folder,
-    /// It is larger than any entry.
+    /// The file is larger than any entry.
     #[error("damaged: found {found} bytes, expected at most {expected}")]
     TooLong {
         /// Its size.
@@ -49,34 +50,34 @@ pub enum EntryError {
         /// The limit.
         expected: u64,
     },
-    /// It is truncated, or not an entry.
+    /// The file is truncated, or is not an entry.
     #[error("damaged: {what}: found {found}, expected {expected}")]
     Malformed {
-        /// The part that is wrong.
+        /// The field that is wrong.
         what: &'static str,
         /// Its value.
         found: String,
         /// The expected value.
         expected: String,
     },
-    /// It has another version of the format.
+    /// The entry has another version of the format.
     #[error("foreign: found format {found}, expected {FORMAT}")]
     Format {
         /// Its format.
         found: u32,
     },
-    /// It was written with another key: on another device, or before this device's key was replaced.
+    /// The entry was written with another key: on another device, or before this device's key was replaced.
     #[error("foreign: it was written with another device's key")]
     OtherDevice,
-    /// Its authentication code is wrong.
+    /// The entry's authentication code is wrong.
     #[error("damaged: its authentication code is wrong; the file was changed after this device wrote it")]
     Altered,
-    /// This device wrote it, but its file name belongs to another plan.
+    /// This device wrote the entry, but the file name belongs to another plan.
     #[error("foreign: it is the plan of {found}, expected {expected}")]
     OtherKey {
         /// The plan in the entry.
         found: String,
-        /// The plan that its file name stands for.
+        /// The requested plan. In a list of all entries, the path that the entry should have.
         expected: String,
     },
 }
@@ -102,7 +103,7 @@ pub struct Description {
     pub built_unix_s: u64,
 }
 
-/// A plan that this device has built: just now, or earlier, as the authentication code proves.
+/// A plan that this device has built: just now, or earlier, as the authentication code of its entry has shown.
 #[derive(Debug, Clone)]
 pub struct AuthenticPlan {
     description: Description,
@@ -134,6 +135,7 @@ impl AuthenticPlan {
         let (description, name_bytes) = description(fields)?;
         let start = HEAD_BYTES + TIME_BYTES + KEY_BYTES + name_bytes;
         let found = bytes.len() - start - CODE_BYTES;
+        // The plan's length is the last field of the head.
         let expected = u64_at(&bytes, HEAD_BYTES - 8);
         if found as u64 != expected {
             return Err(malformed("the plan's length", &found, &expected));
@@ -195,6 +197,7 @@ fn authentic<'b>(bytes: &'b [u8], key: &DeviceKey) -> Result<&'b [u8], EntryErro
 /// Reads the time of building, what identifies the plan, and the length of the GPU's name. The bytes are authentic, but a later
 /// version of this program may have written values that this version doesn't know.
 fn description(fields: &[u8]) -> Result<(Description, usize), EntryError> {
+    // `fields` begins at byte 28 of the entry, so an offset here is 28 less than in PLANS.md.
     let (fixed, rest) = fields.split_at(TIME_BYTES + KEY_BYTES);
     let built_unix_s = u64_at(fixed, 0);
     let mut model = [0; 32];

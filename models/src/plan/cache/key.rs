@@ -5,7 +5,7 @@ use crate::model::Precision;
 use crate::plan::{ComputeCapability, Flavour, TensorRt};
 use std::fmt;
 
-/// Maximum length of a GPU's name in bytes, which is CUDA's limit.
+/// Maximum length of a GPU's name in bytes. An entry stores the length in one byte.
 pub const MAX_GPU_NAME_BYTES: usize = 255;
 
 /// Bytes of a [`PlanKey`] in an entry, without the GPU's name: model, precision, flavour, version, capability, length of the
@@ -20,8 +20,8 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// A GPU by its name, which is truncated to [`MAX_GPU_NAME_BYTES`]. `None` means any GPU of this compute capability; only
-    /// TensorRT for RTX builds such plans.
+    /// A GPU by its name, which is truncated to [`MAX_GPU_NAME_BYTES`]. The name is any text that tells kinds of GPUs apart. `None`
+    /// means any GPU of this compute capability; only TensorRT for RTX builds plans for any GPU.
     #[must_use]
     pub fn new(name: Option<&str>, capability: ComputeCapability) -> Self {
         let mut name = name.unwrap_or_default();
@@ -31,13 +31,13 @@ impl Gpu {
         Self { name: name.to_owned(), capability }
     }
 
-    /// Its name; `None` means any GPU of its compute capability.
+    /// The GPU's name; `None` means any GPU of the compute capability.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         Some(self.name.as_str()).filter(|name| !name.is_empty())
     }
 
-    /// Its compute capability.
+    /// The GPU's compute capability.
     #[must_use]
     pub fn capability(&self) -> ComputeCapability {
         self.capability
@@ -63,14 +63,14 @@ pub struct PlanKey {
     pub model: Digest,
     /// Which of the model's networks.
     pub precision: Precision,
-    /// The GPU that it was built for.
+    /// The GPU that the plan was built for.
     pub gpu: Gpu,
-    /// The TensorRT that built it.
+    /// The TensorRT that built the plan.
     pub tensorrt: TensorRt,
 }
 
 impl PlanKey {
-    /// The file name of its entry without the suffix: the first 32 digits of the digest of all fields.
+    /// The file name of the plan's entry without the suffix: the first 32 hexadecimal digits of the digest of all fields.
     #[must_use]
     pub(super) fn file_stem(&self) -> String {
         let mut text = Digest::of_fields(&[&self.to_bytes()]).to_string();
@@ -78,7 +78,7 @@ impl PlanKey {
         text
     }
 
-    /// Its fields as an entry stores them.
+    /// The fields as an entry stores them.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let Self { model, precision, gpu, tensorrt: TensorRt { flavour, version } } = self;
         let name = gpu.name().unwrap_or_default();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_for_any_gpu_serves_each_of_its_capability() {
+    fn a_plan_for_any_gpu_serves_every_gpu_of_its_compute_capability_only() {
         let gpu = |name, minor| Gpu::new(name, ComputeCapability::new(8, minor));
         assert!(gpu(None, 6).serves(&gpu(Some("A"), 6)) && gpu(Some("A"), 6).serves(&gpu(Some("A"), 6)));
         assert!(!gpu(None, 6).serves(&gpu(Some("A"), 9)) && !gpu(Some("A"), 6).serves(&gpu(Some("B"), 6)));

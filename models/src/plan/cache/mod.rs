@@ -1,9 +1,10 @@
-//! Keeps the plans that this device has built, and proves that no other device wrote them.
+//! Keeps the plans that this device has built, each in a file that is called an entry, and checks that this device wrote the entry.
 //!
-//! A plan is executable code, which TensorRT runs. So each entry ends with an HMAC-SHA256 of all its other bytes. The device's
-//! key, with which it is computed, never leaves the device. An entry is authenticated before any of it is parsed or deserialised.
-//! A planted, foreign, truncated or altered entry is reported, and the caller rebuilds the plan. `PLANS.md` beside this crate
-//! specifies the format and says what it protects against.
+//! A plan is executable code, which TensorRT runs. So each entry ends with an authentication code, the HMAC-SHA256 of all other
+//! bytes of the entry. It is computed with the device's key, which never leaves the device. An entry is authenticated before its
+//! description is parsed and before its plan is deserialised.
+//! A planted, foreign, truncated or altered entry is reported, and the caller rebuilds the plan. `PLANS.md` in
+//! this crate's folder specifies the format and says what it protects against.
 
 mod device_key;
 mod entry;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// The end of an entry's file name.
 pub const SUFFIX: &str = ".plan";
-/// Maximum size of an entry in bytes: 1 GiB. A plan of the reference network has 34 to 90 MB.
+/// Maximum size of an entry in bytes: 1 GiB. A plan of ResNet-34 has 34 to 90 MB.
 pub const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
 /// A folder of entries and the device's key.
@@ -32,7 +33,7 @@ pub struct Cache {
     key: DeviceKey,
 }
 
-/// Why a cache can't be used at all. A bad entry is an [`EntryError`] instead.
+/// An error of the system on the cache's folder or on a file that is written or removed. A bad entry is an [`EntryError`] instead.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct CacheError {
@@ -65,7 +66,7 @@ pub struct Listed {
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// The description of its plan, or why it can't be used.
+    /// The description of the entry's plan, or why the entry can't be used.
     pub entry: Result<Description, EntryError>,
 }
 
@@ -121,8 +122,8 @@ impl Cache {
         let path = self.path(&plan.description().key);
         let mut file =
             tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(&self.folder).map_err(at(&self.folder))?;
-        for part in entry::encode(plan.description(), plan.plan(), &self.key) {
-            file.write_all(&part).map_err(at(file.path()))?;
+        for piece in entry::encode(plan.description(), plan.plan(), &self.key) {
+            file.write_all(&piece).map_err(at(file.path()))?;
         }
         file.as_file().sync_all().map_err(at(file.path()))?;
         file.persist(&path).map_err(|error| CacheError { path: path.clone(), source: error.error })?;
@@ -170,7 +171,7 @@ impl Cache {
     /// Removes an entry, whatever its state.
     ///
     /// # Errors
-    /// [`CacheError`]: the entry can't be removed.
+    /// [`CacheError`]: the entry can't be removed, for example because it is a folder.
     pub fn remove(&self, listed: &Listed) -> Result<(), CacheError> {
         fs::remove_file(&listed.path).map_err(at(&listed.path))
     }

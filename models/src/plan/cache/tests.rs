@@ -22,6 +22,7 @@ fn description() -> Description {
             gpu: Gpu::new(Some("NVIDIA RTX A6000"), ComputeCapability::new(8, 6)),
             tensorrt: TensorRt { flavour: Flavour::Rtx, version },
         },
+        // 2026-11-23T16:00:00Z.
         built_unix_s: 1_795_449_600,
     }
 }
@@ -55,7 +56,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn golden_bytes() {
+fn the_golden_entry_is_written_and_read() {
     let bytes = entry(&description(), PLAN, &device_key());
     assert_eq!(hex(&bytes), GOLDEN);
     let plan = AuthenticPlan::open(bytes, &device_key()).unwrap();
@@ -125,13 +126,14 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(AuthenticPlan::open(bytes, &device_key()).is_err());
     }
 
-    /// An entry of a later version of this program on this device: the authentication code is right, the fields are unknown.
+    /// A later version of this program on this device may write entries with unknown fields and a right authentication code. With 61
+    /// bytes of fields the entry has the minimum length.
     #[test]
-    fn no_authentic_bytes_make_it_panic(fields in proptest::collection::vec(any::<u8>(), 61..400)) {
+    fn authentic_entries_with_arbitrary_fields_never_panic(fields in proptest::collection::vec(any::<u8>(), 61..400)) {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(FORMAT.to_le_bytes());
         bytes.extend(device_key().id());
@@ -186,6 +188,7 @@ fn a_bad_entry_is_refused_and_replaced() {
     let description = description();
     let path = cache.path(&description.key);
     let mut flipped = entry(&description, PLAN, &device_key());
+    // A bit of the plan, which begins at byte 97.
     flipped[100] ^= 1;
     let mut other = description.clone();
     other.key.precision = Precision::F32;
@@ -201,6 +204,7 @@ fn a_bad_entry_is_refused_and_replaced() {
             of_bytes(later);
         }),
         ("the entry of another precision", &|| of_bytes(entry(&other, PLAN, &device_key()))),
+        // TensorRT's plans begin with `ftrt`.
         ("a plan without an entry", &|| of_bytes([&b"ftrt"[..], &[0; 200]].concat())),
         ("a link", &|| {
             let elsewhere = path.with_extension("elsewhere");
@@ -339,7 +343,7 @@ fn the_errors_of_a_key_say_what_to_do() {
 }
 
 #[test]
-fn concurrent_processes_that_create_a_key_get_the_same() {
+fn concurrent_threads_that_create_a_key_get_the_same_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.key");
     let ids: Vec<_> = std::thread::scope(|scope| {

@@ -6,8 +6,8 @@ use trtx::builder::BuilderConfig;
 
 /// The TensorRT that this program was built for.
 pub const FLAVOUR: Flavour = Flavour::Enterprise;
-/// The compute capabilities that a plan can be built for without such a GPU. The list is empty, because TensorRT 11 times candidate
-/// kernels on this machine's GPU.
+/// The compute capabilities that a plan can be built for on a machine without a matching GPU. The list is empty, because TensorRT
+/// 11 times candidate kernels on this machine's GPU.
 pub const CAPABILITIES: &[ComputeCapability] = &[];
 pub(crate) const BUILDER: &str = "libnvinfer.so";
 pub(crate) const PARSER: &str = "libnvonnxparser.so";
@@ -17,12 +17,12 @@ pub(crate) const INSTALL: &str = "JetPack 7.2.2 or later (`apt install tensorrt-
 /// this or a later minor version.
 pub(crate) const OLDEST: (u16, u16) = (11, 4);
 
-/// Sets the target. `None` if TensorRT can't build for `target`.
+/// Sets the target. Returns `None` if TensorRT can't build for `target`.
 pub(crate) fn set_target(_: &mut BuilderConfig<'_>, target: Target) -> Option<trtx::Result<()>> {
     (target == Target::Device).then_some(Ok(()))
 }
 
-/// Returns nothing: TensorRT 11 can't check a header without deserialising.
+/// Returns no faults, because TensorRT 11 can't check a header without deserialising the plan.
 #[expect(clippy::unnecessary_wraps, reason = "the other flavour can fail")]
 pub(crate) fn header_faults(_: &[u8], _: &Logger) -> trtx::Result<Vec<&'static str>> {
     Ok(Vec::new())

@@ -7,7 +7,7 @@ use trtx::{EngineInvalidityDiagnostics as Diagnostics, EngineValidity, Logger, R
 
 /// The TensorRT that this program was built for.
 pub const FLAVOUR: Flavour = Flavour::Rtx;
-/// The compute capabilities that a plan can be built for without such a GPU.
+/// The compute capabilities that a plan can be built for on a machine without a matching GPU.
 pub const CAPABILITIES: &[ComputeCapability] = &{
     let mut known = [ComputeCapability::new(0, 0); TARGETS.len()];
     let mut at = 0;
@@ -34,7 +34,7 @@ pub(crate) const INSTALL: &str = "`pip install tensorrt-rtx-cu13-libs==1.7.1.116
 /// this or a later minor version.
 pub(crate) const OLDEST: (u16, u16) = (1, 7);
 
-/// Sets the target. `None` if TensorRT can't build for `target`.
+/// Sets the target. Returns `None` if TensorRT can't build for `target`.
 pub(crate) fn set_target(config: &mut BuilderConfig<'_>, target: Target) -> Option<trtx::Result<()>> {
     let capability = match target {
         Target::Device => Trt::kCURRENT,

@@ -1,4 +1,4 @@
-//! What a device's session asks its caller, the program around it, to do.
+//! Defines what a device's session asks of its caller, the program around the session.
 
 use crate::{
     part::{Pending, Trigger},
@@ -20,17 +20,18 @@ pub enum DeviceEvent {
         /// The number of the verdict in the journal.
         verdict_seq: u64,
     },
-    /// The verdict was sent only as a record. It may be sent again as a record until it is acknowledged.
+    /// The part ended with a record: its verdict was not acknowledged in time, or could not be sent as a VERDICT. The caller may
+    /// send the record again until the PLC acknowledges it.
     Undelivered {
         /// The number of the verdict in the journal.
         verdict_seq: u64,
     },
-    /// The PLC acknowledged something other than the open part's verdict. The acknowledgement is for a record if its part and
+    /// The PLC acknowledged something other than the last part's verdict. The acknowledgement is for a record if its part and
     /// verdict code are those that the journal has under its number.
     RecordAcknowledged(Ack),
     /// The PLC's heartbeat stopped changing: the device holds.
     PlcSilent,
-    /// The PLC's heartbeat changes again.
+    /// The PLC opened a link, or its heartbeat changes again.
     PlcBack,
 }
 

@@ -1,4 +1,4 @@
-//! What a device's session must know about the program around it (its caller): settings and condition.
+//! Defines what a device's session must know about its caller, the program around the session: settings and condition.
 
 /// Settings that do not change while a device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -6,8 +6,8 @@ pub struct DeviceSessionConfig {
     /// The device's number.
     pub device: u32,
     /// The number of this start, from the device's journal. It increases with each start, is never used twice and is never 0. A
-    /// new journal must not begin at 1, because a PLC may remember starts from the previous journal. The number can begin at
-    /// the current time.
+    /// new journal must not begin at 1, because a PLC may remember starts from the previous journal. `cellgate-edge` begins
+    /// with the seconds since the year 2020.
     pub boot_epoch: u32,
     /// The wait before a verdict is repeated, computed by [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,

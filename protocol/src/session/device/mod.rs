@@ -1,5 +1,5 @@
-//! The device's side: accepts triggers, issues tokens, and sends committed verdicts while they are in time and, for a PASS,
-//! the appliance is healthy.
+//! The device's side: accepts triggers, hands each to the caller as a token ([`Trigger`]), and sends committed verdicts while
+//! they are in time and, for a PASS, the appliance is healthy.
 
 mod action;
 mod condition;
@@ -29,6 +29,7 @@ pub struct DeviceSession {
     config: DeviceSessionConfig,
     condition: Condition,
     stage: PartStage,
+    /// How many triggers became tickets.
     tickets: u64,
     replies: Deque<ToPlc, 8>,
     events: Deque<DeviceEvent, 8>,
@@ -37,7 +38,9 @@ pub struct DeviceSession {
     heartbeat: u32,
     heartbeat_due_ms: u64,
     plc_counter: Option<u32>,
+    /// When the PLC opened a link or its heartbeat last changed.
     plc_seen_ms: Option<u64>,
+    /// Whether the PLC was live at the last event about it.
     plc_live: bool,
     bad_acks: u32,
     refused: Refused,
@@ -45,8 +48,8 @@ pub struct DeviceSession {
 }
 
 impl DeviceSession {
-    /// A session in the mode [`Mode::Starting`]. It is not ready until [`DeviceSession::set_condition`] says so and the PLC is
-    /// live.
+    /// A session in the mode [`Mode::Starting`]. It accepts triggers once [`DeviceSession::set_condition`] has set a good
+    /// condition, the PLC is live and the appliance is healthy.
     #[must_use]
     pub const fn new(config: DeviceSessionConfig) -> Self {
         Self {
@@ -87,7 +90,7 @@ impl DeviceSession {
         self.condition = condition;
     }
 
-    /// How many acknowledgements had the right number but a wrong part or code, wrapping.
+    /// How many acknowledgements had the number of the last part's verdict but another part or code, wrapping.
     #[must_use]
     pub const fn bad_acks(&self) -> u32 {
         self.bad_acks
@@ -99,7 +102,7 @@ impl DeviceSession {
         &self.refused
     }
 
-    /// Call this when a PLC opened a link. The PLC is live and the overrun bit is cleared.
+    /// Call this when a PLC opened a link. The PLC then counts as live, and the overrun bit is cleared.
     pub fn link_opened(&mut self, now_ms: u64) {
         self.plc_counter = None;
         self.plc_seen_ms = Some(now_ms);
@@ -143,12 +146,12 @@ impl DeviceSession {
                 deadline_ms: request.deadline_ms.min(self.longest_deadline_ms),
             };
             self.stage = PartStage::Judging { ticket, accepted: false };
-            // There is room: a full queue was refused above.
+            // The queue has room: while it is full, a trigger is refused above.
             let _ = self.events.push_back(DeviceEvent::Triggered(Trigger(ticket)));
         }
     }
 
-    /// Refuses a trigger that names another start of the device, because it was delayed on its way.
+    /// Refuses a trigger that names another start of the device.
     pub fn trigger_of_another_start(&mut self, request: &TriggerRequest) {
         self.nak(request, ReasonCode::EPOCH_MISMATCH);
     }
@@ -169,7 +172,8 @@ impl DeviceSession {
         }
     }
 
-    /// Call this when the part's acceptance is durable. Sends BUSY to the PLC.
+    /// Call this when the part's acceptance is durable. Sends BUSY to the PLC. Does nothing if the session has already concluded
+    /// the part.
     pub fn accept(&mut self, trigger: &Trigger) {
         if let PartStage::Judging { ticket, accepted } = &mut self.stage
             && *ticket == trigger.0
@@ -194,7 +198,8 @@ impl DeviceSession {
     /// Takes the result of judging a part. After the deadline the result is replaced by REJECT/TIMEOUT.
     ///
     /// # Errors
-    /// [`AlreadyConcluded`] if the session returned [`DeviceEvent::Concluded`] for the part. Then there is nothing to commit.
+    /// [`AlreadyConcluded`] if the session has already concluded the
+    /// part. The outcome is then discarded.
     #[expect(clippy::needless_pass_by_value, reason = "the token is consumed")]
     pub fn conclude(&mut self, now_ms: u64, trigger: Trigger, outcome: Outcome) -> Result<Pending, AlreadyConcluded> {
         match self.stage {
@@ -209,8 +214,8 @@ impl DeviceSession {
     }
 
     /// Call this when the journal could not store the verdict. Sends NAK to the PLC and returns a REJECT/STORE_FAILED for the
-    /// part. Commit it when the journal works again. If the journal then turns out to have stored the part's verdict after all,
-    /// call [`DeviceSession::settle`] instead.
+    /// part. Commit that REJECT when the journal works again. If the journal then turns out to have stored the part's verdict
+    /// after all, call [`DeviceSession::settle`] instead.
     pub fn store_failed(&mut self, mut pending: Pending) -> Pending {
         self.condition.store_ok = false;
         let Ticket { part_id, nonce, .. } = pending.ticket;
@@ -219,8 +224,8 @@ impl DeviceSession {
         pending
     }
 
-    /// Call this instead of committing `pending` if the journal has already stored a verdict for the part. The session is free
-    /// for the next part.
+    /// Call this instead of committing `pending` if the journal has already stored a verdict for the part. The session is then
+    /// free for the next part.
     #[expect(clippy::needless_pass_by_value, reason = "the token is consumed")]
     pub fn settle(&mut self, pending: Pending) {
         if matches!(&self.stage, PartStage::Committing { ticket, .. } if *ticket == pending.ticket) {
@@ -228,14 +233,14 @@ impl DeviceSession {
         }
     }
 
-    /// Sends a committed verdict. It goes out as a VERDICT if it is in time and, for a PASS, the appliance is healthy, and
-    /// otherwise as a RECORD.
+    /// Sends a committed verdict: as a VERDICT if it is in time and, for a PASS, the appliance is healthy and the PLC is live.
+    /// Otherwise as a RECORD.
     pub fn send_verdict(&mut self, now_ms: u64, committed: Committed, health: Option<&Health>) -> Dispatch {
         self.healthy = is_healthy(health, now_ms);
         let ticket = committed.pending.ticket;
         let is_open = matches!(&self.stage, PartStage::Committing { ticket: open, .. } if *open == ticket);
         if !is_open {
-            // The verdict belongs to another session, so it is only information. The open part is not affected.
+            // The session does not wait for this verdict, so it is only information. The open part is not affected.
             self.reply(ToPlc::Record(committed.record(Origin::REPLAY)));
             return Dispatch::Record(Origin::REPLAY);
         }
@@ -252,13 +257,12 @@ impl DeviceSession {
         Dispatch::Record(origin)
     }
 
-    /// Sends a record from the journal, after a restart or for a part without a trigger.
+    /// Sends a record from the journal: a verdict that was not acknowledged, or a verdict without a trigger.
     pub fn send_record(&mut self, record: Record) {
         self.reply(ToPlc::Record(record));
     }
 
-    /// Handles an acknowledgement. Only the right number, part and verdict code end the repetition of the
-    /// verdict.
+    /// Handles an acknowledgement. Only the right number, part and verdict code end the repetition of the verdict.
     pub fn acknowledge(&mut self, ack: &Ack) {
         let expected = match &self.stage {
             PartStage::Sending { committed, .. } | PartStage::Delivered { committed, .. }
@@ -361,7 +365,7 @@ impl DeviceSession {
         })))
     }
 
-    /// Sends the open part as a record, which ends it.
+    /// Sends the open part's verdict as a record and ends the part.
     fn record_part(&mut self, committed: &Committed, origin: Origin) {
         let record = committed.record(origin);
         self.stage = PartStage::Recorded { ticket: committed.pending.ticket, record, acknowledged: false };

@@ -10,7 +10,7 @@ use crate::{
     to_plc::{Origin, Record, VerdictMessage},
 };
 
-/// The content for the registers, all of one moment.
+/// The session at one moment, as the registers of the Modbus profile show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSnapshot {
     /// The device's number.
@@ -25,7 +25,8 @@ pub struct SessionSnapshot {
     pub status: Status,
     /// Verdicts that the PLC has not acknowledged.
     pub backlog: u16,
-    /// Number and nonce of the open part or, if no part is open, of the last part.
+    /// Number and nonce of the open part or, if no part is open, of the last part. `None` before
+    /// the first part, and after a part that ended without a verdict.
     pub part: Option<(u64, u32)>,
     /// The verdict to act on. Present exactly while [`Status::VALID`] is set.
     pub verdict: Option<VerdictMessage>,
@@ -34,7 +35,7 @@ pub struct SessionSnapshot {
 }
 
 impl DeviceSession {
-    /// The content for the registers. It has a PASS to act on only with a valid health token.
+    /// The session now. The snapshot has a PASS to act on only with a valid health token.
     #[must_use]
     pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> SessionSnapshot {
         self.healthy = is_healthy(health, now_ms);
@@ -110,7 +111,8 @@ impl DeviceSession {
         sendable.then(|| committed.message(now_ms))
     }
 
-    /// A PASS needs health, a live PLC and a working store. A REJECT and a REVIEW need none of these.
+    /// A PASS needs health, a live PLC, a working store, and the mode Operating or Halted. A REJECT and a REVIEW need none of
+    /// these.
     pub(super) fn may_send(&self, now_ms: u64, verdict: WireVerdict) -> bool {
         let sound = matches!(self.condition.mode, Mode::Operating | Mode::Halted) && self.condition.store_ok;
         verdict != WireVerdict::Pass || (sound && self.healthy && self.is_plc_live(now_ms))

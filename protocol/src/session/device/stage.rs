@@ -1,4 +1,4 @@
-//! The stages of a part. A session has at most one open part.
+//! Defines the stages of a part on the device. A session has at most one open part.
 
 use crate::{
     part::{Committed, Ticket},

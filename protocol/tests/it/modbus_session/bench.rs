@@ -49,6 +49,7 @@ impl Bench {
         Self::started(EPOCH)
     }
 
+    /// A device like that of [`Bench::new`], but in this boot epoch.
     pub(crate) fn started(boot_epoch: u32) -> Self {
         let config = DeviceSessionConfig { device: 7, boot_epoch, first_wait_ms: 66 };
         let session = DeviceSession::new(config);
@@ -71,6 +72,7 @@ impl Bench {
         Health::attest(self.now_ms, &[worker]).filter(|_| self.healthy)
     }
 
+    /// Sends bytes to the device and returns the bytes that it sends. Its events are kept.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Vec<u8> {
         let health = self.health();
         self.device.feed(self.now_ms, request);
@@ -84,12 +86,13 @@ impl Bench {
         answer
     }
 
+    /// Writes a command and requires its confirmation.
     pub(crate) fn command(&mut self, command: Command) {
         self.heartbeat += 1;
         let answer = self.exchange(&block(self.heartbeat, command));
-        let receipt = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&[0; 13]) };
+        let request = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&[0; 13]) };
         let written = Response::WrittenMultiple { address: COMMAND_ADDRESS, count: 13 };
-        assert_eq!(Response::decode(&answer, UNIT, &receipt), Ok(written));
+        assert_eq!(Response::decode(&answer, UNIT, &request), Ok(written));
     }
 
     pub(crate) fn read(&mut self) -> ModbusSnapshot {
@@ -100,13 +103,14 @@ impl Bench {
         ModbusSnapshot::from_registers(&read.to_array().unwrap()).unwrap()
     }
 
-    /// The trigger of the last request, accepted at once.
+    /// Takes the trigger that the device reported, if any, and tells the device that its acceptance is stored.
     pub(crate) fn accept_trigger(&mut self) -> Option<Trigger> {
         let trigger = self.take_trigger()?;
         self.device.session().accept(&trigger);
         Some(trigger)
     }
 
+    /// Takes the trigger that the device reported, if any.
     pub(crate) fn take_trigger(&mut self) -> Option<Trigger> {
         let at = self.events.iter().position(|event| matches!(event, DeviceEvent::Triggered(_)))?;
         let DeviceEvent::Triggered(trigger) = self.events.remove(at) else { unreachable!() };
@@ -118,6 +122,7 @@ impl Bench {
         self.accept_trigger().unwrap()
     }
 
+    /// Judges and commits the part, and has its verdict sent.
     pub(crate) fn conclude(&mut self, trigger: Trigger, outcome: Outcome, verdict_seq: u64) {
         let (now_ms, health) = (self.now_ms, self.health());
         let session = self.device.session();

@@ -8,7 +8,7 @@ use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::DeviceEvent;
 use cellgate_protocol::state::{DeviceState, Status};
 
-/// Otherwise a crash before the acceptance is stored would leave an accepted part without a record.
+/// If the part were busy earlier, a crash before its acceptance is stored would leave an accepted part without a record.
 #[test]
 fn a_part_is_busy_only_once_its_acceptance_is_stored() {
     let mut bench = Bench::ready();
@@ -18,7 +18,7 @@ fn a_part_is_busy_only_once_its_acceptance_is_stored() {
     assert_eq!(is_busy(&mut bench), (42, false));
     bench.device.session().accept(&trigger);
     assert_eq!(is_busy(&mut bench), (42, true));
-    // The same if the part's time ends first.
+    // Nor is a part busy whose time ends before its acceptance is stored.
     let mut bench = Bench::ready();
     bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
     bench.now_ms = u64::from(DEADLINE_MS);
@@ -90,6 +90,7 @@ fn a_trigger_refused_as_busy_hides_nothing_of_the_open_part() {
 #[test]
 fn a_trigger_delayed_over_a_restart_is_judged_once() {
     let delayed = block(2, Command::Trigger { part_id: 42, nonce: 1, epoch: EPOCH });
+    // Rows in the journal: one for each verdict.
     let mut rows = 0;
     let mut bench = Bench::ready();
     bench.exchange(&delayed);

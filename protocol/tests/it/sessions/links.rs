@@ -66,6 +66,7 @@ fn a_trigger_of_another_link_or_an_earlier_start_is_not_judged() {
 #[test]
 fn old_frames_and_acks_of_unsent_frames_are_dropped() {
     let mut link = DeviceLink::new(ready_session(0));
+    // After u32::MAX the count of frames wraps to 0.
     feed(&mut link, header(9, u32::MAX), hello(SCHEMA));
     sent_by(&mut link);
     let heartbeat = ToDevice::Heartbeat(PlcHeartbeat { counter: 1, status: Default::default() });

@@ -29,6 +29,7 @@ use cellgate_protocol::{
 struct Direction {
     accumulator: Accumulator,
     reader: Reader,
+    /// Number of frames that the accumulator accepted.
     accepted: u32,
 }
 
@@ -79,6 +80,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
 /// Returns how many frames were accepted in both directions.
 pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
+    // To the device, and to the PLC.
     let (mut down, mut up) = (Direction::default(), Direction::default());
     let mut device = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
     device.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
@@ -93,7 +95,8 @@ pub fn run(input: &[u8]) -> u32 {
             0 => steps.bytes().to_vec(),
             1 => framed(steps.bytes()),
             2 => {
-                // A valid header: version, a type, the payload's length.
+                // A valid header: version, type and payload's length, then link id, boot epoch, sequence number and
+                // acknowledgement.
                 let (frame_type, payload) = (steps.byte() % 12, steps.bytes());
                 let mut body = vec![1, frame_type, payload.len() as u8, 0];
                 body.extend(
@@ -109,8 +112,8 @@ pub fn run(input: &[u8]) -> u32 {
                 Vec::new()
             }
         };
-        let piece = 1 + usize::from(kind / 4) * 4;
-        for piece in bytes.chunks(piece) {
+        let piece_bytes = 1 + usize::from(kind / 4) * 4;
+        for piece in bytes.chunks(piece_bytes) {
             down.feed::<ToDevice>(piece);
             up.feed::<ToPlc>(piece);
             device.feed(now_ms, piece);

@@ -19,8 +19,9 @@ pub const EPOCH: u32 = 3;
 
 /// The open part.
 struct Open {
+    /// The part's deadline.
     ends_ms: u64,
-    /// The session got the part's committed verdict.
+    /// Whether the session got the part's committed verdict.
     sent: bool,
 }
 

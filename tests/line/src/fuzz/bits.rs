@@ -1,7 +1,7 @@
-//! A second CRC, computed bit by bit, to compare the protocol's CRC with.
+//! Computes CRCs bit by bit, to compare the protocol's CRCs with.
 
-/// A reflected CRC with this polynomial and start value. The computation of a bit has no branch,
-/// because a fuzzer would count a branch for each bit.
+/// A reflected CRC with this polynomial and start value. The computation of a bit has no branch, because a fuzzer would count a
+/// branch for each bit.
 pub(crate) fn crc(bytes: &[u8], polynomial: u32, start: u32) -> u32 {
     let shifted = |crc: u32| crc >> 1 ^ polynomial & (crc & 1).wrapping_neg();
     bytes.iter().fold(start, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shifted(crc)))

@@ -27,14 +27,16 @@ use cellgate_protocol::{
 
 const UNIT: Unit = Unit::FIRST;
 const SILENCE_MS: u64 = 20;
-/// The longest frame.
+/// Length of the longest frame in bytes.
 const LONGEST: usize = 256;
 
+/// The device under test, and the program around its session.
 struct Bench {
     device: ModbusDevice,
     application: Application,
-    /// The last bytes that the device received, and how many of them are new.
+    /// The last bytes that the device received.
     received: Vec<u8>,
+    /// How many of the `received` bytes came with the last call of `feed`.
     new: usize,
 }
 
@@ -60,6 +62,7 @@ pub fn run(input: &[u8]) -> u32 {
         bench.drain();
     }
     if bench.application.is_waiting() {
+        // Longer than the longest deadline.
         bench.application.now_ms += 700_000;
         bench.drain();
         assert!(!bench.application.is_waiting(), "a part was not concluded");
@@ -83,7 +86,7 @@ fn encoded(request: &Request<'_>) -> Vec<u8> {
 }
 
 impl Bench {
-    /// Feeds a command block or a part of one, sometimes with flipped bits in the block or in the frame.
+    /// Feeds a command block or its last registers, sometimes with flipped bits in the block or in the frame.
     fn feed_command(&mut self, steps: &mut Steps<'_>) {
         let (shape, part_id, nonce, argument) = (steps.byte(), steps.byte(), steps.byte(), steps.byte());
         let (part_id, nonce, argument) = (u64::from(part_id), u16::from(nonce), u32::from(argument));
@@ -95,8 +98,8 @@ impl Bench {
         };
         let heartbeat = u16::from(shape / 4);
         let mut registers = CommandBlock { heartbeat, command }.to_registers();
-        let piece = steps.byte();
-        let (first, flip) = (usize::from(piece & 0x0F) % COMMAND_REGISTERS, piece >> 4);
+        let choice = steps.byte();
+        let (first, flip) = (usize::from(choice & 0x0F) % COMMAND_REGISTERS, choice >> 4);
         registers[usize::from(flip) % COMMAND_REGISTERS] ^= u16::from(flip);
         let values = Registers::new(&registers[first..]);
         let request = Request::WriteMultiple { address: COMMAND_ADDRESS + first as u16, values };
@@ -165,18 +168,20 @@ impl Bench {
             return;
         }
         let block = self.read(&Request::ReadHolding { address: COMMAND_ADDRESS, count: COMMAND_REGISTERS as u16 });
+        // 11 registers of two bytes, then their CRC-32C.
         let (registers, seal) = block.split_at(22);
         assert_eq!(crc_32c(registers).to_be_bytes(), seal, "a block with a wrong CRC-32C");
         let number = |at: usize, count: usize| {
             registers[2 * at..2 * (at + count)].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
         };
-        // If several requests came at once, the block is that of the last request.
+        // Register 1 is the command (1 is a trigger), 2 the nonce, 3 to 6 the part id, and 7 to 8 the boot epoch. If several
+        // requests came at once, the block is that of the last request.
         if number(1, 1) == 1 && number(3, 4) == part_id {
             assert_eq!((number(2, 1), number(7, 2)), (nonce.into(), EPOCH.into()), "a trigger of another boot epoch");
         }
     }
 
-    /// The bytes of these registers, read after a silence.
+    /// The bytes of these registers. The device must answer at once.
     fn read(&mut self, request: &Request<'_>) -> Vec<u8> {
         let (now_ms, health) = (self.application.now_ms, self.application.health());
         self.device.feed(now_ms, &encoded(request));

@@ -2,7 +2,8 @@
 
 use super::bits::crc_32c;
 
-/// The body of a frame between two delimiters. `None` if its CRC is wrong.
+/// The body of a frame. `stuffed` holds the bytes between two delimiters, in which COBS has replaced the zeros. `None` if the
+/// COBS lengths or the CRC are wrong.
 fn opened(stuffed: &[u8]) -> Option<Vec<u8>> {
     let (mut raw, mut rest) = (Vec::new(), stuffed);
     while let Some((code, after)) = rest.split_first() {

@@ -16,12 +16,15 @@ use cellgate_protocol::{
     version::SCHEMA,
 };
 
+/// The device's link under test, and the program around its session.
 struct Bench {
     link: DeviceLink,
     application: Application,
-    /// Second decoders for the received and the sent frames.
+    /// A second decoder of the received frames.
     received: Reader,
+    /// A second decoder of the sent frames.
     sent: Reader,
+    /// The PLC's last sequence number.
     seq: u32,
 }
 
@@ -41,6 +44,7 @@ pub fn run(input: &[u8]) -> u32 {
         bench.drain();
     }
     if bench.application.is_waiting() {
+        // Longer than the longest deadline.
         bench.application.now_ms += 700_000;
         bench.drain();
         assert!(!bench.application.is_waiting(), "a part was not concluded");

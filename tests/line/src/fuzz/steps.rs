@@ -1,6 +1,6 @@
 //! Reads a fuzzer's input as a list of steps. Every input is a valid list.
 
-/// The part of an input that was not read yet. Reads after the input's end give zeros.
+/// The bytes of an input that were not read yet. Reads after the input's end give zeros.
 pub(crate) struct Steps<'a>(&'a [u8]);
 
 impl<'a> Steps<'a> {

@@ -49,7 +49,7 @@ struct Journal {
 }
 
 impl Journal {
-    /// Stores a terminal record durably and returns its number.
+    /// Stores a terminal record durably under the next number. Returns the number.
     fn commit(&mut self, now_ms: u64, record: Record, parts: &mut Parts) -> NonZeroU64 {
         self.verdict_seq += 1;
         self.open.retain(|(part_id, ..)| *part_id != record.part_id);
@@ -72,10 +72,15 @@ pub struct Device {
     journal: Journal,
     link: Option<DeviceTransport>,
     job: Job,
+    /// When the power is cut next.
     restart_ms: Option<u64>,
+    /// How long the device is down after the next power cut.
     down_for_ms: u64,
+    /// When the device starts after the last power cut.
     up_ms: u64,
+    /// The worker hangs until this time.
     hung_until_ms: u64,
+    /// When a record of the backlog was last sent.
     replayed_ms: u64,
 }
 
@@ -189,6 +194,7 @@ impl Device {
                 }
             }
             Job::Committing(pending, until_ms, fails) if now_ms >= until_ms => {
+                // In half of the failures, the journal has stored the verdict all the same.
                 let durable = !fails || chance(random, 50_000);
                 if fails {
                     let original = pending.entry();
@@ -265,7 +271,8 @@ fn condition(store_ok: bool) -> Condition {
     Condition { mode: Mode::Operating, store_ok, degraded: false, backlog: 0 }
 }
 
-/// The time and the result of judging a part. Most parts are judged quickly and are good; some are judged too late.
+/// The time in milliseconds that judging a part takes, and its outcome. Most parts are judged quickly and are good; some are
+/// judged too late.
 fn judged(random: &mut Random) -> (u64, Outcome) {
     let takes_ms = if chance(random, 2_000) { random.below(1_000) } else { 5 + random.below(20) };
     let (verdict, reason) = match random.below(10) {

@@ -1,6 +1,5 @@
-//! A simulated production line: the sessions of both sides, a faulty link between them, a device with a journal that survives
-//! restarts, and a referee that checks every part. Time is simulated. The same seed gives the same
-//! events on every machine.
+//! Simulates a production line: the sessions of both sides, a faulty link between them, a device with a journal that survives
+//! restarts, and a referee that checks every part. Time is simulated. The same seed gives the same events on every machine.
 
 pub mod device;
 pub mod profile;
@@ -53,15 +52,19 @@ pub struct Line {
     faults: Faults,
     now_ms: u64,
     plc: PlcEnd,
+    /// When the PLC runs again after its last restart.
     plc_back_ms: u64,
     device: Device,
     to_device: Wire,
     to_plc: Wire,
     parts: Parts,
+    /// The ids of the parts that the referee has not checked yet, oldest first.
     unsettled: VecDeque<u64>,
+    /// The id of the last part.
     part_id: u64,
     nonce: u32,
     next_part_ms: u64,
+    /// Whether the last part is triggered and not decided yet.
     open: bool,
     summary: Summary,
 }
@@ -107,7 +110,9 @@ impl Line {
         self.summary
     }
 
-    fn step(&mut self, more: bool) {
+    /// Advances the time to the next arrival of bytes, by 1 to 10 ms, and does what is due. A new part is triggered only if
+    /// `may_trigger`.
+    fn step(&mut self, may_trigger: bool) {
         let soonest = [self.to_device.next_ms(), self.to_plc.next_ms()].into_iter().flatten().min();
         self.now_ms = soonest.unwrap_or(u64::MAX).clamp(self.now_ms + 1, self.now_ms + 10);
         let now_ms = self.now_ms;
@@ -119,7 +124,7 @@ impl Line {
                 self.plc.feed(now_ms, &bytes);
             }
         }
-        if more && !self.open && now_ms >= self.next_part_ms && now_ms >= self.plc_back_ms {
+        if may_trigger && !self.open && now_ms >= self.next_part_ms && now_ms >= self.plc_back_ms {
             self.trigger();
         }
         self.run_plc();

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 pub(crate) const BAUD: u32 = 115_200;
 /// The time of a part, from its trigger to its deadline.
 pub(crate) const DEADLINE_MS: u32 = 300;
+
 /// The chances of faults, each as a number in 100,000.
 #[derive(Debug, Clone, Copy)]
 pub struct Faults {
@@ -28,7 +29,7 @@ pub struct Part {
     pub terminal: u32,
     /// The nonce, boot epoch and time of a committed PASS.
     pub pass: Option<(u32, u32, u64)>,
-    /// Decisions of the gate.
+    /// Number of decisions of the gate.
     pub(crate) decided: u32,
     pub(crate) triggered_ms: u64,
 }

@@ -4,7 +4,7 @@ use super::referee::{BAUD, chance as happens_by};
 use crate::random::Random;
 use cellgate_protocol::limits::link_time_ms;
 
-/// How many frames are kept, to be replayed later.
+/// How many of the last frames are kept, to be replayed later.
 const KEPT: usize = 64;
 
 /// Bytes in transit, and random faults.
@@ -13,7 +13,7 @@ pub struct Wire {
     /// Arrival times and bytes.
     in_transit: Vec<(u64, Vec<u8>)>,
     kept: Vec<Vec<u8>>,
-    /// When the link is free, because all bytes sent before have passed.
+    /// The time at which all bytes sent so far have passed.
     free_at_ms: u64,
     /// Frames sent.
     pub sent: u64,

@@ -7,7 +7,8 @@ use cellgate_models::radiograph::ReadError;
 use std::collections::BTreeMap;
 
 /// One occurrence of an image.
-struct Copy<'a> {
+struct Occurrence<'a> {
+    /// The digest of the file.
     file: Digest,
     image: &'a str,
     bundle: &'a str,
@@ -20,26 +21,27 @@ pub(super) fn find(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) 
         let facts = image.as_ref().ok()?;
         Some((
             facts.pixels,
-            Copy { file: facts.digest, image: &entry.image, bundle: &entry.bundle, label: entry.label },
+            Occurrence { file: facts.digest, image: &entry.image, bundle: &entry.bundle, label: entry.label },
         ))
     });
     of_copies(readable)
 }
 
-/// The leaks of `dataset`: the same file in two bundles or with two labels. No image is decoded, so only `check` finds the same
-/// pixels in different files.
+/// The leaks of `dataset`: the same file in two bundles or with two labels. No image is decoded, so the same pixels in different
+/// files are not found; `check` finds them.
 #[must_use]
 pub fn leaks(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = of_copies(dataset.parts.iter().map(|part| {
-        (part.digest, Copy { file: part.digest, image: &part.image, bundle: &part.bundle, label: part.label })
+        (part.digest, Occurrence { file: part.digest, image: &part.image, bundle: &part.bundle, label: part.label })
     }));
     findings.retain(|finding| finding.kind == FindingKind::Leak);
     findings
 }
 
-/// Groups images by the digest beside each. Returns one finding per group of at least two, in the order of their first images.
-fn of_copies<'a>(images: impl Iterator<Item = (Digest, Copy<'a>)>) -> Vec<Finding> {
-    let mut groups = BTreeMap::<Digest, (usize, Vec<Copy<'a>>)>::new();
+/// Groups `images`, pairs of a digest and an image, by the digest. Returns one finding per group of at least two images, in the
+/// order of their first images.
+fn of_copies<'a>(images: impl Iterator<Item = (Digest, Occurrence<'a>)>) -> Vec<Finding> {
+    let mut groups = BTreeMap::<Digest, (usize, Vec<Occurrence<'a>>)>::new();
     for (index, (digest, copy)) in images.enumerate() {
         groups.entry(digest).or_insert_with(|| (index, Vec::new())).1.push(copy);
     }
@@ -49,7 +51,7 @@ fn of_copies<'a>(images: impl Iterator<Item = (Digest, Copy<'a>)>) -> Vec<Findin
 }
 
 /// The finding for one group of at least two images.
-fn of_group(copies: &[Copy<'_>]) -> Finding {
+fn of_group(copies: &[Occurrence<'_>]) -> Finding {
     let first = &copies[0];
     let same_file = copies.iter().all(|copy| copy.file == first.file);
     let same_bundle = copies.iter().all(|copy| copy.bundle == first.bundle);

@@ -12,13 +12,13 @@ pub enum Severity {
     Warning,
 }
 
-/// The kind of a finding. In JSON, in kebab case.
+/// The kind of a finding. JSON has the kinds in kebab case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// An image that can't be read.
     Unreadable,
-    /// An image in the folders that is not part of the data set.
+    /// An image in the folders that is not in the data set.
     LeftOut,
     /// The same image in two bundles (training would see the test) or with two labels (a contradiction).
     Leak,
@@ -28,11 +28,11 @@ pub enum FindingKind {
     OneBundle,
     /// Too few bundles with both classes for the default recipe.
     FewBundles,
-    /// Bundles whose names look alike. If they are one bundle, it is a leak.
+    /// Bundles whose names look alike. If they are really one bundle, training would see the test.
     SimilarNames,
     /// One bundle's name in two Unicode forms, which are read as one bundle.
     TwoForms,
-    /// Files that were skipped, in a data set without a manifest.
+    /// Files or folders that were skipped, in a data set without a manifest.
     PassedBy,
     /// The same image several times in one bundle, with one label.
     Duplicate,

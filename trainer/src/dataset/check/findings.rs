@@ -1,4 +1,4 @@
-//! Checks a data set. There is one function for each topic.
+//! Finds the problems of a data set for `check`. There is one function for each topic.
 
 use super::finding::{Finding, FindingKind};
 use super::{Agreement, BundleParts, ImageFacts, Label, Listing, odd};
@@ -64,6 +64,7 @@ pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadErro
 
 /// Finds out whether classes or bundles are missing.
 pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Finding> {
+    // The label of all parts of a bundle that has one class.
     let only = |bundle: &BundleParts| if bundle.normal > 0 { Label::Normal } else { Label::Abnormal };
     let mut findings = Vec::new();
     if all.has_one_class() {
@@ -91,6 +92,7 @@ pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Find
     findings
 }
 
+/// Says that all images of `bundle` have the label `label`.
 fn all_are(bundle: &BundleParts, label: Label) -> String {
     match bundle.parts.len() {
         1 => format!("the only image is {label}"),
@@ -100,8 +102,8 @@ fn all_are(bundle: &BundleParts, label: Label) -> String {
 
 /// Whether the default recipe can be trained on all `bundles` except `left_out`.
 ///
-/// The recipe scores each training bundle by training on the other training bundles. A bundle is scored only if those others have
-/// both classes. The operating point is chosen on these scores, so the scored bundles together must have both classes.
+/// The recipe scores each training bundle by training on the other training bundles. A bundle is scored only if these other bundles
+/// have both classes. The operating point is chosen on these scores, so the scored bundles together must have both classes.
 fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
     let both_classes = |bundles: &[&BundleParts]| {
         bundles.iter().any(|bundle| bundle.normal > 0) && bundles.iter().any(|bundle| bundle.abnormal > 0)
@@ -140,7 +142,7 @@ pub(super) fn of_forms(bundles: &[String]) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Reports images that are not part of the data set.
+/// Reports images that are not in the data set.
 pub(super) fn of_left_out(left_out: &[LeftOut]) -> impl Iterator<Item = Finding> {
     left_out.iter().map(|image| {
         let message = format!("{}: not part of the data set: {}; expected {EXPECTED}", image.path, image.reason);
@@ -148,7 +150,7 @@ pub(super) fn of_left_out(left_out: &[LeftOut]) -> impl Iterator<Item = Finding>
     })
 }
 
-/// Reports the `paths` of files that were skipped.
+/// Reports the `paths` of files and folders that were skipped.
 pub(super) fn of_skipped(paths: &[String]) -> Option<Finding> {
     let first = paths.first()?;
     let message = match paths.len() {

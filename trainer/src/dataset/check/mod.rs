@@ -43,7 +43,8 @@ pub struct GroupFacts {
     pub normal: usize,
     /// Number of images labelled abnormal.
     pub abnormal: usize,
-    /// Number of images that can't be read. The following fields cover the readable images only, and are `None` if no image is readable.
+    /// Number of images that can't be read. The following fields cover the readable images only, and are `None` if no image is
+    /// readable.
     pub unreadable: usize,
     /// Heights in pixels.
     pub height: Option<Range>,

@@ -1,4 +1,5 @@
-//! Finds single images that differ from the other images of a data set, as after a mistake between scanner and data set.
+//! Finds single images that differ from the other images of a data set, for example because a program between the scanner and the
+//! data set swapped the bytes of the levels.
 //!
 //! The reference is the data set itself: the median over all images, at each position of their sorted levels and in each field of
 //! their layout. A distance is the mean difference between sorted levels, divided by the range of the reference's levels.
@@ -6,10 +7,11 @@
 use super::finding::{Finding, FindingKind};
 use crate::dataset::look::{Look, SAMPLE};
 
-/// Smallest number of images that are compared: fewer are no reference.
+/// Smallest number of images that are compared. The median of fewer images is no reference.
 const MIN_IMAGES: usize = 4;
-/// Indices of the 1st and the 99th percentile in a sample.
+/// Index of the 1st percentile in [`Look::sample`].
 const LOW: usize = 2;
+/// Index of the 99th percentile in [`Look::sample`].
 const HIGH: usize = SAMPLE - 3;
 
 /// A mistake is reported only if three conditions hold. First, the image is far from the reference: its distance is above the first
@@ -45,6 +47,7 @@ enum Mistake {
 }
 
 impl Mistake {
+    /// All mistakes that are tried. The levels may be scaled by 1/256 to 256.
     fn all() -> impl Iterator<Item = Self> {
         (-8..=8).filter(|power| *power != 0).map(Self::Scaled).chain([Self::ByteSwapped, Self::Inverted])
     }
@@ -59,8 +62,8 @@ impl Mistake {
         match self {
             Self::ByteSwapped => undone(&|level| level.swap_bytes().into()),
             Self::Scaled(power) => undone(&|level| f64::from(level) / 2_f64.powi(power)),
-            // White may be the largest number of 9 to 16 bits, unshifted or shifted to the top of 16 bits. The one that fits best
-            // counts.
+            // White may be the largest number of 9 to 16 bits, unshifted or shifted to the left to 16 bits. The white that gives
+            // the smallest distance counts.
             Self::Inverted => {
                 let whites = (9..=16).flat_map(|bits| [u16::MAX >> (16 - bits), u16::MAX << (16 - bits)]);
                 let whites = whites.filter(|white| look.sample.iter().all(|level| level <= white));
@@ -69,6 +72,7 @@ impl Mistake {
         }
     }
 
+    /// The kind and the text of the finding.
     fn finding(self) -> (FindingKind, String) {
         match self {
             Self::Inverted => {
@@ -111,6 +115,8 @@ impl Usual {
             (0..SAMPLE).map(|at| median(looks.iter().map(|look| values(look, at)))).collect()
         };
         let sample = medians(&|look, at| look.sample[at].into());
+        // At least 2 % of the median level and at least 16 levels, so that small differences between almost flat images don't
+        // count.
         let range = (sample[HIGH] - sample[LOW]).max(0.02 * sample[SAMPLE / 2]).max(16.0);
         let layout = medians(&|look, at| look.layout[at]);
         let mut usual = Self { sample, range, layout, distance: 0.0, correlation: 0.0, one_level: 0.0, dark: 0.0 };
@@ -121,6 +127,7 @@ impl Usual {
         usual
     }
 
+    /// The distance of an image from this reference. `levels` are the image's sample, sorted.
     fn distance(&self, levels: &[f64]) -> f64 {
         let sum: f64 = levels.iter().zip(&self.sample).map(|(level, usual)| (level - usual).abs()).sum();
         sum / (SAMPLE as f64 * self.range)
@@ -139,7 +146,7 @@ impl Usual {
         dark as f64 / SAMPLE as f64
     }
 
-    /// The mistake that explains the levels best, if one does.
+    /// The mistake that explains the levels best. `None` if no mistake explains them.
     fn mistake(&self, look: &Look) -> Option<Mistake> {
         let distance = self.distance_of(look);
         if distance > FAR.0.max(FAR.1 * self.distance) {
@@ -152,14 +159,14 @@ impl Usual {
         None
     }
 
-    /// The finding for one image, as its kind and text.
+    /// The kind and the text of the finding for one image. `None` if the image is like the other images.
     fn finding(&self, image: &Image<'_>) -> Option<(FindingKind, String)> {
         let look = image.look;
         if let Some(mistake) = self.mistake(look) {
             return Some(mistake.finding());
         }
-        // Saturation is a finding of its own. It can cause all that is checked below: high levels, one frequent level, another
-        // layout.
+        // Saturation is a finding of its own. It can also cause the findings below, because it gives high levels, one frequent
+        // level and another layout.
         if image.is_saturated {
             return None;
         }

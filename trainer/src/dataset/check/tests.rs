@@ -42,7 +42,7 @@ const GOOD: [(&str, &str, Label); 6] = [
     ("6", "b3", Abnormal),
 ];
 
-/// The images of the listing [`GOOD`]: the four `images`, then two good images in bundle b3.
+/// The images of the listing [`GOOD`]: the four `images` in the bundles b1 and b2, then two good images in bundle b3.
 fn with_b3(images: [Result<ImageFacts, ReadError>; 4]) -> Vec<Result<ImageFacts, ReadError>> {
     images.into_iter().chain([image(15, 15), image(16, 16)]).collect()
 }
@@ -93,6 +93,7 @@ fn the_same_image_is_a_leak_across_bundles_or_labels_else_a_duplicate() {
 fn unreadable_flat_saturated_and_odd_images_are_reported() {
     let levels =
         |width, height, levels| Ok(ImageFacts::of(&Radiograph::new(width, height, levels).unwrap(), Digest::of(b"")));
+    // 10 of 5000 pixels are saturated, above the limit of 0.1 %.
     let mut saturated = [[1007; 2500], [2000; 2500]].concat();
     saturated[4990..].fill(4095);
     let images = [
@@ -130,7 +131,7 @@ fn too_few_bundles_for_the_default_recipe_are_reported() {
         kinds(&CheckReport::new(&listing(lines), &images))
     };
     assert_eq!(kinds_of(&GOOD[..4]), [FindingKind::FewBundles]);
-    // Enough bundles of one class each are sufficient: every operating point has both classes.
+    // Bundles of one class suffice if three of them are normal and three abnormal.
     let one_class = [("a", Normal), ("b", Normal), ("c", Normal), ("d", Abnormal), ("e", Abnormal), ("f", Abnormal)];
     let one_class = one_class.map(|(bundle, label)| (bundle, bundle, label));
     assert_eq!(kinds_of(&one_class), [FindingKind::OneClassBundle; 6]);
@@ -223,13 +224,13 @@ fn bad_set() -> (Listing, Vec<Result<ImageFacts, ReadError>>) {
 }
 
 #[test]
-fn the_report_of_a_bad_set() {
+fn the_report_of_a_bad_set_is_as_in_the_snapshot() {
     let (set, images) = bad_set();
     insta::assert_snapshot!("report", CheckReport::new(&set, &images));
 }
 
 #[test]
-fn the_report_of_a_good_set() {
+fn the_report_of_a_good_set_is_as_in_the_snapshot() {
     let images = with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]);
     insta::assert_snapshot!("report_without_findings", CheckReport::new(&listing(&GOOD), &images));
 }

@@ -15,7 +15,7 @@ impl fmt::Display for CheckReport {
         }
         if let Some(agreement) = &self.agreement {
             writeln!(out, "\n{}", agreement_table(agreement))?;
-            // For two annotators, the table has Cohen's kappa.
+            // With two annotators, Cohen's kappa in the table suffices.
             if agreement.annotators.len() > 2 {
                 write!(out, "Fleiss' kappa {} over ", figure(agreement.fleiss_kappa))?;
             }
@@ -47,6 +47,7 @@ impl fmt::Display for CheckReport {
     }
 }
 
+/// The name of the finding's severity.
 fn name(finding: &Finding) -> &'static str {
     match finding.severity {
         Severity::Error => "error",
@@ -113,6 +114,7 @@ fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     }
 }
 
+/// A kappa with three decimals.
 fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "n/a".into(), |value| format!("{value:.3}"))
 }

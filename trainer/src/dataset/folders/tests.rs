@@ -3,9 +3,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+/// The start of a TIFF.
 const TIFF: &[u8] = b"II*\0\x08\0\0\0";
 
-/// A folder with an image of each class in two bundles, and `files`, each with its path and content.
+/// A folder with a normal and an abnormal image in each of two bundles, and `files`, each with its path and content.
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let good =
@@ -146,9 +147,9 @@ fn two_unicode_forms_of_a_name_are_one_bundle() {
     let image = |bundle: &str, name: &str| format!("{bundle}/normal/{name}.tif");
     let root = folder(&[(&image(composed, "5"), TIFF), (&image(decomposed, "6"), TIFF)]);
     let found = read(root.path()).unwrap();
-    let of_it: Vec<_> =
+    let of_bundle: Vec<_> =
         found.entries.iter().filter(|entry| entry.bundle == composed).map(|entry| &*entry.image).collect();
-    assert_eq!(of_it, [image(decomposed, "6"), image(composed, "5")]);
+    assert_eq!(of_bundle, [image(decomposed, "6"), image(composed, "5")]);
     assert_eq!(found.two_forms, [composed]);
     // If both folders hold the same file name, tables could not distinguish the two images.
     fs::write(root.path().join(image(decomposed, "5")), TIFF).unwrap();

@@ -1,4 +1,5 @@
-//! Draws the paper's eleven kinds of anomaly (section 2.1) into an electrode.
+//! Draws the paper's eleven kinds of anomaly (section 2.1) into an electrode. We chose the numbers of each kind: lengths are in
+//! pixels at full scale, multiplied by [`Electrode::px`], and strengths are shares of the coating's loading.
 
 use super::area::Area;
 use super::electrode::Electrode;
@@ -8,8 +9,8 @@ use super::random::Random;
 use super::texture::{profile, smooth};
 
 impl AnomalyKind {
-    /// Draws an anomaly of this kind into `electrode`. A higher `severity` (0..=1) makes it larger, stronger and more
-    /// numerous.
+    /// Draws an anomaly of this kind into `electrode`. A higher `severity` (0..=1) makes the anomaly larger, stronger and
+    /// more numerous.
     pub(super) fn draw(self, electrode: &mut Electrode, severity: f32, random: &mut Random) {
         match self {
             Self::Scratches => scratches(electrode, severity, random),
@@ -27,7 +28,7 @@ impl AnomalyKind {
     }
 }
 
-/// Draws a random count. It is `least` at severity 0, and grows with the severity up to `most`.
+/// Returns a random count: `least` at severity 0, and up to `most` at severity 1.
 fn count(least: usize, most: usize, severity: f32, random: &mut Random) -> usize {
     least + ((most - least) as f32 * severity * random.between(0.6, 1.0) + 0.5) as usize
 }
@@ -37,7 +38,7 @@ fn anywhere(electrode: &Electrode, random: &mut Random) -> (f32, f32) {
     electrode.to_image(electrode.coated.at(random.between(0.03, 0.97), random.between(0.03, 0.97)))
 }
 
-/// An object was dragged over the coating and removed some of it: thin, long, slightly bent traces.
+/// Draws scratches: an object was dragged over the coating and removed some of it. The traces are thin, long and slightly bent.
 fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 9, severity, random) {
         let (mut x, mut y) = anywhere(electrode, random);
@@ -62,7 +63,7 @@ fn scratches(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The coating head left straight lines along the coating's direction.
+/// Draws lines: the coating head left straight lines along the coating's direction.
 fn lines(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 6, severity, random) {
         let u = random.between(0.03, 0.97);
@@ -82,13 +83,13 @@ fn on_an_edge(area: Area, random: &mut Random) -> ((f32, f32), (f32, f32)) {
     match random.below(6) {
         0 => (area.at(along, 0.0), (0.0, 1.0)),
         1 => (area.at(along, 1.0), (0.0, -1.0)),
-        // The left and right edges are twice as long as the upper and lower ones, so they are twice as likely.
+        // The left and right edges are about twice as long as the upper and lower ones, so they are twice as likely.
         2 | 3 => (area.at(0.0, along), (1.0, 0.0)),
         _ => (area.at(1.0, along), (-1.0, 0.0)),
     }
 }
 
-/// Pieces of the sheet's edge are missing.
+/// Draws edge cuts: pieces of the sheet's edge are missing.
 fn edge_cuts(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let (place, (in_x, in_y)) = on_an_edge(electrode.sheet, random);
@@ -102,7 +103,8 @@ fn edge_cuts(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The coating was stretched at an edge: fine cracks into the sheet and a thicker area around them.
+/// Draws edge tensions: the coating was stretched at an edge. Fine cracks point into the sheet, and the area around them is
+/// thicker.
 fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
     let px = electrode.px;
@@ -127,7 +129,7 @@ fn edge_tensions(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     electrode.coating.change(&mask, |coating, strength| coating * (1.0 + change * strength));
 }
 
-/// Wet ink was wiped: soft parallel traces of thinner coating, each with a thicker spot at its end.
+/// Draws smudges: wet ink was wiped. Soft parallel traces of thinner coating each have a thicker spot at the end.
 fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let px = electrode.px;
@@ -160,7 +162,7 @@ fn smudges(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// Ink flowed over the edge of the coated area into the border.
+/// Draws edge ink flow: ink flowed over the edge of the coated area into the border.
 fn edge_ink_flow(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 5, severity, random) {
         let (place, (in_x, in_y)) = on_an_edge(electrode.coated, random);
@@ -173,7 +175,7 @@ fn edge_ink_flow(electrode: &mut Electrode, severity: f32, random: &mut Random) 
     }
 }
 
-/// Air in or under the ink: thin coating inside, with a thicker rim.
+/// Draws bubbles: air in or under the ink gave spots of thin coating with a thicker rim.
 fn bubbles(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let group = anywhere(electrode, random);
     for _ in 0..count(2, 45, severity, random) {
@@ -192,7 +194,7 @@ fn bubbles(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// Patches with little or no ink.
+/// Draws missing ink: patches with little or no ink.
 fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 3, severity, random) {
         let radius = random.between(12.0, 22.0 + 95.0 * severity) * electrode.px;
@@ -204,7 +206,7 @@ fn missing_ink(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// Lumps of catalyst: small, compact and strongly absorbing.
+/// Draws agglomerate: lumps of catalyst, which are small, compact and strongly absorbing.
 fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     for _ in 0..count(1, 20, severity, random) {
         let radius = random.between(2.5, 5.0 + 13.0 * severity) * electrode.px;
@@ -215,7 +217,7 @@ fn agglomerate(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     }
 }
 
-/// The flow of ink varied over time: bands across the coating's direction.
+/// Draws ink fluctuations: the flow of ink varied over time, which gave bands across the coating's direction.
 fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let (length, px) = (electrode.length_and_breadth().0, electrode.px);
     let mut bands = profile(length, random.between(25.0, 70.0) * px, random);
@@ -228,7 +230,7 @@ fn ink_fluctuations(electrode: &mut Electrode, severity: f32, random: &mut Rando
     electrode.scale_coating(|along, _| bands[along]);
 }
 
-/// The start or the end of the coating: a thick, ragged ridge, and too little ink next to it.
+/// Draws ink entry or exit: the start or the end of the coating has a thick, ragged ridge, and too little ink next to the ridge.
 fn ink_entry_exit(electrode: &mut Electrode, severity: f32, random: &mut Random) {
     let (breadth, px) = (electrode.length_and_breadth().1, electrode.px);
     let at_entry = random.happens(0.5);

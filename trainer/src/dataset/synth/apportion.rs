@@ -1,7 +1,7 @@
 //! Divides a whole number into whole shares in proportion to weights.
 
 /// Divides `total` in proportion to `weights` by the largest remainder method. Then raises every share to at least 1, as far as
-/// `total` allows.
+/// `total` allows, at the cost of the largest shares.
 pub(super) fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
     let mut shares = apportion_up_to(total, weights, &vec![total; weights.len()]);
     while let Some(empty) = shares.iter().position(|share| *share == 0) {

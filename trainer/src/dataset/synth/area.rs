@@ -1,6 +1,7 @@
 //! Describes rectangles of the sheet, such as its coated area.
 
-/// A rectangle in the sheet's coordinates, in pixels. The sheet's small rotation in the image is not part of them.
+/// A rectangle in the sheet's coordinates, in pixels. `Electrode::to_image` converts them to the image's coordinates, in which the
+/// sheet is rotated slightly.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Area {
     pub(super) left: f32,

@@ -28,8 +28,9 @@ const BUNDLES: [(usize, usize); 12] = [
 /// The annotators' columns in the manifest.
 pub(super) const EXPERTS: [&str; 2] = ["expert_1", "expert_2"];
 
-/// The largest size of the paper's images, in pixels.
+/// Largest width of the paper's images, in pixels.
 pub(super) const LARGEST_WIDTH_PX: f32 = 1219.0;
+/// Largest height of the paper's images, in pixels.
 pub(super) const LARGEST_HEIGHT_PX: f32 = 2115.0;
 
 /// An anomaly of this severity or more makes a part abnormal.
@@ -83,6 +84,7 @@ impl SetDesign {
             })
             .collect();
         let [all, abnormal] = BUNDLES.iter().fold([0, 0], |[all, abnormal], one| [all + one.0, abnormal + one.1]);
+        // The paper's share of abnormal parts, rounded to a whole number of parts.
         let abnormal = (config.parts * abnormal + all / 2) / all;
         let abnormal = apportion_up_to(abnormal, &abnormal_weights, &sizes);
 
@@ -102,8 +104,8 @@ impl SetDesign {
 }
 
 impl PartDesign {
-    /// Designs the part with index `number` in the data set. `progress` is its position in the bundle, from -0.5 at the
-    /// bundle's start to 0.5 at its end.
+    /// Designs the part with index `number` in the data set. `progress` is the part's position in the bundle, from -0.5 at the
+    /// bundle's start to 0.5 at the bundle's end.
     fn new(
         config: &SynthConfig,
         number: usize,
@@ -121,6 +123,8 @@ impl PartDesign {
         let height = scaled(LARGEST_HEIGHT_PX - 62.0 + 62.0 * v * (0.80 * v + 0.16 * u), scale);
         let anomalies = anomalies(label, style, &mut random);
         let worst = anomalies.iter().fold(0.0_f32, |worst, (_, severity)| worst.max(*severity));
+        // Each annotator estimates the worst severity with an error. Above a threshold of the annotator's own, the part is
+        // abnormal.
         let mut experts = [0.28, 0.32].map(|threshold| {
             let seen = worst + 0.05 * random.normal();
             if seen > threshold { Label::Abnormal } else { Label::Normal }
@@ -150,7 +154,8 @@ pub(super) fn scaled(pixels: f32, scale: f32) -> u32 {
     (pixels * scale + 0.5) as u32
 }
 
-/// First of the random streams that shuffle labels. Each bundle has one. They are far above the streams of parts.
+/// First of the random streams that shuffle labels. Each bundle has its own stream. The numbers of these streams are far above
+/// those of the parts' streams.
 const LABEL_STREAM: u64 = 1 << 40;
 
 /// Draws the anomalies of a part. An abnormal part has at least one severe anomaly. Any part may have minor ones.
@@ -181,7 +186,7 @@ fn draw_kind(frequency: &mut [f32; AnomalyKind::ALL.len()], random: &mut Random)
         place -= share;
         *share > 0.0 && place < 0.0
     });
-    // Rounding may leave a remainder after the last kind. Then the last available kind is drawn.
+    // By rounding errors, `place` may stay at 0 or above after the last kind. Then the last available kind is drawn.
     let drawn = drawn.or_else(|| frequency.iter().rposition(|share| *share > 0.0)).unwrap_or(0);
     frequency[drawn] = 0.0;
     AnomalyKind::ALL[drawn]
@@ -244,6 +249,7 @@ mod tests {
             prop_assert_eq!(design.parts.len(), bundles + more);
             prop_assert!((0..bundles).all(|bundle| design.parts.iter().any(|part| part.bundle == bundle)));
             let abnormal = design.parts.iter().filter(|part| part.label == Label::Abnormal).count();
+            // The paper's share, 152 of 714, rounded. In a smaller set, the bundles with abnormal parts may be too small for it.
             if design.parts.len() >= 40 && bundles >= 6 {
                 prop_assert_eq!(abnormal, ((bundles + more) * 152 + 357) / 714);
             }

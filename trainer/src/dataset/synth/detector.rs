@@ -9,8 +9,9 @@ use super::texture::{Texture, blur};
 pub(super) const OPEN_BEAM_LEVEL: f32 = 2760.0;
 /// Standard deviation of the quantum noise at [`OPEN_BEAM_LEVEL`], at full scale.
 const NOISE_LEVELS: f32 = 14.0;
-/// Share of the beam that arrives scattered, and the distance over which this share scatters, in pixels at full scale.
+/// Share of the beam that arrives scattered.
 pub(super) const SCATTERED: f32 = 0.06;
+/// Distance over which the scattered share spreads, in pixels at full scale.
 const SCATTER_PX: f32 = 60.0;
 /// Standard deviations of the gain of pixels, of columns, and of readout blocks of `BLOCK_PX` columns at full scale.
 const PIXEL_GAIN: f32 = 0.0015;
@@ -23,7 +24,7 @@ const SHADING: f32 = 0.004;
 /// less than the 0.01 % that the percentiles leave out at either end.
 const DEAD_SHARE: f32 = 0.000_02;
 const HOT_SHARE: f32 = 0.000_03;
-/// Random streams of the gain and of the bad pixels, far above the streams of parts.
+/// Random streams of the gain and of the bad pixels. Their numbers are far above those of the parts' streams.
 const GAIN_STREAM: u64 = 1 << 42;
 const BAD_STREAM: u64 = GAIN_STREAM + 1;
 
@@ -35,7 +36,7 @@ struct BadPixel {
     level: u16,
 }
 
-/// A detector of the size of the largest image. A smaller image uses a random section of it.
+/// A detector of the size of the largest image. A smaller image uses a random section of the detector.
 pub(super) struct Detector {
     width: usize,
     height: usize,
@@ -43,6 +44,7 @@ pub(super) struct Detector {
     px: f32,
     /// The fixed pattern: each pixel's gain, including the variation of the beam.
     gain: Vec<f32>,
+    /// The dead and the hot pixels.
     bad: Vec<BadPixel>,
 }
 
@@ -85,11 +87,11 @@ impl Detector {
         // A pixel of a scaled-down image covers several pixels at full scale, so it has less noise.
         let scale = NOISE_LEVELS * noise * (0.35 + 0.65 * self.px.min(1.0));
         let mut row_noise = vec![0.0; width];
-        let mut whole = Vec::with_capacity(levels.len());
+        let mut rounded = Vec::with_capacity(levels.len());
         for (y, row) in levels.chunks_exact(width).enumerate() {
             random.fill_normal(&mut row_noise);
             let gain = &self.gain[(top + y) * self.width + left..][..width];
-            whole.extend(row.iter().zip(&row_noise).zip(gain).map(|((level, noise), gain)| {
+            rounded.extend(row.iter().zip(&row_noise).zip(gain).map(|((level, noise), gain)| {
                 let deviation = scale * (level * (1.0 / OPEN_BEAM_LEVEL)).sqrt();
                 // The cast saturates at 0 and 65,535.
                 ((level + deviation * noise) * gain + 0.5) as u16
@@ -97,10 +99,10 @@ impl Detector {
         }
         for bad in &self.bad {
             if (left..left + width).contains(&bad.x) && (top..top + height).contains(&bad.y) {
-                whole[(bad.y - top) * width + bad.x - left] = bad.level;
+                rounded[(bad.y - top) * width + bad.x - left] = bad.level;
             }
         }
-        whole
+        rounded
     }
 
     /// Adds the scattered radiation and the scintillator's blur to `levels`.

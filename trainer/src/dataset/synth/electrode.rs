@@ -61,8 +61,8 @@ impl Electrode {
         (x + self.tilt * (y - height / 2.0), y - self.tilt * (x - width / 2.0))
     }
 
-    /// Returns a point of the coated area in the image's coordinates. `along` is its position along the coating's direction and
-    /// `across` its position across that direction, both 0..=1.
+    /// Returns a point of the coated area in the image's coordinates. `along` is the point's position along the coating's direction
+    /// and `across` its position across this direction, both 0..=1.
     pub(super) fn coated_point(&self, across: f32, along: f32) -> (f32, f32) {
         let (u, v) = if self.crosswise { (along, across) } else { (across, along) };
         self.to_image(self.coated.at(u, v))
@@ -135,7 +135,8 @@ impl Electrode {
     /// Returns the regular pattern of the coating method: the loading of each column, and the loading that each row adds.
     fn regular(&self, style: &BundleStyle, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
         let (width, height, px) = (self.coating.width, self.coating.height, self.px);
-        // A weave with a period below two pixels is not visible.
+        // The image can't show a weave with a period below two pixels. Such a weave is left out, and up to four pixels it is
+        // weaker.
         let weave = style.weave * smooth(style.weave_px * px / 2.0 - 1.0);
         let mut along_x = vec![1.0; width];
         let mut along_y = vec![0.0; height];
@@ -153,6 +154,7 @@ impl Electrode {
         let phase = random.unit();
         for (place, loading) in across.iter_mut().enumerate() {
             let place = place as f32;
+            // The bead lies 9 pixels from each side and falls off within 11 pixels, at full scale.
             let to_side = (place - start).min(end - place) / px;
             *loading += style.wedge * ((place - start) / (end - start) - 0.5)
                 + style.bead * smooth(1.0 - (to_side - 9.0).abs() / 11.0)

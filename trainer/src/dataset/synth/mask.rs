@@ -50,7 +50,7 @@ impl Mask {
         Self { left, top, width, height, strengths: vec![0.0; width * height] }
     }
 
-    /// Raises each strength to `strength(x, y)`, at most 1. A strength that is larger already stays.
+    /// Raises each strength to `strength(x, y)`, at most 1. A strength that is already larger stays.
     pub(super) fn draw(&mut self, strength: impl Fn(f32, f32) -> f32) {
         for y in 0..self.height {
             for x in 0..self.width {
@@ -60,8 +60,8 @@ impl Mask {
         }
     }
 
-    /// A line along `points` that reaches `half_width` pixels to either side. Its edges fall off over `soft` pixels;
-    /// less than 1 counts as 1. A line thinner than a pixel is drawn fainter instead.
+    /// A stroke along `points` that reaches `half_width` pixels to either side. Its edges fall off over `soft` pixels;
+    /// less than 1 counts as 1. A stroke thinner than a pixel is drawn fainter instead.
     pub(super) fn stroke(field: &Field, points: &[(f32, f32)], half_width: f32, soft: f32) -> Self {
         let soft = soft.max(1.0);
         let reach = half_width + soft;
@@ -121,7 +121,7 @@ impl Mask {
         mask
     }
 
-    /// Raises each strength to the strength of `piece` at the same pixel. A strength that is larger already stays. `piece` must lie
+    /// Raises each strength to the strength of `piece` at the same pixel. A strength that is already larger stays. `piece` must lie
     /// inside this mask.
     fn raise(&mut self, piece: &Self) {
         for y in 0..piece.height {

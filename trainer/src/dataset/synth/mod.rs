@@ -1,4 +1,5 @@
-//! Makes synthetic electrodes: a data set for trials, with the paper's image sizes, levels, class balance and anomalies.
+//! Makes a data set of synthetic electrodes for trials, with the paper's image sizes, levels, share of abnormal parts and
+//! anomalies.
 //!
 //! | file | concept |
 //! |---|---|
@@ -8,7 +9,7 @@
 //! | `kind`, `anomaly` | the paper's eleven kinds of anomaly, drawn into the layers |
 //! | `render` | levels from layers by the Beer-Lambert law, and the anomalies' masks |
 //! | `detector` | scatter, blur, noise, fixed pattern, bad pixels |
-//! | `write`, `png` | the folder: images, masks, manifest, resuming after a kill |
+//! | `write`, `png` | writes the folder with images, masks and manifest; continues after a kill |
 //! | `preview` | the contact sheet |
 //! | `sampler` | single electrodes without a data set, for `pretrain` |
 //! | `area`, `mask`, `texture`, `random` | rectangles, shapes, smooth random fields, random numbers |
@@ -48,7 +49,8 @@ pub struct SynthConfig {
     pub parts: usize,
     /// Number of bundles, 1 to the number of parts.
     pub bundles: usize,
-    /// Size of the images relative to the paper's, 0.05..=2. A scale of 0.1 gives images of about 207 x 114 pixels.
+    /// Size of the images relative to the paper's, 0.05..=2. A scale of 0.1 gives images about 207 pixels high and
+    /// 114 wide.
     pub scale: f64,
     /// Seed of the random numbers.
     pub seed: u64,

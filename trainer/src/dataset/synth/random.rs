@@ -7,7 +7,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// Starts the stream with the number `stream` of `seed`. Streams do not overlap.
+    /// Starts the stream with the number `stream` of `seed`. The streams of a seed do not overlap.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());

@@ -8,8 +8,8 @@ use super::random::Random;
 use super::style::BundleStyle;
 use cellgate_models::radiograph::{Radiograph, ShapeError};
 
-/// A mask is white where its anomaly changes the level by this much or more. Smaller changes are not visible: this is a fifth of
-/// the noise.
+/// A mask is white where its anomaly changes the level by this much or more. This is about a fifth of the noise's standard
+/// deviation; smaller changes are not visible.
 pub(super) const MASK_LEVELS: f32 = 3.0;
 
 /// A rendered part.
@@ -102,7 +102,7 @@ fn transmitted(electrode: &Electrode, style: &BundleStyle, beam: f32) -> Vec<f32
 }
 
 /// Returns e to the power of -`depth` within 0.1 %, for `depth` 0..=8. Uses exactly rounded operations only, so that the bits are
-/// the same on every machine. With the standard library's `exp` they may differ.
+/// the same on every machine. The bits of the standard library's `exp` may differ between machines.
 fn exp_of_minus(depth: f32) -> f32 {
     let step = depth * (-1.0 / 32.0);
     let mut power = 1.0 + step * (1.0 + step * (0.5 + step * (1.0 / 6.0 + step * (1.0 / 24.0))));

@@ -1,4 +1,4 @@
-//! Makes single synthetic electrodes without a data set. Each has a number. `pretrain` trains on them.
+//! Makes single synthetic electrodes without a data set, for `pretrain`. Each electrode has a number.
 
 use super::design::SetDesign;
 use super::kind::AnomalyKind;
@@ -17,7 +17,7 @@ pub(crate) const COATINGS: usize = 2 * CoatingMethod::ALL.len();
 
 /// Bundles in one set design. Each bundle has one electrode.
 const BUNDLES: usize = 12;
-/// First of the random streams that draw anomalies, far above the streams of rendering.
+/// First of the random streams that draw anomalies. Their numbers are far above those of the streams of rendering.
 const ANOMALY_STREAM: u64 = 1 << 43;
 
 /// Why an electrode could not be made.
@@ -68,10 +68,10 @@ impl Sampler {
         Self { config, renderer: Renderer::new(&config) }
     }
 
-    /// Makes the electrode with the given number, which must be below 2^40. It depends only on seed, scale and number.
+    /// Makes the electrode with the given number, which must be below 2^40. The electrode depends only on seed, scale and number.
     ///
     /// Coating methods and thicknesses are spread over each group of twelve electrodes. Kinds of anomaly are equally
-    /// frequent, severities are uniformly distributed from 0.1 to 1, and one electrode in six is flawless.
+    /// frequent, severities are uniformly distributed from 0.1 to 1, and on average one electrode in six is flawless.
     ///
     /// # Errors
     /// [`SampleError`] if the scale is out of its range.

@@ -112,7 +112,7 @@ pub(super) fn of_bundles(config: &SynthConfig) -> Vec<BundleStyle> {
         .collect()
 }
 
-/// The random stream of all styles, far above the streams of parts.
+/// The random stream of all styles. Its number is far above those of the parts' streams.
 const STREAM: u64 = 1 << 41;
 
 impl BundleStyle {

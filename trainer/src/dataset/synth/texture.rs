@@ -59,8 +59,8 @@ impl Texture {
     /// Adds `amplitude` times row `y` of the field to `row`. `blended` is a buffer that callers reuse between rows.
     pub(super) fn add_row(&self, y: usize, amplitude: f32, row: &mut [f32], blended: &mut Vec<f32>) {
         let (above, weight) = place(y as f32 / self.cell_height_px);
-        let lines = &self.points[above * self.columns..];
-        let (upper, lower) = (&lines[..self.columns], &lines[self.columns..2 * self.columns]);
+        let grid = &self.points[above * self.columns..];
+        let (upper, lower) = (&grid[..self.columns], &grid[self.columns..2 * self.columns]);
         blended.clear();
         blended.extend(upper.iter().zip(lower).map(|(a, b)| (a + (b - a) * weight) * amplitude));
         for (value, &(left, weight)) in row.iter_mut().zip(&self.place_of_x) {

@@ -6,8 +6,9 @@ use super::mask::Field;
 use super::random::Random;
 use super::texture::{Texture, smooth};
 
-/// Optical depth of the tray's floor, and the optical depth that the rim adds.
+/// Optical depth of the tray's floor.
 const FLOOR_DEPTH: f32 = 0.022;
+/// Optical depth that the rim adds to the floor's.
 const RIM_DEPTH: f32 = 0.09;
 /// Amplitude of the variation of the floor's depth.
 const UNEVENNESS: f32 = 0.0015;

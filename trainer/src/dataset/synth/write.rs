@@ -1,4 +1,4 @@
-//! Writes the data set's folder: images, masks and manifest. Resumes where an earlier call was stopped.
+//! Writes the folder of a synthetic data set: images, masks and manifest. Continues where an earlier call was stopped.
 
 use super::design::{EXPERTS, PartDesign, SetDesign};
 use super::render::Renderer;
@@ -27,7 +27,7 @@ struct Marker {
 }
 
 impl Marker {
-    /// Lists the options of this marker that differ from the options of `now`.
+    /// Lists the options of this marker that differ from the options of `now`, each with both values.
     fn difference(&self, now: &Self) -> String {
         let (there, here) = (&self.config, &now.config);
         let options = [
@@ -59,7 +59,7 @@ pub struct Written {
 ///
 /// # Errors
 /// [`SynthError::Config`] if a value of `config` is out of its range, [`SynthError::Foreign`] if `out` holds anything other
-/// than a data set of the same configuration, and [`SynthError::Io`].
+/// than a data set of the same configuration, and [`SynthError::Io`] if a file can't be read or written.
 pub fn write(out: &Path, config: &SynthConfig) -> Result<Written, SynthError> {
     let design = SetDesign::new(config)?;
     claim(out, config)?;
@@ -114,8 +114,8 @@ fn claim(out: &Path, config: &SynthConfig) -> Result<(), SynthError> {
     }
 }
 
-/// Makes the image of `part` and its masks, unless all of them exist and have the designed size. Returns whether it made
-/// them.
+/// Makes the image and the masks of `part`, unless all these files can be read and have the designed size. Returns whether the
+/// files were made.
 fn make(out: &Path, renderer: &Renderer, design: &SetDesign, part: &PartDesign) -> Result<bool, SynthError> {
     let path = out.join(&part.image);
     let masks: Vec<_> = (0..part.anomalies.len()).map(|index| out.join(part.mask(index))).collect();
@@ -165,7 +165,7 @@ pub(super) fn write_whole(path: PathBuf, write: impl FnOnce(&Path) -> io::Result
         .map_err(|source| SynthError::Io { path, source })
 }
 
-/// The name of a file until it is complete. If the program is killed, the next call overwrites what it left under this name.
+/// The name of the file `path` until it is complete. If a kill leaves a file under this name, the next call overwrites it.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -208,6 +208,7 @@ mod tests {
             let of_anomalies = ["anomalies", "severities", "causes", "masks"].map(list);
             assert!(of_anomalies.iter().all(|items| items.len() == of_anomalies[0].len()), "{row:?}");
             assert!(of_anomalies[1].iter().all(|severity| (0.0..=1.0).contains(&severity.parse::<f32>().unwrap())));
+            // The masks are the fourth of the columns above, the severities the second.
             for mask in &of_anomalies[3] {
                 assert_eq!(png::size(&folder.path().join(mask)), Some((image.width(), image.height())), "{mask}");
                 masks += 1;

@@ -1,6 +1,7 @@
-//! Reads and writes the file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the kinds of the
-//! layers as JSON. The layers' numbers are f32 tensors named `members.<member>.<layer>.<weight|bias>`, where `<member>`
-//! is the number of a member of the head's ensemble.
+//! Reads and writes the file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the head's structure
+//! as JSON: version, blocks, activation and the kind of each layer. Weights and biases are f32 tensors named
+//! `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of a member of the head's ensemble, and `<layer>`
+//! the index of a layer in this member.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;
@@ -11,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// Name of the metadata entry with the [`Structure`].
 const METADATA: &str = "cellgate.head";
+/// Version of the file's format.
 const VERSION: u32 = 1;
 
 /// Error of reading or writing a head.
@@ -187,6 +190,7 @@ mod tests {
     fn a_truncated_file_is_an_error() {
         let path = Path::new("head.safetensors");
         let bytes = head(Activation::Sigmoid).to_bytes(path).unwrap();
+        // A step of 97 bytes keeps the test fast.
         for length in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
             assert!(Head::from_bytes(&bytes[..length], path).is_err(), "{length}");
         }

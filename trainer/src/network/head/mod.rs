@@ -61,7 +61,8 @@ impl Head {
         pooling::width(&self.blocks)
     }
 
-    /// Checks that the layers of each member fit together, from the features to the logits, and that all numbers are finite.
+    /// Checks that the head has a block and a member, that all blocks exist, that the layers of each member fit together
+    /// from the features to the logits, and that all numbers are finite.
     ///
     /// # Errors
     /// [`HeadError`] for the first fault.
@@ -116,7 +117,7 @@ impl Head {
     /// NaN.
     ///
     /// # Panics
-    /// As [`Self::logits`].
+    /// If `features` does not hold [`Self::width`] numbers, or the head fails [`Self::check`].
     #[must_use]
     pub fn logit(&self, features: &[f32]) -> f32 {
         let logits = self.logits(features);

@@ -50,6 +50,7 @@ pub(super) fn stages(
     Ok(maps)
 }
 
+/// Adds the convolution `conv` of the value `x`. Its weights have the format `element`.
 fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -> Result<Value, TchError> {
     let spec = &conv.spec;
     let dims = [spec.outputs, spec.inputs, spec.kernel, spec.kernel];
@@ -72,17 +73,17 @@ pub(super) fn pooled(
     maps: &Value,
     size: Size,
 ) -> Result<Value, TchError> {
-    const POSITIONS: With<'_> = With::Ints("axes", &[2, 3]);
-    let name = |part: &str| format!("pool.{block}{part}");
+    const POSITION_AXES: With<'_> = With::Ints("axes", &[2, 3]);
+    let name = |suffix: &str| format!("pool.{block}{suffix}");
     if block.pool == Pool::Mean {
-        return Ok(builder.node("ReduceMean", &name(""), &[maps], &[POSITIONS, With::Int("keepdims", 0)]));
+        return Ok(builder.node("ReduceMean", &name(""), &[maps], &[POSITION_AXES, With::Int("keepdims", 0)]));
     }
     let [rank, channels] = [basis::RANK, basis::CHANNELS];
     let directions = numbers(&network.basis)?;
     let directions = builder.floats(&name(".basis"), &[rank, channels, 1, 1], &directions, Element::F32);
     let kernel = [With::Ints("kernel_shape", &[1, 1])];
     let projected = builder.node("Conv", &name(".projected"), &[maps, &directions], &kernel);
-    let mean = builder.node("ReduceMean", &name(".mean"), &[&projected], &[POSITIONS, With::Int("keepdims", 1)]);
+    let mean = builder.node("ReduceMean", &name(".mean"), &[&projected], &[POSITION_AXES, With::Int("keepdims", 1)]);
     let centred = builder.node("Sub", &name(".centred"), &[&projected, &mean], &[]);
     let shape = builder.integers(&name(".shape"), &[rank, -1]);
     let rows = builder.node("Reshape", &name(".rows"), &[&centred, &shape], &[]);

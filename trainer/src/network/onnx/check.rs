@@ -30,10 +30,10 @@ pub(super) fn check(graph: &GraphProto) -> Result<(), OnnxError> {
     if let Some(name) = defined.symmetric_difference(&used).next() {
         return unsound(format!("{name} is defined but not used, or used but not defined"));
     }
-    graph.initializer.iter().try_for_each(numbers)
+    graph.initializer.iter().try_for_each(check_tensor)
 }
 
-fn numbers(tensor: &TensorProto) -> Result<(), OnnxError> {
+fn check_tensor(tensor: &TensorProto) -> Result<(), OnnxError> {
     let count: i64 = tensor.dims.iter().product();
     let (size, finite) = match tensor.data_type {
         FLOAT => (4, tensor.raw_data.as_chunks().0.iter().all(|&number| f32::from_le_bytes(number).is_finite())),

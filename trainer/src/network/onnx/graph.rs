@@ -8,7 +8,7 @@ use super::proto::{
 /// The name of a value: the graph's input, a node's output, or an initialiser.
 pub(super) type Value = String;
 
-/// Number format of an initialiser of floating-point numbers.
+/// Number format of the floating-point numbers in an initialiser or after a cast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     F32,
@@ -16,6 +16,7 @@ pub(super) enum Element {
 }
 
 impl Element {
+    /// ONNX's number for the format.
     pub(super) fn code(self) -> i64 {
         match self {
             Self::F32 => FLOAT.into(),
@@ -43,6 +44,7 @@ impl Builder {
         ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
     }
 
+    /// Adds an f32 input to the graph.
     pub(super) fn input(&mut self, name: &str, shape: &[i64]) -> Value {
         self.graph.input.push(Self::float_value(name, shape));
         name.into()
@@ -72,6 +74,7 @@ impl Builder {
         name.into()
     }
 
+    /// Adds `values` as an initialiser in the format `element`.
     pub(super) fn floats(&mut self, name: &str, dims: &[i64], values: &[f32], element: Element) -> Value {
         let raw_data = match element {
             Element::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
@@ -80,6 +83,7 @@ impl Builder {
         self.tensor(name, dims, element.code() as i32, raw_data)
     }
 
+    /// Adds `values` as an initialiser with one dimension.
     pub(super) fn integers(&mut self, name: &str, values: &[i64]) -> Value {
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.tensor(name, &[values.len() as i64], INT64, raw_data)
@@ -90,7 +94,7 @@ impl Builder {
         name.into()
     }
 
-    /// Returns the graph, whose output is the value called `output`.
+    /// Returns the graph, called `name`. Its output is the value called `output`, of the given `shape`.
     pub(super) fn finish(mut self, name: &str, output: &str, shape: &[i64]) -> GraphProto {
         self.graph.name = name.into();
         self.graph.output.push(Self::float_value(output, shape));

@@ -9,7 +9,7 @@ pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], outpu
     let features: Vec<&Value> = features.iter().collect();
     let features = builder.node("Concat", "features", &features, &[With::Int("axis", 1)]);
     let logits: Vec<Value> =
-        head.members.iter().enumerate().map(|(m, layers)| member(builder, m, layers, &features)).collect();
+        head.members.iter().enumerate().map(|(index, layers)| member(builder, index, layers, &features)).collect();
     let logits = match logits.as_slice() {
         [only] => only.clone(),
         several => builder.node("Mean", "logits", &several.iter().collect::<Vec<_>>(), &[]),
@@ -28,10 +28,11 @@ pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], outpu
     builder.node("Reshape", output, &[&logit, &shape], &[]);
 }
 
+/// Adds the nodes of the ensemble's member with the index `member`. Returns its logits.
 fn member(builder: &mut Builder, member: usize, layers: &[Layer], features: &Value) -> Value {
     let mut x = features.clone();
     for (index, layer) in layers.iter().enumerate() {
-        let name = |part: &str| format!("members.{member}.{index}{part}");
+        let name = |suffix: &str| format!("members.{member}.{index}{suffix}");
         x = match layer {
             Layer::Affine { inputs, outputs, weight, bias } => {
                 let dims = [*outputs as i64, *inputs as i64];

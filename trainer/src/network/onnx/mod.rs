@@ -30,11 +30,11 @@ const OPSET: i64 = 17;
 /// Version of the file format that belongs to [`OPSET`] (ONNX 1.12).
 const IR_VERSION: i64 = 8;
 
-/// The bytes of an ONNX file with `network` and `head` for an input of `size`. The backbone has the given `precision`.
-/// `metadata` holds pairs of a name and a text for people; they are stored in the file.
+/// The bytes of an ONNX file with the backbone `network` and `head` for an input of `size`. The backbone has the given
+/// `precision`. `metadata` holds pairs of a name and a text for people; they are stored in the file.
 ///
 /// # Errors
-/// [`OnnxError`]: the head is inconsistent, or a weight is too large for f16.
+/// [`OnnxError`]: the head is inconsistent, a weight is not finite or too large for f16, or libtorch fails.
 pub fn write(
     network: &ResNet34,
     head: &Head,

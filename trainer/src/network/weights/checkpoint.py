@@ -49,7 +49,7 @@ def allow_plain_data(torch):
 
 
 def other_form(tensor, torch):
-    """The form of a tensor that can't be converted. None for a plain tensor, "" for one that is not a weight."""
+    """Returns the form of a tensor that can't be converted, None for a plain tensor, and "" for a counter, which is no weight."""
     if tensor.is_meta:
         return "without data, on the meta device"
     if tensor.layout != torch.strided:
@@ -57,14 +57,14 @@ def other_form(tensor, torch):
     if tensor.is_quantized:
         return f"quantised, {tensor.dtype}"
     if not tensor.is_floating_point():
-        # Counters such as num_batches_tracked are not weights. They have no dimension.
+        # Integers with at most one dimension are counters such as num_batches_tracked, not weights.
         return f"{tensor.dtype}" if tensor.dim() > 1 else ""
     return None
 
 
 def flatten(value, name, depth, tensors, other, not_plain, torch):
-    """Collects the tensors below `value`. A tensor's name is its keys, joined with full stops. Items with other keys than strings are
-    skipped: optimizers number their tensors."""
+    """Collects the tensors below `value`. A tensor's name is its keys, joined with full stops. Items whose keys are not strings
+    are skipped, because optimizers number their tensors. `other` gets descriptions of the other values in the two outer levels."""
     if isinstance(value, torch.Tensor):
         form = other_form(value, torch)
         if form:
@@ -85,7 +85,7 @@ def flatten(value, name, depth, tensors, other, not_plain, torch):
 def limit_resources():
     limits = {
         resource.RLIMIT_DATA: MAX_MEMORY_BYTES,
-        resource.RLIMIT_FSIZE: 2 * MAX_OUT_BYTES,
+        resource.RLIMIT_FSIZE: 2 * MAX_OUT_BYTES,  # with room for the header
         resource.RLIMIT_CPU: MAX_CPU_S,
     }
     for kind, limit in limits.items():

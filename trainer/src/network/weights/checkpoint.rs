@@ -19,10 +19,9 @@ use std::time::{Duration, Instant};
 use tch::Tensor;
 
 const PROGRAM: &str = include_str!("checkpoint.py");
-/// Environment variable with the path of Python. If it is set, the default paths are not tried.
+/// Environment variable with the path of Python. If it is set and not empty, the default paths are not tried.
 const VARIABLE: &str = "CELLGATE_PYTHON";
-/// Largest time for the Python program. Importing torch takes seconds, or a minute or two on a slow network file
-/// system.
+/// Longest time for the Python program. Importing torch takes seconds, or a minute or two from a slow network drive.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -112,7 +111,7 @@ fn content(answer: Answer, path: &Path, python: &Path, converted: &Path) -> Resu
 fn run(python: &Path, checkpoint: &Path, converted: &Path, folder: &Path) -> io::Result<Answer> {
     let (answer, log) = (folder.join("answer.json"), folder.join("log"));
     let mut child = Command::new(python)
-        // -I isolates Python: environment variables and the user's packages have no effect.
+        // -I isolates Python: PYTHON* variables and the user's packages have no effect.
         .args(["-I", "-B", "-c", PROGRAM])
         .args([checkpoint, converted])
         .envs([("CUDA_VISIBLE_DEVICES", ""), ("OMP_NUM_THREADS", "1")])
@@ -129,7 +128,7 @@ fn run(python: &Path, checkpoint: &Path, converted: &Path, folder: &Path) -> io:
     })
 }
 
-/// Waits until `child` exits, or kills it after `limit`.
+/// Waits until `child` exits. After `limit`, kills it and returns an error.
 fn wait(child: &mut Child, limit: Duration) -> io::Result<ExitStatus> {
     let start = Instant::now();
     loop {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Advice after the list of paths that were tried.
 const HOW_TO_GET: &str = "\
 Name a file with --backbone PATH or CELLGATE_BACKBONE=PATH, or copy it to one of these paths. The official weights are \
-torchvision's ResNet34_Weights.IMAGENET1K_V1: https://download.pytorch.org/models/resnet34-b627a593.pth (83 MB; its SHA-256 \
+torchvision's ResNet34_Weights.IMAGENET1K_V1: https://download.pytorch.org/models/resnet34-b627a593.pth (87 MB; its SHA-256 \
 begins with b627a593, as its name says). If this machine is offline, download the file on another one and copy it";
 
 /// Error of reading weights.
@@ -67,7 +67,7 @@ pub enum WeightsError {
         name: String,
         /// The tensor's shape, or that the tensor is missing or has a number that is not finite.
         found: String,
-        /// The shape in ResNet-34.
+        /// The words "ResNet-34's shape" and the shape.
         expected: String,
     },
     /// The file does not hold exactly one ResNet-34.
@@ -132,7 +132,7 @@ pub enum WeightsError {
     },
 }
 
-/// The other content of a checkpoint, as the continuation of a sentence.
+/// The text for the other content of a checkpoint, which continues a sentence. Empty if `other` is empty.
 fn besides(other: &[String]) -> String {
     if other.is_empty() { String::new() } else { format!(", and {}", other.join(", ")) }
 }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors() {
+    fn error_texts_match_the_snapshot() {
         let path = || PathBuf::from("x.pth");
         let text = str::to_owned;
         let no_weights =

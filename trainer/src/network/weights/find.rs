@@ -14,14 +14,14 @@ const FOLDER: &str = "models/weights";
 /// neither is set, the first existing file of this list is used:
 /// 1. `models/weights/resnet34.safetensors`
 /// 2. `~/.cache/cellgate/backbone/resnet34-b627a593.pth` (or below `$XDG_CACHE_HOME`)
-/// 3. `models/weights/resnet34-electrodes.safetensors`, which is part of this repository
+/// 3. `models/weights/resnet34-electrodes.safetensors`, which is in this repository
 ///
 /// The folder `models/weights` is looked for in the working directory, then beside the program, then in the folders
 /// above the program.
 ///
 /// # Errors
 /// - [`WeightsError::Missing`] with all paths that were tried, and how to get the official file.
-/// - [`WeightsError::NoWeights`] if the given path is a folder.
+/// - [`WeightsError::NoWeights`] if `given` or the environment variable names a folder.
 pub fn find(given: Option<&Path>) -> Result<PathBuf, WeightsError> {
     let named = given.map(Path::to_owned).or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
     let candidates = match named {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The first tensor of every ResNet.
 const FIRST: &str = "conv1.weight";
-/// Number of blocks in the four stages of ResNet-34.
+/// Number of residual blocks in each stage of ResNet-34.
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
 /// A file with at least this share of ResNet-34's tensors counts as ResNet-34 with missing tensors. The caller's error
 /// then names a missing tensor.
@@ -26,6 +26,7 @@ pub(super) fn prefix(tensors: &BTreeMap<String, Vec<i64>>) -> Result<String, Str
         names.iter().filter(|(name, _)| is_there(name)).count()
     };
     let prefixes = tensors.keys().filter_map(|name| name.strip_suffix(FIRST));
+    // Each prefix, with the number of ResNet-34's tensors that have it.
     let prefixes: Vec<(&str, usize)> = prefixes
         .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
         .map(|prefix| (prefix, held(prefix)))
@@ -44,6 +45,7 @@ pub(super) fn prefix(tensors: &BTreeMap<String, Vec<i64>>) -> Result<String, Str
         return Err(listed(tensors, ""));
     };
     let with_prefix = if prefix.is_empty() { String::new() } else { format!(" with the prefix `{prefix}`") };
+    // With one tensor only, conv1.weight, nothing shows that it is a residual network.
     if !is_resnet34(tensors, prefix) && held > 1 {
         return Err(format!("{}{with_prefix}", name_of(tensors, prefix)));
     }
@@ -57,12 +59,13 @@ pub(super) fn prefix(tensors: &BTreeMap<String, Vec<i64>>) -> Result<String, Str
     Ok(prefix.to_owned())
 }
 
-/// Whether the residual network with this prefix has the blocks of ResNet-34.
+/// Whether the network with this prefix has as many residual blocks as ResNet-34.
 fn is_resnet34(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> bool {
     blocks(tensors, prefix) == (BLOCKS, false)
 }
 
-/// The number of blocks in each stage, and whether any block is a bottleneck, as in ResNet-50.
+/// The number of residual blocks in each stage, and whether any of them is a bottleneck, as in ResNet-50. A bottleneck
+/// has three convolutions.
 fn blocks(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> ([usize; 4], bool) {
     let mut found = [(); 4].map(|()| BTreeSet::new());
     let mut bottleneck = false;
@@ -109,7 +112,8 @@ fn listed(tensors: &BTreeMap<String, Vec<i64>>, prefix: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The tensors of a residual network with these blocks, with a prefix.
+    /// Tensors of a residual network with `blocks` residual blocks in the four stages. Each block has this number of
+    /// `convolutions`. All names begin with `prefix`.
     fn network(prefix: &str, blocks: [usize; 4], convolutions: usize) -> BTreeMap<String, Vec<i64>> {
         let mut names = vec![FIRST.to_owned()];
         names.extend(

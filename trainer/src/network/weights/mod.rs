@@ -58,8 +58,7 @@ impl Weights {
         let checkpoint::Content { tensors, other, not_plain } = content;
         let weights = without_prefix(tensors, other, path).and_then(|tensors| Self::check(tensors, digest, path));
         weights.map_err(|error| match error {
-            // Quantised, sparse and similar tensors were left out. If ResNet-34 or a tensor seems to be missing, that
-            // is the reason.
+            // Quantised, sparse and similar tensors were left out, so ResNet-34 or one of its tensors seems to be missing.
             WeightsError::NotResNet34 { .. } | WeightsError::Tensor { .. } if !not_plain.is_empty() => {
                 WeightsError::NotPlain { path: path.to_owned(), tensors: not_plain }
             }
@@ -67,6 +66,7 @@ impl Weights {
         })
     }
 
+    /// Checks the names, shapes and numbers of ResNet-34's tensors, and converts them to f32.
     fn check(mut stored: HashMap<String, Tensor>, digest: Digest, path: &Path) -> Result<Self, WeightsError> {
         let mut tensors = HashMap::new();
         let has_fc = stored.contains_key("fc.weight") || stored.contains_key("fc.bias");
@@ -112,8 +112,8 @@ impl Weights {
     }
 }
 
-/// The bytes of the file at `path`. Refuses a folder, a file that is too large, and a file that can't hold weights by
-/// its first bytes.
+/// The bytes of the file at `path`. Refuses a folder, a file that is too large, and a file whose first bytes show that it
+/// can't hold weights.
 fn file(path: &Path) -> Result<Vec<u8>, WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_owned(), source };
     let no_weights = |found| WeightsError::NoWeights { path: path.to_owned(), found };
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_with_another_shape_a_missing_one_and_nan_are_refused() {
+    fn a_tensor_that_has_another_shape_is_missing_or_has_a_nan_is_refused() {
         type Change = fn(&mut HashMap<String, Tensor>);
         const OPTIONS: (Kind, Device) = (Kind::Float, Device::Cpu);
         let changes: [(&str, Change); 3] = [

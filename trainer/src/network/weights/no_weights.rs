@@ -1,5 +1,5 @@
-//! Detects, by their first bytes, files that can't hold weights. Such files usually come from a failed download or
-//! copy.
+//! Names what is found in place of a weights file, and detects web pages, Git LFS pointers and empty files by their first
+//! bytes. These files usually come from a failed download or copy.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ pub enum NoWeights {
 }
 
 impl NoWeights {
-    /// The kind of a file that begins with `bytes`. `None` if it may hold weights.
+    /// The kind of a file with the content `bytes`: [`Self::Empty`], [`Self::LfsPointer`] or [`Self::WebPage`]. `None` if
+    /// the file may hold weights.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self::Empty);

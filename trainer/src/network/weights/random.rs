@@ -43,8 +43,9 @@ impl Weights {
 }
 
 /// The numbers `first..first + count` of a sequence of uniform f32 in 0..1, by SplitMix64 (Steele, Lea, Flood 2014).
-/// The function works on whole tensors, so that 21 million numbers are fast in a debug build too.
+/// The function works on whole tensors, so that ResNet-34's 21 million numbers are fast in a debug build too.
 fn splitmix(seed: u64, first: i64, count: i64) -> Tensor {
+    // A logical shift: the mask clears the copies of the sign bit.
     let shifted = |x: &Tensor, bits: i64| x.bitwise_right_shift_tensor_scalar(bits).bitwise_and(i64::MAX >> (bits - 1));
     let mixed = |x: &Tensor, bits: i64| x.bitwise_xor_tensor(&shifted(x, bits));
     let index = Tensor::arange_start(first, first + count, (Kind::Int64, Device::Cpu)) + 1;
@@ -60,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_sequence_equals_splitmix64() {
-        // The upper 24 bits of the published generator's first outputs for seed 1234567.
+        // The first outputs of the published generator for the seed 1234567, of which the upper 24 bits are used.
         let expected = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         let expected = expected.map(|output| (output >> 40) as f32 / (1 << 24) as f32);
         assert_eq!(Vec::<f32>::try_from(splitmix(1_234_567, 0, 3)).unwrap(), expected);
@@ -69,9 +70,9 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
-        let sum = |seed| Weights::random(seed).tensor("conv1.weight").double_value(&[3, 1, 2, 2]);
-        assert_eq!(sum(1), sum(1));
-        assert_ne!(sum(1), sum(2));
+        let weight = |seed| Weights::random(seed).tensor("conv1.weight").double_value(&[3, 1, 2, 2]);
+        assert_eq!(weight(1), weight(1));
+        assert_ne!(weight(1), weight(2));
         assert_ne!(Weights::random(1).digest(), Weights::random(2).digest());
     }
 }

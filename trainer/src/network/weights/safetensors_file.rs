@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// All floating-point tensors in `bytes`. Integers called `num_batches_tracked` are skipped.
+/// All floating-point tensors in `bytes`. Integers called `num_batches_tracked` are skipped; other tensors are an error.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<HashMap<String, Tensor>, WeightsError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| WeightsError::Malformed {
         path: path.to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<HashMap<String, Tensor>
     Ok(tensors)
 }
 
-/// A tensor of `shape` from little-endian bytes. The caller has checked the number of bytes.
+/// A tensor of `shape` from little-endian bytes. `SafeTensors::deserialize` has checked the number of bytes.
 fn tensor_from_bytes(bytes: &[u8], shape: &[i64], kind: Kind, path: &Path) -> Result<Tensor, WeightsError> {
     Tensor::f_from_data_size(bytes, shape, kind)
         .and_then(|tensor| tensor.f_to_device(Device::Cpu))

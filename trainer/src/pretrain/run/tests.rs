@@ -6,29 +6,29 @@ use std::sync::atomic::AtomicBool;
 const CONFIG: PretrainConfig =
     PretrainConfig { seed: 3, batch: 2, crop: Size { height: 64, width: 64 }, learning_rate: 1e-3 };
 
-fn go(out: &Path, config: PretrainConfig, steps: u64) -> Result<Summary, PretrainError> {
+fn pretrain(out: &Path, config: PretrainConfig, steps: u64) -> Result<Summary, PretrainError> {
     let stop = AtomicBool::new(false);
     let budget = Budget::Steps(steps);
     run(&Run { out, config, budget, device: Device::Cpu, stop: &stop, command: "pretrain" })
 }
 
 #[test]
-fn a_run_is_continued_from_its_checkpoint_and_its_weights_are_a_backbone() {
+fn a_pre_training_is_continued_from_its_checkpoint_and_its_weights_are_a_backbone() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    assert_eq!(go(out, CONFIG, 1).unwrap().steps, 1);
+    assert_eq!(pretrain(out, CONFIG, 1).unwrap().steps, 1);
     let (state, network, optimizer) = checkpoint::read(&out.join(checkpoint::FILE), Device::Cpu).unwrap().unwrap();
     assert_eq!((state.steps, optimizer.steps), (1, 1));
     assert!(optimizer.moments["head.map3.weight"][1].max().double_value(&[]) > 0.0);
 
-    // One more step by hand, as the continued run should do it: batch 1 of the stream, with the same moments.
+    // One more step by hand, as the continued pre-training should do it: batch 1 of the stream, with the saved moments.
     let mut optimizer = optimizer;
     let answers = Stream::new(3, 2, CONFIG.crop).batch(1).unwrap().tensors(Device::Cpu).unwrap();
     let images = normalised(&answers.levels).unwrap();
     loss(&network.forward(&images, true).unwrap(), &answers).unwrap().total.backward();
     optimizer.step(&network, CONFIG.learning_rate * rate(0.5)).unwrap();
 
-    let summary = go(out, CONFIG, 2).unwrap();
+    let summary = pretrain(out, CONFIG, 2).unwrap();
     assert_eq!((summary.steps, summary.images, summary.finished), (2, 4, true));
     let (_, continued, _) = checkpoint::read(&out.join(checkpoint::FILE), Device::Cpu).unwrap().unwrap();
     for name in ["conv1.weight", "fc.weight", "layer4.2.bn2.running_var", "head.map3.bias"] {
@@ -40,6 +40,7 @@ fn a_run_is_continued_from_its_checkpoint_and_its_weights_are_a_backbone() {
     assert!(weights.fc().is_some());
     let error = (weights.tensor("layer1.0.conv1.weight") - &continued.tensors["layer1.0.conv1.weight"]).abs().max();
     assert!(error.double_value(&[]) < 1e-3);
+    // The weights file has 43.6 MB.
     assert_eq!(std::fs::metadata(&summary.weights).unwrap().len().div_ceil(1_000_000), 44);
     let card = std::fs::read_to_string(out.join("model-card.md")).unwrap();
     // These figures and names depend on the machine.
@@ -56,7 +57,7 @@ fn a_run_is_continued_from_its_checkpoint_and_its_weights_are_a_backbone() {
 fn a_damaged_checkpoint_and_one_with_other_settings_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(checkpoint::FILE);
-    let refused = |config| go(folder.path(), config, 1).unwrap_err();
+    let refused = |config| pretrain(folder.path(), config, 1).unwrap_err();
     let is_damaged =
         |error: &PretrainError| matches!(error, PretrainError::Checkpoint { path: found, .. } if *found == path);
     std::fs::write(&path, b"not a checkpoint").unwrap();
@@ -73,7 +74,7 @@ fn a_damaged_checkpoint_and_one_with_other_settings_are_refused() {
 }
 
 #[test]
-fn a_stopped_run_writes_a_checkpoint() {
+fn a_stopped_pre_training_writes_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let stop = AtomicBool::new(true);
     let budget = Budget::Minutes(5.0);

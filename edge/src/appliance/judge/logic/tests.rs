@@ -43,7 +43,7 @@ fn the_engine_is_loaded_at_the_start_and_10_s_after_a_failure() {
 }
 
 #[test]
-fn a_running_engine_is_proven_when_the_line_grants_it_or_after_the_longest_wait() {
+fn a_running_engine_is_proven_when_the_proof_is_granted_or_after_the_longest_wait() {
     let start = Instant::now();
     let mut logic = logic(Matching::PartId, start);
     let mut effects = Vec::new();
@@ -123,6 +123,7 @@ fn events() -> impl Strategy<Value = Vec<LogicEvent>> {
         4 => Just(LogicEvent::Trigger),
         1 => Just(LogicEvent::Doubt),
         3 => (1..600_u64).prop_map(LogicEvent::Pause),
+        // Longer than `LEAD`, so that images and triggers are in step again.
         1 => (1_100..2_000_u64).prop_map(LogicEvent::Pause),
     ];
     proptest::collection::vec(one, 1..60)

@@ -50,10 +50,10 @@ pub(super) struct Args {
     tensorrt: Option<PathBuf>,
 }
 
-/// One line of output. Scripts read it, so existing fields never change; new ones may be added.
+/// One plan's row of the output: a line of text in JSON. Scripts read it, so existing fields never change; new ones may be added.
 #[derive(Serialize)]
-struct Line<'l> {
-    plan: &'l Path,
+struct Row<'r> {
+    plan: &'r Path,
     /// `built` or `kept`.
     state: &'static str,
     precision: &'static str,
@@ -63,7 +63,7 @@ struct Line<'l> {
     seconds: f64,
 }
 
-/// The usual exit status of a program that Ctrl-C in a terminal ended.
+/// The exit status after a stop by a signal, usual for a program that Ctrl-C in a terminal ended.
 const STOPPED: u8 = 130;
 
 /// Runs `plan build`.
@@ -101,13 +101,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let seconds = (start.elapsed().as_secs_f64() * 1e3).round() / 1e3;
         let (gpu, tensorrt) = (gpu.to_string(), tensorrt.to_string());
-        let line = Line { plan: &path, state, precision: precision.name(), gpu, tensorrt, bytes, seconds };
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?)?;
+        let row = Row { plan: &path, state, precision: precision.name(), gpu, tensorrt, bytes, seconds };
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&row)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The length of the kept plan in bytes; `None` if it must be built.
+/// The length of the kept plan in bytes; `None` if the plan must be built.
 fn kept(cache: &Cache, key: &PlanKey) -> Option<usize> {
     match cache.lookup(key) {
         Lookup::Hit(plan) => Some(plan.plan().len()),
@@ -119,7 +119,7 @@ fn kept(cache: &Cache, key: &PlanKey) -> Option<usize> {
     }
 }
 
-/// Set by the first SIGINT or SIGTERM; the second ends the program at once.
+/// Returns a flag that the first SIGINT or SIGTERM sets. The second one ends the program at once.
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -129,7 +129,7 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Builds with a bar on a terminal, until `stop` is set.
+/// Builds a plan and shows a progress bar on a terminal. Stops when `stop` is set.
 fn build(request: &BuildRequest<'_>, key: PlanKey, stop: &AtomicBool) -> Result<AuthenticPlan, PlanError> {
     let style = "{spinner} {prefix} [{elapsed_precise}] {bar:30} {pos}/{len} {wide_msg}";
     let bar = ProgressBar::new(0)
@@ -144,6 +144,6 @@ fn build(request: &BuildRequest<'_>, key: PlanKey, stop: &AtomicBool) -> Result<
     };
     let built = plans::build(request, key, &progress);
     bar.finish_and_clear();
-    // Ctrl-C in a terminal ends the child too, which is not a crash.
+    // Ctrl-C in a terminal also ends the child process that builds. That is not an error of the build.
     if stop.load(Ordering::Relaxed) { Err(PlanError::Cancelled) } else { built }
 }

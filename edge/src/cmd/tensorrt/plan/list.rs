@@ -24,12 +24,13 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// One line of output. Scripts read it, so existing fields never change; new ones may be added.
+/// One plan's row of the output: with `--json` a line of text in JSON. Scripts read it, so existing fields never change; new ones
+/// may be added.
 ///
-/// If the entry is not ok, only `plan`, `state`, `bytes` and `detail` have a value. The rest are null, because the entry can't be
-/// trusted.
+/// If `state` is not `ok`, only `plan`, `state`, `bytes` and `detail` have a value. The rest are null, because the file can't be
+/// trusted. If it is `ok`, `detail` is null.
 #[derive(Serialize)]
-struct Line {
+struct Row {
     plan: PathBuf,
     /// `ok`, `unreadable`, `damaged` or `foreign`.
     state: &'static str,
@@ -42,7 +43,7 @@ struct Line {
     detail: Option<String>,
 }
 
-impl Line {
+impl Row {
     fn new(listed: Listed) -> Self {
         let Listed { path: plan, bytes, entry } = listed;
         match entry {
@@ -77,29 +78,29 @@ impl Line {
 
 /// Runs `plan list`.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let lines: Vec<Line> = args.place.look()?.list()?.into_iter().map(Line::new).collect();
+    let rows: Vec<Row> = args.place.look()?.list()?.into_iter().map(Row::new).collect();
     let mut output = std::io::stdout().lock();
     if args.json {
-        for line in &lines {
-            writeln!(output, "{}", serde_json::to_string(line)?)?;
+        for row in &rows {
+            writeln!(output, "{}", serde_json::to_string(row)?)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["model", "precision", "GPU", "TensorRT", "MB", "built", "state"]);
-    for line in lines {
+    for row in rows {
         let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         table.add_row([
-            text(line.model.map(|model| model.to_string()[..12].to_owned())),
-            text(line.precision.map(str::to_owned)),
-            text(line.gpu),
-            text(line.tensorrt),
-            format!("{:.1}", line.bytes as f64 / 1e6),
-            text(line.built),
-            match line.detail {
-                Some(detail) => format!("{}: {detail}", line.plan.display()),
-                None => line.state.to_owned(),
+            text(row.model.map(|model| model.to_string()[..12].to_owned())),
+            text(row.precision.map(str::to_owned)),
+            text(row.gpu),
+            text(row.tensorrt),
+            format!("{:.1}", row.bytes as f64 / 1e6),
+            text(row.built),
+            match row.detail {
+                Some(detail) => format!("{}: {detail}", row.plan.display()),
+                None => row.state.to_owned(),
             },
         ]);
     }

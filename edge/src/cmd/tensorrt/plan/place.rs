@@ -1,4 +1,4 @@
-//! Defines the arguments that the subcommands of `plan` share: the place of the plans, the model, the target.
+//! Defines what the subcommands of `plan` share: the arguments for the place of the plans and for the model, and the target's GPU.
 
 use anyhow::Context as _;
 use cellgate_edge::config::Config;
@@ -57,7 +57,7 @@ impl ModelArgs {
                 let model = Config::read(config).context("the configuration was refused")?.model;
                 (model.path, Some(model.precision))
             }
-            // clap refuses this.
+            // clap does not let this happen: the group is required.
             (None, None) => anyhow::bail!("expected --model or --config"),
         };
         let model = Model::open(&path, &model::ModelLimits::default()).context("the model was refused")?;

@@ -1,4 +1,4 @@
-//! `cellgate-edge plan prune`: removes the plans that are not of one model, GPU and TensorRT.
+//! `cellgate-edge plan prune`: removes all plans except those of one model, GPU and TensorRT.
 
 use super::place::{ModelArgs, PlaceArgs, gpu_of, target};
 use cellgate_models::digest::Digest;

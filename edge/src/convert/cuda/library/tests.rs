@@ -11,7 +11,7 @@ fn wanted(folders: Vec<PathBuf>) -> CudaLibrary {
     CudaLibrary { search, package: "the NVIDIA driver" }
 }
 
-/// The variable that names the file.
+/// The environment variable that names the file.
 const VARIABLE: &str = "CELLGATE_CUDA";
 
 #[test]
@@ -21,7 +21,7 @@ fn a_missing_library_is_an_error_with_places_package_and_variable() {
 }
 
 #[test]
-fn a_named_file_that_is_missing_is_not_replaced_by_another() {
+fn a_missing_file_that_the_variable_names_is_an_error_and_no_place_is_searched() {
     let mut wanted = wanted(Vec::new());
     wanted.search.wanted.places.push(SearchPlace::Loader);
     wanted.search.environment = Some("/nowhere/libcuda.so.1".into());

@@ -43,6 +43,7 @@ impl Checkout {
         Self(folder)
     }
 
+    /// Runs `scripts/gpu-check pack`, which must end with this exit status.
     fn pack(&self, arguments: &[&Path], status: i32) -> Output {
         run(self.command().args(arguments), status)
     }
@@ -63,6 +64,7 @@ fn copy_scripts(to: &Path) {
     }
 }
 
+/// Writes an executable shell script.
 fn script(path: &Path, text: &str) {
     sh("printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"", &[path.as_os_str(), text.as_ref()]);
 }
@@ -131,7 +133,7 @@ fn a_packed_folder_is_complete_without_the_targets_of_links() {
     for row in ["\nOK       model  ", "\nOK       images  ", " PyTorch "] {
         assert!(text.contains(row), "{row}: {text}");
     }
-    // The packed library of TensorRT precedes any other that is installed.
+    // The program looks for TensorRT in the packed folder before it looks elsewhere. The library there is empty, so it fails.
     assert!(
         text.contains("FAILURE  TensorRT             ") && text.contains("/moved/lib/libtensorrt_rtx.so.1"),
         "{text}"
@@ -177,10 +179,12 @@ impl Packed {
         self.folder.path().join(name)
     }
 
+    /// Writes which processor and glibc the packed program needs.
     fn needs(&self, architecture: &str, glibc: &str) {
         fs::write(self.at("needs"), format!("{architecture} {glibc}\n")).unwrap();
     }
 
+    /// Runs the packed `gpu-check`, which must end with this exit status.
     fn check(&self, arguments: &[&str], status: i32) -> Output {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
         run(Command::new(self.at("gpu-check")).args(arguments).env("PATH", path).env("LC_ALL", "C"), status)

@@ -4,9 +4,11 @@ use cellgate_models::conversion::Histogram;
 use cellgate_models::radiograph::Radiograph;
 use proptest::prelude::*;
 
+/// Width and height of the images.
 const SIDE: usize = 48;
 
-/// A part on a bright field, darker to the right. `thickness` shifts its levels; `noise` is the seed of the detector's noise.
+/// The levels of a part on a bright field, darker to the right. `thickness` is subtracted from the part's levels. `noise` is the
+/// seed of the detector's noise, 0 to 63, which comes from a linear congruential generator with Knuth's constants (MMIX).
 fn part(thickness: u16, noise: u64) -> Vec<u16> {
     let mut state = noise.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let levels = (0..SIDE * SIDE).map(|pixel| {
@@ -40,11 +42,13 @@ fn findings(levels: Vec<u16>) -> Vec<Finding> {
 #[test]
 fn each_mistake_is_reported_with_its_image() {
     let change = |change: &dyn Fn(u16) -> u16| part(100, 99).into_iter().map(change).collect::<Vec<_>>();
+    // The upper half of the image has one level.
     let half = |level: u16| {
         let mut levels = part(100, 99);
         levels[..SIDE * SIDE / 2].fill(level);
         levels
     };
+    // The lowest quarter of the image is almost black.
     let mut quarter = part(100, 99);
     quarter[SIDE * SIDE * 3 / 4..].iter_mut().enumerate().for_each(|(index, level)| *level = index as u16 % 7);
     let mut messages = String::new();

@@ -1,10 +1,11 @@
 //! Draws text in the pixel font of the contact sheet.
 
-/// Distance from one letter to the next and from one line to the next, in pixels.
+/// Distance from one letter to the next, in pixels.
 pub(super) const ADVANCE: usize = 6;
+/// Distance from one line of text to the next, in pixels.
 pub(super) const LINE: usize = 11;
 
-/// The glyphs, one on each line: the character, then its eight rows of five pixels.
+/// The glyphs, one on each line of text: the character, then its eight rows of five pixels.
 const GLYPHS: &str = include_str!("font.txt");
 
 /// Returns the set pixels of one line of `text` as (x, y) from its top left corner. Capitals are drawn as small letters, and
@@ -17,6 +18,7 @@ pub(super) fn pixels(text: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+/// The rows of the glyph of `character`; none for a space.
 fn rows(character: char) -> impl Iterator<Item = &'static str> {
     let find = |wanted: char| GLYPHS.lines().find(|line| line.starts_with(wanted));
     let glyph = match character {

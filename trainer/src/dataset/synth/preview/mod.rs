@@ -25,11 +25,12 @@ use rayon::prelude::*;
 use std::io;
 use std::path::Path;
 
-// Widths, heights and distances are in pixels of the sheet.
+// Widths, heights and distances are in pixels of the sheet. Sizes are (width, height).
 const THUMB: (usize, usize) = (190, 344);
 const CLOSE_UP: (usize, usize) = (190, 190);
 const GAP: usize = 12;
 const BUNDLES_A_ROW: usize = 6;
+/// Height of the captions below a row of bundles.
 const CAPTION: usize = 5 * font::LINE + GAP;
 const WIDTH: usize = GAP + 2 * BUNDLES_A_ROW * (THUMB.0 + GAP);
 
@@ -58,7 +59,7 @@ struct Picture {
 /// Writes the contact sheet of the data set of `config` to the PNG file `path`. The data set itself is not written.
 ///
 /// # Errors
-/// [`SynthError::Config`] if a value of `config` is out of its range, and [`SynthError::Io`].
+/// [`SynthError::Config`] if a value of `config` is out of its range, and [`SynthError::Io`] if the file can't be written.
 pub fn preview(path: &Path, config: &SynthConfig) -> Result<Shown, SynthError> {
     let design = SetDesign::new(config)?;
     let error = |source| SynthError::Io { path: path.to_owned(), source };
@@ -68,8 +69,10 @@ pub fn preview(path: &Path, config: &SynthConfig) -> Result<Shown, SynthError> {
     Ok(Shown { parts: sheet.parts, bounds: sheet.bounds })
 }
 
+/// The contact sheet while it is drawn.
 struct Sheet {
     canvas: Canvas,
+    /// Number of parts that the sheet shows.
     parts: usize,
     bounds: Bounds,
 }
@@ -125,6 +128,7 @@ impl Sheet {
         Ok(sheet)
     }
 
+    /// Writes a heading at `top`, and returns the top of what follows.
     fn heading(&mut self, text: &str, top: usize) -> usize {
         self.canvas.text(text, (GAP, top), 2, WHITE);
         top + 2 * font::LINE + GAP / 2
@@ -203,6 +207,7 @@ impl Sheet {
             .and_then(|mut converter| converter.to_levels8(radiograph))
             .map_err(io::Error::other)?;
         let pixels = image.size.pixels();
+        // A grey image has one channel, which is repeated for red, green and blue.
         let channel = |pixel: usize, channel: usize| image.levels[channel % image.channels * pixels + pixel];
         let colors = (0..pixels).map(|pixel| [0, 1, 2].map(|number| channel(pixel, number)));
         Ok(Canvas::of(image.size.width as usize, colors.collect()))
@@ -217,8 +222,8 @@ fn pair(design: &SetDesign, bundle: usize) -> [Option<PartDesign>; 2] {
     [of_label(Label::Normal).min_by_key(worst).cloned(), of_label(Label::Abnormal).max_by_key(worst).cloned()]
 }
 
-/// For each kind of anomaly, designs a part that shows this kind only. The parts are from a bundle of medium thickness,
-/// where anomalies are well visible.
+/// For each kind of anomaly, designs a part that shows this kind only. All these parts equal the first part of a bundle of medium
+/// thickness, where anomalies are well visible, except for the anomaly and the label.
 fn close_ups(design: &SetDesign) -> impl Iterator<Item = PartDesign> {
     let mut by_thickness: Vec<_> = (0..design.bundles.len()).collect();
     by_thickness.sort_by(|a, b| design.bundles[*a].coating_depth.total_cmp(&design.bundles[*b].coating_depth));

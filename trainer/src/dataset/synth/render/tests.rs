@@ -52,7 +52,7 @@ fn flawless(design: &SetDesign) -> PartDesign {
 
 #[test]
 fn dead_and_hot_pixels_hardly_move_the_percentiles() {
-    // This scale is large enough for bad pixels.
+    // At a much smaller scale, the detector has no bad pixels.
     let config = SynthConfig { parts: 1, bundles: 1, scale: 0.35, seed: 2 };
     let (design, renderer) = (SetDesign::new(&config).unwrap(), Renderer::new(&config));
     let image = renderer.render(&design.bundles[0], &flawless(&design)).unwrap().radiograph;
@@ -90,6 +90,7 @@ fn with_anomaly(
     anomaly: Option<(AnomalyKind, f32)>,
     seed: u64,
 ) -> (Vec<f32>, Vec<u8>) {
+    // 2072 is the mean height of the images at full scale.
     let mut electrode = Electrode::new(style, part, part.height as f32 / 2072.0, &mut Random::new(3, part.stream));
     let mut random = Random::new(seed, 1);
     let mask = anomaly.map(|(kind, severity)| draw(kind, severity, &mut electrode, style, &mut random));

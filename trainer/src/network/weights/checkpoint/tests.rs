@@ -4,7 +4,7 @@ use cellgate_models::digest::Digest;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout};
 
-/// Runs [`PROGRAM`] on one checkpoint after another.
+/// A Python program that runs [`PROGRAM`] on one checkpoint after another.
 const LOOP: &str = r#"
 import json, sys
 
@@ -15,7 +15,8 @@ for line in sys.stdin:
     print(flush=True)
 "#;
 
-/// One Python process that reads many checkpoints. Importing torch takes seconds, so a process for each would take minutes.
+/// One Python process that reads many checkpoints. Importing torch takes seconds, so a process for each checkpoint would
+/// take minutes.
 struct Reader {
     folder: tempfile::TempDir,
     python: PathBuf,
@@ -38,7 +39,7 @@ impl Reader {
         Self { folder: tempfile::tempdir().unwrap(), python, child, input, output }
     }
 
-    /// As [`Weights::read`] for a checkpoint, but with this Python process instead of a new one.
+    /// Does what [`Weights::read`] does for a checkpoint, but with this Python process instead of a new one.
     fn read(&mut self, path: &Path) -> Result<Weights, WeightsError> {
         let bytes = file(path)?;
         assert!(is_checkpoint(&bytes), "{}", path.display());
@@ -110,7 +111,7 @@ fn checkpoints_are_read_or_refused_with_their_content() {
         }
     }
 
-    // As the program itself reads a checkpoint: in a new Python process.
+    // `Weights::read` starts a new Python process, as in `cellgate-trainer`.
     let error = Weights::read(&path("code.pth")).unwrap_err();
     assert!(matches!(&error, WeightsError::Unsupported { found, .. } if found.contains("posix.mkdir")), "{error}");
     assert!(!path("code").exists(), "code from a checkpoint was run");
@@ -143,7 +144,7 @@ fn a_process_that_does_not_end_is_killed() {
 }
 
 #[test]
-fn a_failed_python_is_reported_with_its_last_line() {
+fn the_error_of_a_failed_python_ends_with_the_last_text_that_it_printed() {
     let folder = tempfile::tempdir().unwrap();
     let run = |python: &str| run(Path::new(python), Path::new("x.pth"), Path::new("x"), folder.path()).err().unwrap();
     // cat has no option -I. The last line of cat's error message is about `cat --help`.
