@@ -41,9 +41,8 @@ impl Engine for MeanEngine {
         SIZE
     }
 
-    fn score(&mut self, input: &[f32]) -> Result<f32, EngineError> {
-        let mean = input.iter().sum::<f32>() / input.len() as f32;
-        Ok(1.0 / (1.0 + (-mean).exp()))
+    fn logit(&mut self, input: &[f32]) -> Result<f32, EngineError> {
+        Ok(input.iter().sum::<f32>() / input.len() as f32)
     }
 }
 
@@ -74,7 +73,7 @@ impl TestedPipeline {
             Sandbox::start(SandboxOptions { program, deadline, ..SandboxOptions::new(limits) }).expect("a worker");
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
-        let rule = cellgate_test_support::policy([-0.85, 0.85]).rule();
+        let rule = cellgate_test_support::models::policy([-0.85, 0.85]).rule();
         let pipeline = Pipeline::new(&spec, rule, Box::new(MeanEngine), sandbox).expect("matching sizes");
         let folder = tempfile::tempdir().expect("a folder");
         Self { pipeline, path: folder.path().join("part.tif"), _folder: folder, seen: Seen::default() }

@@ -7,7 +7,7 @@ mod table;
 pub use crate::stats::Confusion;
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
 pub use reference::{BundleReference, Difference, ReferenceResults, SameParts, ScoredDraws};
-pub use table::summary_table;
+pub use table::{reference_table, summary_table};
 
 use crate::dataset::Label;
 use crate::stats::{BundleBootstrap, BundleRanks, Scored};

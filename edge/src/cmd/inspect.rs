@@ -108,10 +108,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => model.policy().rule(),
     };
     if let Some(unlike) = rule.unlike_training() {
-        note(format_args!("warning: no part passes: {unlike}"));
+        // If stderr is closed, the reason of each part still says why it does not pass.
+        let _ = writeln!(io::stderr(), "warning: --reference: {unlike}; no part passes");
     }
     pipeline.set_rule(rule);
-    let is_reference = |image: &Path| references.as_ref().is_some_and(|references| reference::is_reference(image, references));
+    let is_reference =
+        |image: &Path| references.as_ref().is_some_and(|references| reference::is_reference(image, references));
     let images: Vec<&PathBuf> = args.images.iter().filter(|image| !is_reference(image)).collect();
     if images.is_empty() {
         bail!("nothing was judged: all images are reference parts");
@@ -125,7 +127,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         all_pass &= judgement.decision.verdict == Verdict::Pass;
         if args.table {
             judgements.push((path, judgement));
-        } else if !print_line(&mut output, &Line::new(path, &judgement, args.precision, model.digest(), offset))? {
+        } else if !print_row(&mut output, &Row::new(path, &judgement, args.precision, model.digest(), offset))? {
             // The reader has gone, so it can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
         }
@@ -167,14 +169,8 @@ struct Milliseconds {
     total: f64,
 }
 
-impl<'j> Line<'j> {
-    fn new(
-        path: &Path,
-        judgement: &'j Judgement,
-        precision: Precision,
-        model: Digest,
-        offset: Option<f64>,
-    ) -> Self {
+impl<'j> Row<'j> {
+    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest, offset: Option<f64>) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let times = &judgement.times;
         Self {

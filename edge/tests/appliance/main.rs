@@ -243,9 +243,8 @@ fn free_running_images_that_arrived_while_the_appliance_was_down_are_judged_afte
 /// have no score for ever.
 #[test]
 fn free_running_images_wait_for_a_proven_engine() {
-    let mut plant = Plant::with_model("native", "free-running", |folder| {
-        model(folder, &contents("mean.onnx", -mean_logit(DARK)))
-    });
+    let mut plant =
+        Plant::with_model("native", "free-running", |folder| model(folder, &contents("mean.onnx", -mean_logit(DARK))));
     plant.wait_for_events("engine_refused", 1);
     plant.images.iter().enumerate().for_each(|(index, image)| plant.scan(index as u64, image));
     std::thread::sleep(Duration::from_millis(500));

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn a_frozen_slow_network_is_a_timeout_at_the_deadline_and_then_a_restart() {
-    let mut plant = Plant::with_model("native", "part-id", |folder| {
-        model(folder, &contents("slow_mean.onnx", mean_logit(DARK)))
-    });
+    let mut plant =
+        Plant::with_model("native", "part-id", |folder| model(folder, &contents("slow_mean.onnx", mean_logit(DARK))));
     let plc = Plc::new(&plant, "native");
     // On a busy machine one part may take much longer than the next. Then the device's TIMEOUT may come too late, or the freeze may
     // miss the network. So several parts are tried.

@@ -255,11 +255,11 @@ fn contents_that_make_no_valid_model_are_refused_and_no_file_remains() {
     let error = error_after(&|contents| contents.conversion.size = None);
     assert!(matches!(&error, ModelError::Content { path, .. } if path.ends_with(CONVERSION)), "{error}");
     insta::assert_snapshot!("conversion_without_size", error.to_string().rsplit('/').next().unwrap());
-    let error = at(&|contents| contents.policy = policy([-2.0, 1.0], 1.0));
+    let error = error_after(&|contents| contents.policy = policy([-2.0, 1.0], 1.0));
     assert!(matches!(error, ModelError::GoldenAtThreshold { precision: Precision::F32, .. }), "{error}");
-    let error = at(&|contents| contents.policy = policy([-1.0, 1.0], 100.0));
+    let error = error_after(&|contents| contents.policy = policy([-1.0, 1.0], 100.0));
     assert!(matches!(error, ModelError::Tolerance { precision: Precision::F32, .. }), "{error}");
-    let error = at(&|contents| contents.created.clear());
+    let error = error_after(&|contents| contents.created.clear());
     assert!(matches!(error, ModelError::Manifest { .. }), "{error}");
     let error = error_after(&|contents| contents.golden[1].name = "../01.tif".to_owned());
     assert!(matches!(error, ModelError::Name { .. }), "{error}");

@@ -3,16 +3,15 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-
-/// What the gate does with a part. The names are stable: they go to logs, journals and the wire.
+/// PASS, REVIEW or REJECT for one part. The names are stable: logs and journals contain them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
-    /// The part is good.
+    /// The part is normal.
     Pass,
     /// A person decides.
     Review,
-    /// The part is bad, or could not be judged.
+    /// The part is abnormal, or could not be judged.
     Reject,
 }
 
@@ -81,7 +80,7 @@ reasons! {
     Reject ImageMalformed = "IMAGE_MALFORMED";
     /// REJECT: the image is a TIFF but not a radiograph (one page of one plane, one grey channel, unsigned, 9 to 16 bits).
     Reject ImageUnsupported = "IMAGE_UNSUPPORTED";
-    /// REJECT: the image is larger than the limits allow, or decoding it takes longer.
+    /// REJECT: the image is larger than the limits allow, or reading and decoding it takes longer.
     Reject ImageOverLimit = "IMAGE_OVER_LIMIT";
     /// REJECT: the file was replaced or changed after it had arrived for the part.
     Reject ImageMismatch = "IMAGE_MISMATCH";
@@ -103,12 +102,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A verdict with its reason. It is made from the [`Reason`] alone, so the two can't contradict each other.
+/// A verdict with its reason. Make it with [`From<Reason>`](From), so that verdict and reason agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// What the gate does with the part.
+    /// The verdict on the part.
     pub verdict: Verdict,
-    /// Why.
+    /// Why the verdict is what it is.
     pub reason: Reason,
 }
 

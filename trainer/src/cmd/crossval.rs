@@ -3,7 +3,7 @@
 use super::network::NetworkArgs;
 use anyhow::Result;
 use cellgate_models::conversion::Method;
-use cellgate_trainer::crossval::{self, BoundsScope, CrossvalConfig, CrossvalInputs, Folds};
+use cellgate_trainer::crossval::{self, BoundsScope, CrossvalConfig, CrossvalInputs, Folds, ReferenceSetting};
 use cellgate_trainer::network::device;
 use cellgate_trainer::results;
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ Examples:
     cellgate-trainer crossval electrodes --out quick --methods global --size 400x200
   See how optimistic a random split is:
     cellgate-trainer crossval electrodes --out random --methods global --size 400x200 --folds random
+  See what five or ten reference parts at the start of each bundle gain:
+    cellgate-trainer crossval electrodes --out reference --methods global --reference none,good:5,good:10
   Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 
@@ -36,6 +38,9 @@ pub(crate) struct Args {
     /// The test parts of a fold
     #[arg(long, value_enum, default_value = "bundles")]
     folds: Folds,
+    /// Reference parts of the test bundles: none, or good:K for K normal parts, drawn 20 times
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', default_value = "none")]
+    reference: Vec<ReferenceSetting>,
     /// Images from which the bounds of the global conversion are computed
     #[arg(long, value_enum, default_value = "training")]
     bounds: BoundsScope,
@@ -62,18 +67,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         dataset = dataset.with_random_bundles(args.recipe.seed);
     }
     let network = args.network.open()?;
-    let mut methods = args.methods.clone();
-    let mut seen = std::collections::HashSet::new();
-    methods.retain(|method| seen.insert(*method));
+    let mut references = without_repeats(&args.reference);
+    references.retain(|&reference| reference != ReferenceSetting::None);
     let config = CrossvalConfig {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
         dataset: dataset.digest,
         backbone: network.backbone.digest(),
-        methods,
+        methods: without_repeats(&args.methods),
         size: args.network.size,
         folds: args.folds,
         bounds: args.bounds,
         recipe: args.recipe.recipe()?,
+        references,
         seed: args.recipe.seed,
         device: device::name(args.network.device),
         leaks,
@@ -90,7 +95,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         super::print_json(&found)?;
     } else {
         super::print(&format!("{}\n", results::summary_table(&found)))?;
+        if !config.references.is_empty() {
+            super::print(&format!("{}\n", results::reference_table(&found)))?;
+        }
         super::note(format!("report: {}", args.out.join("report.html").display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The values in their order, each once.
+fn without_repeats<T: Copy + Eq + std::hash::Hash>(values: &[T]) -> Vec<T> {
+    let mut seen = std::collections::HashSet::new();
+    values.iter().copied().filter(|value| seen.insert(*value)).collect()
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use cellgate_models::conversion::Method;
 use cellgate_trainer::network::device;
 use cellgate_trainer::training::{self, Thresholds, TrainingInputs};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ Examples:
   Choose the reject threshold by costs. An escape costs as much as 50 overkills, and 3 % of the line's parts are abnormal:
     cellgate-trainer train electrodes --out run \\
       --escape-cost 50 --overkill-cost 1 --abnormal-share 0.03
+  A model for bundles that begin with five parts known to be good:
+    cellgate-trainer train electrodes --out run --reference 5
   Then make the model for a device:
     cellgate-trainer export run --out model
 
@@ -28,7 +31,9 @@ The policy has two thresholds:
   score between the thresholds           REVIEW: a person looks at the part
   score at the reject threshold or more  REJECT
 
-Both are chosen from out-of-fold scores: each part is scored by a model that was not trained on its bundle.")]
+Both are chosen from out-of-fold scores: each part is scored by a model that was not trained on its bundle. Without costs, the \
+reject threshold is the one of best balanced accuracy. With --reference, the policy has two thresholds more, for bundles with \
+reference parts.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
@@ -38,6 +43,9 @@ pub(crate) struct Args {
     /// The conversion from 16 to 8 bits
     #[arg(long, default_value = "global")]
     method: Method,
+    /// Reference parts at the start of each bundle; 0 for a model that can't use reference parts
+    #[arg(long, value_name = "PARTS", default_value_t = 0)]
+    reference: u32,
     /// Largest share of the abnormal parts that may pass, 0 to below 1; sets the review threshold
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     max_escape: f64,
@@ -94,6 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         method: args.method,
         size: args.network.size,
         recipe: &args.recipe.recipe()?,
+        reference: NonZeroU32::new(args.reference),
         seed: args.recipe.seed,
         device: &device::name(args.network.device),
         leaks,
@@ -103,7 +112,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.json {
         super::print_json(&trained.run)?;
     } else {
-        super::print(&format!("{}\n", training::summary_table(&trained)))?;
+        for table in training::summary_tables(&trained) {
+            super::print(&format!("{table}\n"))?;
+        }
         super::note(format!("next: cellgate-trainer export {:?} --out MODEL", args.out));
     }
     Ok(ExitCode::SUCCESS)

@@ -114,7 +114,10 @@ impl FinishedFold {
         ensure(found == expected, format!("found {found} parts, expected {expected}"))?;
         for (found, part) in self.parts.iter().zip(fold.test.iter().map(|&part| &dataset.parts[part])) {
             let is_the_part = found.image == part.image && found.label == part.label;
-            ensure(is_the_part, format!("found the part {}, expected {}", found.image, part.image))?;
+            ensure(
+                is_the_part,
+                format!("found {} ({}), expected {} ({})", found.image, found.label, part.image, part.label),
+            )?;
             let logit = found.logit;
             ensure(logit.is_finite(), format!("{}: found the logit {logit}, expected a finite number", part.image))?;
         }

@@ -1,11 +1,11 @@
 //! Cross-validates fold by fold and writes the results. Each finished fold is saved to its own file, so a
 //! cross-validation that was killed can be continued.
 
-use super::{feasibility, summary};
 use super::{
     BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
     LevelStatistics, leave_one_bundle_out,
 };
+use super::{feasibility, summary};
 use crate::features::FeatureTable;
 use crate::files::{self, FileError};
 use crate::fit::{Calibrated, CalibratedWithReference, FitError, OutOfFold, TrainingSet};
@@ -123,7 +123,9 @@ impl MethodRun<'_> {
             true => recipe.out_of_fold(training, classifier, *seed)?,
             false => OutOfFold::default(),
         };
-        let operating_point = |calibrated: &Calibrated| Ok(calibrated.operating_point([calibrated.threshold; 2])?);
+        let operating_point = |calibrated: &Calibrated| -> Result<OperatingPoint, FitError> {
+            Ok(calibrated.operating_point([calibrated.threshold; 2])?)
+        };
         let with_reference = references.iter().filter_map(|reference| reference.parts()).map(|parts| {
             let found = CalibratedWithReference::of(&out_of_fold, parts, *seed)?;
             Ok(FoldReference { operating_point: operating_point(&found.calibrated)?, reference: found.reference })

@@ -3,9 +3,7 @@
 use super::{CrossvalConfig, FinishedFold, FoldReference, ReferenceSetting};
 use crate::dataset::Label;
 use crate::fit::{Draw, reference_draws};
-use crate::results::{
-    BundleReference, BundleResults, MethodResults, Prediction, ReferenceResults, ScoredDraws,
-};
+use crate::results::{BundleReference, BundleResults, MethodResults, Prediction, ReferenceResults, ScoredDraws};
 use crate::stats::{BundleBootstrap, BundleRanks, Scored};
 use cellgate_models::conversion::Method;
 use cellgate_models::policy::{Calibration, OperatingPoint};
@@ -20,9 +18,10 @@ const DRAWS: u32 = 20;
 pub(super) fn of(method: Method, folds: &[FinishedFold], config: &CrossvalConfig) -> MethodResults {
     let bootstrap = BundleBootstrap { seed: config.seed, ..BundleBootstrap::default() };
     let scored: Vec<Vec<Scored>> = folds.iter().map(without_reference).collect();
-    let bundles = folds.iter().zip(&scored).map(|(fold, scored)| {
-        BundleResults::at_threshold(&fold.bundle, scored, score_threshold(fold.operating_point))
-    });
+    let bundles = folds
+        .iter()
+        .zip(&scored)
+        .map(|(fold, scored)| BundleResults::at_threshold(&fold.bundle, scored, score_threshold(fold.operating_point)));
     let ranks = BundleRanks::of(&scored);
     let mut results = MethodResults::summarise(&method.to_string(), bundles.collect(), &ranks, &bootstrap);
     results.references = (0..)

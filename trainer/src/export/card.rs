@@ -4,6 +4,7 @@ use super::gate::{Parity, tolerance};
 use super::training_run::TrainingRun;
 use crate::network::Head;
 use crate::network::weights::WeightsOrigin;
+use cellgate_models::policy::OperatingPoint;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -45,27 +46,28 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
          | figure | value |\n|---|---|\n",
     );
     rows(&mut card, "", &Value::Object(run.metrics.clone()));
-    let policy = &run.policy;
-    let _ = write!(
-        card,
-        "\n## Policy\n\n\
-         | score | verdict |\n|---|---|\n\
-         | below {review} | PASS |\n\
-         | at least {review} and below {reject} | REVIEW |\n\
-         | at least {reject} | REJECT |\n\
-         | not a number from 0 to 1 | REJECT |\n\n\
-         ## Proof of the export\n\n\
-         ONNX Runtime ran the exported networks on the golden images. The scores were compared with those of libtorch, which \
+    let point = run.policy.without();
+    card.push_str("\n## Policy\n\nFor a bundle without reference parts:\n\n");
+    thresholds(&mut card, point);
+    if let Some((point, reference)) = run.policy.with() {
+        let _ = write!(
+            card,
+            "\nFor a bundle with {} reference parts, after the bundle's offset is subtracted from the logit:\n\n",
+            reference.parts()
+        );
+        thresholds(&mut card, point);
+    }
+    card.push_str(
+        "\n## Proof of the export\n\n\
+         ONNX Runtime ran the exported networks on the golden images. The logits were compared with those of libtorch, which \
          trained the head.\n\n",
-        review = policy.review_from(),
-        reject = policy.reject_from(),
     );
     for Parity { precision, images, largest_difference } in parity {
         let _ = writeln!(
             card,
-            "- {precision}: on {images} golden image(s), the scores of ONNX Runtime and libtorch differ by at most \
+            "- {precision}: on {images} golden image(s), the logits of ONNX Runtime and libtorch differ by at most \
              {largest_difference:.1e} (limit {:.0e}). All verdicts are equal.",
-            tolerance(*precision),
+            tolerance(*precision, point),
         );
     }
     card.push_str(
@@ -87,6 +89,20 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
         );
     }
     card
+}
+
+/// Adds the table of verdicts at an operating point. It has no row for REVIEW if both thresholds are equal.
+fn thresholds(card: &mut String, point: OperatingPoint) {
+    let [review, reject] = [point.review_from(), point.reject_from()];
+    let [review_score, reject_score] = [review, reject].map(|logit| point.calibration().score(logit));
+    card.push_str("| logit | score | verdict |\n|---|---|---|\n");
+    let _ = writeln!(card, "| below {review:.4} | below {review_score:.4} | PASS |");
+    if review < reject {
+        let scores = format!("{review_score:.4} to below {reject_score:.4}");
+        let _ = writeln!(card, "| {review:.4} to below {reject:.4} | {scores} | REVIEW |");
+    }
+    let _ = writeln!(card, "| {reject:.4} and above | {reject_score:.4} and above | REJECT |");
+    card.push_str("| not a finite number | | REJECT |\n");
 }
 
 /// Adds one row to the card for each figure in `value`. The row's name is the path to the figure in the JSON, joined

@@ -30,8 +30,16 @@ pub fn choose(logits: &[f32], labels: &[Label], point: OperatingPoint, count: us
         }
     };
     for threshold in thresholds {
-        candidates().filter(|&index| f64::from(logits[index]) < threshold).max_by(by_logit).into_iter().for_each(&mut choose);
-        candidates().filter(|&index| f64::from(logits[index]) > threshold).min_by(by_logit).into_iter().for_each(&mut choose);
+        candidates()
+            .filter(|&index| f64::from(logits[index]) < threshold)
+            .max_by(by_logit)
+            .into_iter()
+            .for_each(&mut choose);
+        candidates()
+            .filter(|&index| f64::from(logits[index]) > threshold)
+            .min_by(by_logit)
+            .into_iter()
+            .for_each(&mut choose);
     }
     let sorted = [Label::Normal, Label::Abnormal].map(|label| {
         let mut indices: Vec<usize> = candidates().filter(|&index| labels[index] == label).collect();

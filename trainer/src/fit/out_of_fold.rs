@@ -58,7 +58,8 @@ impl OutOfFold {
         let labels: Vec<Label> = training.labels().collect();
         let mut found = Self { logits: vec![f64::NAN; labels.len()], bundles: Vec::new() };
         for (held_out, logits) in folds? {
-            let labelled = held_out.iter().zip(&logits).map(|(&part, &logit)| LabelledLogit { logit, label: labels[part] });
+            let labelled =
+                held_out.iter().zip(&logits).map(|(&part, &logit)| LabelledLogit { logit, label: labels[part] });
             found.bundles.push(labelled.collect());
             held_out.into_iter().zip(logits).for_each(|(part, logit)| found.logits[part] = logit);
         }

@@ -4,7 +4,7 @@ use super::{Calibrated, FitError, LabelledLogit, OutOfFold};
 use crate::dataset::Label;
 use cellgate_models::policy::Reference;
 use rand::SeedableRng;
-use rand::seq::index;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::num::NonZeroU32;
 
@@ -30,8 +30,8 @@ pub fn reference_draws(labels: &[Label], parts: NonZeroU32, draws: usize, random
         return Vec::new();
     }
     let mut draw = || {
-        let mut reference: Vec<usize> =
-            index::sample(random, normal.len(), count).into_iter().map(|index| normal[index]).collect();
+        let mut shuffled = normal.clone();
+        let mut reference = shuffled.partial_shuffle(random, count).0.to_vec();
         reference.sort_unstable();
         let others = (0..labels.len()).filter(|part| reference.binary_search(part).is_err()).collect();
         Draw { reference, others }
@@ -132,7 +132,7 @@ mod tests {
             };
             (0..40).map(part).collect()
         };
-        let bundles: Vec<_> = (0..8).map(|index| bundle(f64::from(index) - 3.5)).collect();
+        let bundles: Vec<_> = (0..8).map(|index| bundle(0.5 * (f64::from(index) - 3.5))).collect();
         let out_of_fold = OutOfFold { logits: Vec::new(), bundles };
         let without = Calibrated::of(&out_of_fold.parts()).unwrap();
         let with = CalibratedWithReference::of(&out_of_fold, NonZeroU32::new(5).unwrap(), 1).unwrap();

@@ -173,7 +173,7 @@ fn join<'a>(results: &'a Results, predictions: &'a [Prediction]) -> Result<Vec<P
     }
     let mut parts: Vec<PartCalls<'a>> = Vec::new();
     let mut index_of: HashMap<&str, usize> = HashMap::new();
-    for row in predictions {
+    for row in predictions.iter().filter(|row| row.reference == Prediction::NO_REFERENCE) {
         let key = (row.method.as_str(), row.bundle.as_str());
         let &(method, threshold) = thresholds.get(&key).ok_or_else(|| {
             inconsistent(

@@ -8,7 +8,7 @@
 //! | `analysis` | joins predictions with thresholds, checks counts, compares methods, finds possible wrong labels |
 //! | `page` | the frame: HTML head, style, navigation |
 //! | `headline`, `bundles`, `suspects`, `configuration` | one section each |
-//! | `table1`, `comparison`, `rates`, `roc`, `histogram` | one section of figures each |
+//! | `table1`, `reference`, `comparison`, `rates`, `roc`, `histogram` | one section of figures each |
 //! | `glossary` | the sections "How the figures were made" and "Glossary" |
 //! | `plot` | axes of the SVG plots |
 //! | `thumbnail` | a small preview of a radiograph |
@@ -27,6 +27,7 @@ mod options;
 mod page;
 mod plot;
 mod rates;
+mod reference;
 mod roc;
 mod suspects;
 mod table1;

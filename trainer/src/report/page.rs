@@ -2,7 +2,8 @@
 
 use super::analysis::Analysis;
 use super::{
-    ReportOptions, bundles, comparison, configuration, glossary, headline, histogram, rates, roc, suspects, table1,
+    ReportOptions, bundles, comparison, configuration, glossary, headline, histogram, rates, reference, roc, suspects,
+    table1,
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -11,7 +12,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 /// The whole report as an HTML document.
 pub(super) fn page(analysis: &Analysis<'_>, options: &ReportOptions) -> Markup {
-    let sections: [(&str, &str, Markup); 10] = [
+    let mut sections = vec![
         ("table1", "Balanced accuracy by bundle", table1::section(analysis)),
         ("comparison", "Paired comparison of the methods", comparison::section(analysis)),
         ("rates", "Escapes and overkill", rates::section(analysis)),
@@ -23,6 +24,9 @@ pub(super) fn page(analysis: &Analysis<'_>, options: &ReportOptions) -> Markup {
         ("configuration", "Configuration", configuration::section(analysis)),
         ("glossary", "Glossary", glossary::section()),
     ];
+    if let Some(content) = reference::section(analysis) {
+        sections.insert(1, ("reference", "Reference parts", content));
+    }
     html! {
         (DOCTYPE)
         html lang="en" {

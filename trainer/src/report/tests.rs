@@ -4,7 +4,7 @@
 use super::*;
 use crate::dataset::Label;
 use crate::results::{BundleResults, DatasetSummary, MethodResults};
-use crate::stats::{BundleBootstrap, Scored};
+use crate::stats::{BundleBootstrap, BundleRanks, Scored, log_odds};
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::{self, Radiograph};
 use rand::Rng;
@@ -47,23 +47,26 @@ fn made_up_results(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Res
         let own_noise = 0.5 + 0.25 * index as f64;
         let scores: Vec<f64> =
             parts.iter().map(|part| 1.0 / (1.0 + (-part.3 - own_noise * noise(&mut random)).exp())).collect();
-        let scored = |wanted: Option<&String>| -> Vec<Scored> {
-            let of_bundle = parts.iter().zip(&scores).filter(|(part, _)| wanted.is_none_or(|name| name == part.0));
+        let scored = |wanted: &String| -> Vec<Scored> {
+            let of_bundle = parts.iter().zip(&scores).filter(|(part, _)| wanted == part.0);
             of_bundle.map(|(part, &score)| Scored { score, label: part.2 }).collect()
         };
+        let ranks = BundleRanks::of(&bundles.iter().map(|(name, ..)| scored(name)).collect::<Vec<_>>());
         let tables = bundles
             .iter()
-            .map(|(name, ..)| {
-                BundleResults::at_threshold(name, &scored(Some(name)), 0.32 + 0.16 * uniform(&mut random))
-            })
+            .map(|(name, ..)| BundleResults::at_threshold(name, &scored(name), 0.32 + 0.16 * uniform(&mut random)))
             .collect();
-        summaries.push(MethodResults::summarise(method, tables, &scored(None), &BundleBootstrap::default()));
+        summaries.push(MethodResults::summarise(method, tables, &ranks, &BundleBootstrap::default()));
         predictions.extend(parts.iter().zip(&scores).map(|(part, &score)| Prediction {
             image: part.1.clone(),
             bundle: part.0.clone(),
             label: part.2,
             method: (*method).into(),
             score,
+            reference: Prediction::NO_REFERENCE.into(),
+            draw: 0,
+            raw_logit: log_odds(score),
+            offset: 0.0,
         }));
     }
     let normal = bundles.iter().map(|bundle| bundle.1).sum();
@@ -224,9 +227,9 @@ fn a_score_that_is_not_a_number_counts_as_called_abnormal() {
     };
     let bundles =
         vec![BundleResults::at_threshold("a", &scored("a"), 0.5), BundleResults::at_threshold("b", &scored("b"), 0.5)];
-    let pooled = [scored("a"), scored("b")].concat();
+    let ranks = BundleRanks::of(&[scored("a"), scored("b")]);
     let (mut results, _) = made_up_results(&[("a".into(), 3, 2), ("b".into(), 3, 2)], &["local"]);
-    results.methods = vec![MethodResults::summarise("local", bundles, &pooled, &BundleBootstrap::default())];
+    results.methods = vec![MethodResults::summarise("local", bundles, &ranks, &BundleBootstrap::default())];
     let html = render(&results, &predictions, &ReportOptions::default()).unwrap();
     assert!(html.contains(&format!("<td class=\"wrong\">{}</td>", format::score(f64::NAN))));
 }

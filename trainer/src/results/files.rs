@@ -203,7 +203,10 @@ mod tests {
         assert!(matches!(&errors[0], ResultsError::Io { path: found, .. } if *found == path("results.json")));
         std::fs::write(path("results.json"), "{}").unwrap();
         errors.push(Results::read(folder.path()).unwrap_err());
-        for text in ["image,label\n", "image,bundle,label,method,score,reference,draw,raw_logit,offset\na,b,good,c,1,none,0,1,0\n"] {
+        for text in [
+            "image,label\n",
+            "image,bundle,label,method,score,reference,draw,raw_logit,offset\na,b,good,c,1,none,0,1,0\n",
+        ] {
             std::fs::write(path("predictions.csv"), text).unwrap();
             errors.push(Prediction::read_all(folder.path()).unwrap_err());
         }

@@ -104,8 +104,10 @@ impl ReferenceResults {
         let ranks_without = ranks_of(&|bundle, draw| bundle.draws_without[draw].clone());
         let overall = Overall::of(&bundles, &ranks, bootstrap);
         let overall_without = Overall::of(&without, &ranks_without, bootstrap);
-        let counts = |bundles: &[BundleResults]| -> Vec<Confusion> { bundles.iter().map(|bundle| bundle.confusion).collect() };
-        let difference = |with: Option<f64>, without: Option<f64>| with.zip(without).map(|(with, without)| with - without);
+        let counts =
+            |bundles: &[BundleResults]| -> Vec<Confusion> { bundles.iter().map(|bundle| bundle.confusion).collect() };
+        let difference =
+            |with: Option<f64>, without: Option<f64>| with.zip(without).map(|(with, without)| with - without);
         let difference = Difference {
             balanced_accuracy: difference(overall.balanced_accuracy, overall_without.balanced_accuracy),
             interval95: bootstrap.difference(&counts(&bundles), &counts(&without)).map(|found| found.interval95),

@@ -1,6 +1,6 @@
 //! Makes a table of the results of a cross-validation for the terminal, like Table 1 of the paper.
 
-use super::{Results, bundle_names};
+use super::{Overall, Results, bundle_names};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// The balanced accuracy in %, one row per bundle and one column per method; `n/a` if a bundle has one class only. Three rows
@@ -18,7 +18,7 @@ pub fn summary_table(results: &Results) -> Table {
             .map(|method| percent(method.bundle(bundle).and_then(|found| found.balanced_accuracy)));
         table.add_row(std::iter::once(bundle.to_owned()).chain(figures));
     }
-    let row = |name: &str, cell: &dyn Fn(&super::Overall) -> String| {
+    let row = |name: &str, cell: &dyn Fn(&Overall) -> String| {
         std::iter::once(name.to_owned())
             .chain(results.methods.iter().map(|method| cell(&method.overall)))
             .collect::<Vec<_>>()
@@ -36,6 +36,45 @@ pub fn summary_table(results: &Results) -> Table {
 }
 
 /// `share`, 0..=1, in %, or `n/a` without a share.
+/// One row for each method and number of reference parts: balanced accuracy and AUROC in %, without reference parts on the same
+/// parts and with them, and the difference with its 95 % interval.
+#[must_use]
+pub fn reference_table(results: &Results) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["method", "reference parts", "figure", "none", "with", "difference", "95 % interval"]);
+    for (method, found) in
+        results.methods.iter().flat_map(|method| method.references.iter().map(move |found| (method, found)))
+    {
+        let difference = &found.difference;
+        let figures: [(_, fn(&Overall) -> Option<f64>, _, _); 2] = [
+            (
+                "balanced accuracy",
+                |overall| overall.balanced_accuracy,
+                difference.balanced_accuracy,
+                difference.interval95,
+            ),
+            ("AUROC", |overall| overall.auroc, difference.auroc, difference.auroc_interval95),
+        ];
+        for (name, figure, difference, interval) in figures {
+            let signed = |share: f64| format!("{:+.2}", share * 100.0);
+            table.add_row([
+                method.method.clone(),
+                found.reference.clone(),
+                name.to_owned(),
+                percent(figure(&found.none_on_same_parts.overall)),
+                percent(figure(&found.overall)),
+                difference.map_or_else(|| "n/a".into(), signed),
+                interval.map_or_else(|| "n/a".into(), |[lo, hi]| format!("{} to {}", signed(lo), signed(hi))),
+            ]);
+        }
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "n/a".into(), |share| format!("{:.2}", share * 100.0))
 }

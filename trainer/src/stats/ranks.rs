@@ -29,7 +29,8 @@ impl BundleRanks {
         let (abnormal, normal) = (sorted(true), sorted(false));
         let wins_against = |high: &Vec<f64>, low: &Vec<f64>| -> f64 {
             let wins = |score: &f64| {
-                let (below, up_to) = (low.partition_point(|other| other < score), low.partition_point(|other| other <= score));
+                let (below, up_to) =
+                    (low.partition_point(|other| other < score), low.partition_point(|other| other <= score));
                 (below + up_to) as f64 / 2.0
             };
             high.iter().map(wins).sum()

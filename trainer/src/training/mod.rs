@@ -91,7 +91,8 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let out_of_fold = inputs.recipe.out_of_fold(&training, inputs.classifier, inputs.seed)?;
     let without = inputs.recipe.calibrated(&out_of_fold)?;
     let point = thresholds.operating_point(&without)?;
-    let with = inputs.reference.map(|parts| CalibratedWithReference::of(&out_of_fold, parts, inputs.seed)).transpose()?;
+    let with =
+        inputs.reference.map(|parts| CalibratedWithReference::of(&out_of_fold, parts, inputs.seed)).transpose()?;
     let with_point = with.as_ref().map(|with| thresholds.operating_point(&with.calibrated)).transpose()?;
     let policy = match (with_point, &with) {
         (Some(with_point), Some(with)) => Policy::with_reference(point, with_point, with.reference),

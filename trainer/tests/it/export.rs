@@ -3,7 +3,6 @@
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::model::{Existing, Model, ModelLimits, Precision, RecipeRecord};
-use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
 use cellgate_trainer::export::{BackboneFile, ExportError, ExportOptions, GoldenFile, TrainingRun, export};
@@ -37,12 +36,12 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         version: TrainingRun::VERSION,
         golden: vec![GoldenFile {
             digest: Digest::of_file(&image).unwrap(),
-            score: score(&image, &files[0], &head, &conversion),
+            logit: logit(&image, &files[0], &head, &conversion),
             path: "golden image.tif".into(),
             label: Label::Abnormal,
         }],
         conversion,
-        policy: Policy::new(0.3, 0.7).unwrap(),
+        policy: cellgate_test_support::models::policy([-0.85, 0.85]),
         backbone: BackboneFile { path: "zip.pth".into(), digest: Digest::of_file(&files[0]).unwrap() },
         dataset: DatasetSummary { images: 9, bundles: 2, normal: 6, abnormal: 3, digest },
         recipe: RecipeRecord { name: "recommended".into(), config: serde_json::json!({"epochs": 3}) },
@@ -55,13 +54,13 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
     run
 }
 
-/// The score that libtorch computes for the file `image`.
-fn score(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec) -> f32 {
+/// The logit that libtorch computes for the file `image`.
+fn logit(image: &Path, weights: &Path, head: &Head, conversion: &ConversionSpec) -> f32 {
     let radiograph = radiograph::read(image, &radiograph::RadiographLimits::default()).unwrap();
     let mut tensor = vec![0.0; 3 * 64 * 48];
     Converter::new(conversion).unwrap().to_tensor(&radiograph, &mut tensor).unwrap();
     let backbone = Backbone::open(weights, tch::Device::Cpu).unwrap();
-    head.score(&backbone.features(&tensor, 64, 48, &head.blocks).unwrap())
+    head.logit(&backbone.features(&tensor, 64, 48, &head.blocks).unwrap())
 }
 
 /// Runs `cellgate-trainer export` for the training run in `run`.
@@ -122,7 +121,7 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
 
     let run_json = run_folder.join("run.json");
     let text = std::fs::read_to_string(&run_json).unwrap();
-    std::fs::write(&run_json, text.replacen("\"version\": 1", "\"version\": 2", 1)).unwrap();
+    std::fs::write(&run_json, text.replacen("\"version\": 2", "\"version\": 3", 1)).unwrap();
     errors.push(refused(&run_folder, &out));
     std::fs::remove_file(&run_json).unwrap();
     errors.push(refused(&run_folder, &out));

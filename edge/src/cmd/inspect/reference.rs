@@ -18,10 +18,8 @@ pub(super) fn images(argument: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     let folder = || format!("--reference {}", argument.display());
     let entries = std::fs::read_dir(argument).with_context(folder)?;
-    let mut images = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .with_context(folder)?;
+    let mut images =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().with_context(folder)?;
     images.retain(|path| {
         path.extension().is_some_and(|name| ["tif", "tiff"].iter().any(|known| name.eq_ignore_ascii_case(known)))
     });

@@ -306,8 +306,7 @@ fn a_network_on_which_tensorrt_crashes_is_an_error() {
     });
     // A graph with one empty node.
     for network in flipped.into_iter().chain([b"\x3a\x04\x0a\x02\x22\x00".to_vec()]) {
-        let mut contents =
-            crate::support::contents("mean.onnx", crate::support::mean_logit(crate::support::DARK));
+        let mut contents = crate::support::contents("mean.onnx", crate::support::mean_logit(crate::support::DARK));
         contents.networks = [(Precision::F16, network)].into();
         let expectation = contents.golden[0].expected[&Precision::F32];
         contents.golden[0].expected = [(Precision::F16, expectation)].into();
