@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         all_pass &= judgement.decision.verdict == Verdict::Pass;
         if args.table {
             judgements.push((path, judgement));
-        } else if !print_row(&mut output, &Row::new(path, &judgement, args.precision, model.digest()))? {
+        } else if !print_line(&mut output, &JsonLine::new(path, &judgement, args.precision, model.digest()))? {
             // The reader of stdout has closed it, and can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
         }
@@ -108,9 +108,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!all_pass)))
 }
 
-/// One image's row of the output: a line of text in JSON. Fields may be added, but none is changed or removed.
+/// One image's line of the output, in JSON. Fields may be added, but no field is changed or removed.
 #[derive(Serialize)]
-struct Row<'j> {
+struct JsonLine<'j> {
     path: String,
     verdict: &'static str,
     reason: &'static str,
@@ -134,7 +134,7 @@ struct Milliseconds {
     total: f64,
 }
 
-impl<'j> Row<'j> {
+impl<'j> JsonLine<'j> {
     fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let times = &judgement.times;
@@ -158,9 +158,9 @@ impl<'j> Row<'j> {
     }
 }
 
-/// Prints and flushes one row. Returns false if the reader has closed stdout.
-fn print_row(output: &mut impl Write, row: &Row<'_>) -> anyhow::Result<bool> {
-    let mut text = serde_json::to_string(row)?;
+/// Prints and flushes one line. Returns false if the reader has closed stdout.
+fn print_line(output: &mut impl Write, line: &JsonLine<'_>) -> anyhow::Result<bool> {
+    let mut text = serde_json::to_string(line)?;
     text.push('\n');
     still_open(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }

@@ -77,7 +77,7 @@ pub(super) fn read(
         converter.to_tensor(&radiograph, &mut tensor)?;
         let score = head.score(&backbone.features(&tensor, height, width, &head.blocks)?);
         if (score - golden.score).abs() > tolerance(Precision::F32) || score.is_nan() {
-            return Err(ExportError::Retrained { path, found: score, expected: golden.score });
+            return Err(ExportError::GoldenScoreChanged { path, found: score, expected: golden.score });
         }
         read.push(Golden { path, tiff, tensor, score });
     }

@@ -37,11 +37,10 @@ impl Calibration {
         1.0 / (1.0 + (-(self.slope * logit(score) + self.offset)).exp())
     }
 
-    /// Calibrates `head`: the last layer of each member of the ensemble is scaled by the slope and shifted by the
-    /// offset.
+    /// Calibrates `head`: the last layer of each ensemble member is scaled by the slope and shifted by the offset.
     ///
     /// # Errors
-    /// A member does not end with an affine layer, or a number is no longer finite.
+    /// An ensemble member does not end with an affine layer, or a number is no longer finite.
     pub(super) fn apply(self, mut head: Head) -> Result<Head, FitError> {
         for member in &mut head.members {
             let Some(Layer::Affine { weight, bias, .. }) = member.last_mut() else {

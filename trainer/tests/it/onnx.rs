@@ -16,13 +16,13 @@ fn wave(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|index| (index as f32 * step).sin()).collect()
 }
 
-/// A head with all blocks and all kinds of layers, as an ensemble of two members. The features are standardised by
-/// their means and variances over `images`, so that the scores are not close to 0 or 1.
+/// A head with all blocks and all kinds of layers, in two ensemble members. The features are standardised by their
+/// means and variances over `images`, so that the scores are not close to 0 or 1.
 fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> Head {
     let blocks = Block::ALL.to_vec();
     let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
     let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
-    // A member takes `length` features from `start` on. The weights of its first affine layer standardise them.
+    // An ensemble member takes `length` features from `start` on. The weights of its first affine layer standardise them.
     let member = |step: f32, start: usize, length: usize, is_rooted: bool| {
         let root = |value: f32| if is_rooted { value.signum() * value.abs().sqrt() } else { value };
         let mut weight: Vec<f32> = wave(length * 16, step).iter().map(|value| value / (length as f32).sqrt()).collect();
@@ -136,7 +136,10 @@ fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
     };
     let write = |head: &Head| onnx::write(backbone.network(), head, size, Precision::F32, &[]);
     let error = write(&head(65)).unwrap_err();
-    assert!(matches!(&error, OnnxError::Head(HeadError { place, .. }) if place == "member 0, layer 0"), "{error}");
+    assert!(
+        matches!(&error, OnnxError::Head(HeadError { place, .. }) if place == "ensemble member 0, layer 0"),
+        "{error}"
+    );
     // The head uses stage 1 only, so the file does not hold the other three stages.
     assert!(write(&head(64)).unwrap().len() < 2_000_000);
 }
