@@ -20,4 +20,4 @@ pub mod tensorrt;
 #[cfg(not(feature = "tensorrt"))]
 #[path = "without_tensorrt.rs"]
 pub mod tensorrt;
-pub mod words;
+pub mod verdict_mapping;

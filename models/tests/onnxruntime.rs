@@ -57,7 +57,7 @@ fn an_input_of_another_length_is_refused() {
 
 #[test]
 fn a_network_with_another_interface_is_refused() {
-    // Each error names the side, and what was found there contains the third text.
+    // Each error names `expected_side`, and its `found` contains `token`.
     for (name, expected_side, token) in [
         ("dynamic_size.onnx", "input", "3, height, width"),
         ("input_f64.onnx", "input", "f64"),

@@ -119,7 +119,7 @@ reasons! {
     Reject TIMEOUT = 0x0101;
     /// Refusal: the appliance has another open part. It handles one part at a time.
     Refusal BUSY = 0x0102;
-    /// REJECT: no image came for the part, or the appliance judges images without triggers.
+    /// REJECT: no image came for the part, or the appliance is free-running, where no image belongs to a trigger.
     Reject NO_IMAGE = 0x0103;
     /// Refusal: the appliance is not ready.
     Refusal NOT_READY = 0x0104;

@@ -1,4 +1,4 @@
-// All kernels of edge/kernels, for running on a processor.
+// All kernels of edge/kernels, for running on the CPU.
 
 #include "cpu.h"
 

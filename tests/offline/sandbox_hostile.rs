@@ -129,12 +129,15 @@ fn memory_kib(process: &str, field: &str) -> Option<u64> {
 /// Valid small files of many forms, and the shared files if present.
 fn seeds() -> Vec<(String, Vec<u8>)> {
     let mut files = shared_files();
-    for (big, little) in [(false, true), (true, false), (false, false)] {
+    for (is_bigtiff, is_little_endian) in [(false, true), (true, false), (false, false)] {
         for compression in [1, 5, 8, 32773] {
             for (bits, predicted) in [(16, true), (16, false), (12, false)] {
                 for tile in [None, Some((16, 16))] {
-                    let form = Form { big, little, compression, bits, predicted, tile, ..Form::default() };
-                    let name = format!("made: big {big} little {little} code {compression} bits {bits} tile {tile:?}");
+                    let form =
+                        Form { is_bigtiff, is_little_endian, compression, bits, predicted, tile, ..Form::default() };
+                    let name = format!(
+                        "made: BigTIFF {is_bigtiff} little-endian {is_little_endian} code {compression} bits {bits} tile {tile:?}"
+                    );
                     files.push((name, form.build(40, &levels(40 * 24, bits))));
                 }
             }
@@ -195,14 +198,14 @@ fn flip(file: &mut [u8], at: usize, state: &mut u64) {
 
 /// Writes a critical number to the tag, type, count or value of a random entry of the first directory.
 fn edit_tag(file: &mut [u8], state: &mut u64) {
-    let little = file.first() == Some(&b'I');
-    let big = file.get(2..4).is_some_and(|magic| magic.contains(&43));
+    let is_little_endian = file.first() == Some(&b'I');
+    let is_bigtiff = file.get(2..4).is_some_and(|magic| magic.contains(&43));
     let number = |bytes: &[u8]| {
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        if little { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
+        if is_little_endian { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
     };
     // Where the header points to the directory; bytes of the entry count, of an entry, and of a value.
-    let (pointer, head, entry_bytes, width) = if big { (8..16, 8, 20, 8) } else { (4..8, 2, 12, 4) };
+    let (pointer, head, entry_bytes, width) = if is_bigtiff { (8..16, 8, 20, 8) } else { (4..8, 2, 12, 4) };
     let Some(directory) = file.get(pointer).map(number).and_then(|at| usize::try_from(at).ok()) else { return };
     let index = random(state) as usize % 16;
     let (field, len) = [(0, 2), (2, 2), (4, width), (4 + width, width), (4 + width, 2)][random(state) as usize % 5];
@@ -211,7 +214,8 @@ fn edit_tag(file: &mut [u8], state: &mut u64) {
     let critical =
         [0, 1, 2, 3, 16, 273, 4096, 0x7fff, 0xffff, 1 << 20, 1 << 24, u64::from(u32::MAX), u64::MAX, random(state)];
     let value = critical[random(state) as usize % critical.len()];
-    let bytes = if little { value.to_le_bytes()[..len].to_vec() } else { value.to_be_bytes()[8 - len..].to_vec() };
+    let bytes =
+        if is_little_endian { value.to_le_bytes()[..len].to_vec() } else { value.to_be_bytes()[8 - len..].to_vec() };
     place.copy_from_slice(&bytes);
 }
 

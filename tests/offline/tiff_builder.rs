@@ -27,9 +27,9 @@ use std::io::Write;
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
     /// BigTIFF instead of classic TIFF.
-    pub(crate) big: bool,
+    pub(crate) is_bigtiff: bool,
     /// Little-endian ("II").
-    pub(crate) little: bool,
+    pub(crate) is_little_endian: bool,
     /// Bits per sample.
     pub(crate) bits: u32,
     /// The compression's number. The builder compresses with 5, 8, 32946 and 32773. With any other number it writes plain bytes.
@@ -68,8 +68,8 @@ pub(crate) struct Entry {
 impl Default for Form {
     fn default() -> Self {
         Self {
-            big: false,
-            little: true,
+            is_bigtiff: false,
+            is_little_endian: true,
             bits: 16,
             compression: 1,
             predicted: false,
@@ -136,7 +136,7 @@ impl Form {
     /// Appends a page with these tags and the form's entries. For the first page it sets the pointer in the header.
     pub(crate) fn append_directory(&self, file: &mut Vec<u8>, tags: &[(u16, Vec<u64>)]) {
         // LONG or LONG8, which are allowed for all the tags used here.
-        let (width, kind) = if self.big { (8, 16) } else { (4, 4) };
+        let (width, kind) = if self.is_bigtiff { (8, 16) } else { (4, 4) };
         let long = |(tag, values): &(u16, Vec<u64>)| Entry {
             tag: *tag,
             kind,
@@ -159,7 +159,7 @@ impl Form {
             entries.extend(value);
         }
         let at = file.len() as u64;
-        file.extend(self.number((entries.len() / (4 + 2 * width)) as u64, if self.big { 8 } else { 2 }));
+        file.extend(self.number((entries.len() / (4 + 2 * width)) as u64, if self.is_bigtiff { 8 } else { 2 }));
         file.extend(entries);
         file.extend(self.number(0, width));
         if file[width..2 * width].iter().all(|byte| *byte == 0) {
@@ -169,12 +169,16 @@ impl Form {
 
     /// `value` in `width` bytes.
     pub(crate) fn number(&self, value: u64, width: usize) -> Vec<u8> {
-        if self.little { value.to_le_bytes()[..width].to_vec() } else { value.to_be_bytes()[8 - width..].to_vec() }
+        if self.is_little_endian {
+            value.to_le_bytes()[..width].to_vec()
+        } else {
+            value.to_be_bytes()[8 - width..].to_vec()
+        }
     }
 
     fn header(&self) -> Vec<u8> {
-        let mut header = if self.little { b"II".to_vec() } else { b"MM".to_vec() };
-        if self.big {
+        let mut header = if self.is_little_endian { b"II".to_vec() } else { b"MM".to_vec() };
+        if self.is_bigtiff {
             header.extend([self.number(43, 2), self.number(8, 2), vec![0; 10]].concat());
         } else {
             header.extend([self.number(42, 2), vec![0; 4]].concat());

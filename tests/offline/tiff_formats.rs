@@ -26,12 +26,19 @@ fn forms() -> impl Iterator<Item = Form> {
     let containers = [(false, false), (false, true), (true, false), (true, true)];
     // Size of a tile, or rows per strip.
     let chunks = [(None, 1), (None, 4), (None, HEIGHT), (Some((16, 16)), 0), (Some((48, 32)), 0), (Some((5, 7)), 0)];
-    containers.into_iter().flat_map(move |(big, little)| {
+    containers.into_iter().flat_map(move |(is_bigtiff, is_little_endian)| {
         chunks.into_iter().flat_map(move |(tile, rows_per_strip)| {
             [1, 5, 8, 32946, 32773].into_iter().flat_map(move |compression| {
                 [false, true].into_iter().flat_map(move |white_is_zero| {
-                    let form =
-                        Form { big, little, tile, rows_per_strip, compression, white_is_zero, ..Form::default() };
+                    let form = Form {
+                        is_bigtiff,
+                        is_little_endian,
+                        tile,
+                        rows_per_strip,
+                        compression,
+                        white_is_zero,
+                        ..Form::default()
+                    };
                     let predicted = Form { predicted: true, ..form.clone() };
                     let packed = (9..=16).map(move |bits| Form { bits, ..form.clone() });
                     packed.chain([predicted])
@@ -91,7 +98,7 @@ fn strips_in_any_order_and_with_gaps_are_assembled() {
     let (width, height) = (5, 6);
     let expected = levels(width * height, 16);
     let strip_bytes = 2 * 2 * width as u64;
-    // The starts of the three strips of two rows: consecutive, at an odd byte, with gaps, the last one first, and all at the
+    // The starts of the three strips of two rows: consecutive, at an odd byte, with gaps, the first strip last, and all at the
     // same place.
     for starts in [[8, 28, 48], [9, 29, 49], [8, 30, 52], [48, 8, 28], [8, 8, 8]] {
         let mut form = Form { rows_per_strip: 2, ..Form::default() };

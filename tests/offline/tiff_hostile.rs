@@ -11,11 +11,12 @@ const HEIGHT: usize = 7;
 /// Small files of many forms.
 fn seeds() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
-    for (big, little) in [(false, true), (true, false)] {
+    for (is_bigtiff, is_little_endian) in [(false, true), (true, false)] {
         for compression in [1, 5, 8, 32773] {
             for (bits, predicted) in [(16, true), (16, false), (12, false)] {
                 for tile in [None, Some((16, 16))] {
-                    let form = Form { big, little, compression, bits, predicted, tile, ..Form::default() };
+                    let form =
+                        Form { is_bigtiff, is_little_endian, compression, bits, predicted, tile, ..Form::default() };
                     files.push(form.build(WIDTH, &levels(WIDTH * HEIGHT, bits)));
                 }
             }
@@ -165,18 +166,19 @@ fn a_cycle_of_pages_is_malformed() {
 
 #[test]
 fn value_counts_beyond_the_file_are_malformed() {
-    for big in [false, true] {
-        let form = Form { big, ..Form::default() };
+    for is_bigtiff in [false, true] {
+        let form = Form { is_bigtiff, ..Form::default() };
         let file = form.build(WIDTH, &levels(WIDTH * HEIGHT, 16));
-        let entry = [form.number(273, 2), form.number(if big { 16 } else { 4 }, 2)].concat();
+        let entry = [form.number(273, 2), form.number(if is_bigtiff { 16 } else { 4 }, 2)].concat();
         let at = file.windows(4).position(|bytes| bytes == entry).unwrap() + 4;
-        let width = if big { 8 } else { 4 };
+        let width = if is_bigtiff { 8 } else { 4 };
         for count in [u64::MAX, u64::MAX / 8, 1 << 31, 0] {
             let mut file = file.clone();
             file[at..at + width].copy_from_slice(&form.number(count, width));
             assert!(matches!(error(&file), ReadError::Malformed { .. }));
         }
-        // A text of 2^32 - 1 characters, for which the crate `tiff` prints to stderr.
+        // The strip offsets as ASCII text of 2^32 - 1 characters. The crate `tiff` prints a message to stderr for such a text; our
+        // reader must only return an error.
         let mut file = file.clone();
         file[at - 2..at].copy_from_slice(&form.number(2, 2));
         file[at..at + width].copy_from_slice(&form.number(u64::from(u32::MAX), width));

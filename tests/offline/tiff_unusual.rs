@@ -13,11 +13,9 @@ fn read(file: &[u8]) -> Result<Vec<u16>, ReadError> {
 
 /// The same form in both byte orders, as TIFF and as BigTIFF.
 fn containers(form: Form) -> impl Iterator<Item = Form> {
-    [(false, false), (false, true), (true, false), (true, true)].into_iter().map(move |(big, little)| Form {
-        big,
-        little,
-        ..form.clone()
-    })
+    [(false, false), (false, true), (true, false), (true, true)]
+        .into_iter()
+        .map(move |(is_bigtiff, is_little_endian)| Form { is_bigtiff, is_little_endian, ..form.clone() })
 }
 
 #[track_caller]
@@ -105,7 +103,7 @@ fn reversed_bits_are_reversed_again() {
                 let expected = levels(WIDTH * HEIGHT, 16);
                 let mut file = form.build(WIDTH, &expected);
                 // The image lies between header and directory.
-                let start = if form.big { 16 } else { 8 };
+                let start = if form.is_bigtiff { 16 } else { 8 };
                 let len = if tile.is_some() { 6 * 16 * 16 * 2 } else { 2 * WIDTH * HEIGHT };
                 file[start..start + len].iter_mut().for_each(|byte| *byte = byte.reverse_bits());
                 assert_eq!(read(&file).unwrap_or_else(|error| panic!("{form:?}: {error}")), expected, "{form:?}");
@@ -129,7 +127,7 @@ fn signed_sizes_are_read_and_negative_ones_refused() {
     // SSHORT, SLONG and SLONG8.
     for (kind, width) in [(8, 2), (9, 4), (17, 8)] {
         for form in containers(Form { rows_per_strip: HEIGHT, ..Form::default() }) {
-            let data = if form.big { 16 } else { 8 };
+            let data = if form.is_bigtiff { 16 } else { 8 };
             let bytes = 2 * (WIDTH * HEIGHT) as i64;
             let tags = [(256, WIDTH as i64), (257, HEIGHT as i64), (273, data), (278, HEIGHT as i64), (279, bytes)];
             let entry =
@@ -172,8 +170,8 @@ fn fewer_bits_with_white_as_zero_are_inverted_within_their_bits() {
 }
 
 #[test]
-fn rows_so_short_that_packed_samples_take_two_bytes_each_are_packed() {
-    // 7 samples of 15 bits take 14 bytes.
+fn an_ambiguous_byte_count_is_read_as_packed() {
+    // 7 samples of 15 bits take 14 bytes, packed or at two bytes each. They are read as packed.
     for form in containers(Form { bits: 15, ..Form::default() }) {
         let expected = levels(7 * 5, 15);
         assert_eq!(read(&form.build(7, &expected)).expect("packed"), expected, "{form:?}");

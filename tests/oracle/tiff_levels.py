@@ -5,7 +5,7 @@
     python tests/oracle/tiff_levels.py FOLDER OUT
 
 FOLDER contains the TIFFs, OUT the output of the example. The readers are Pillow and, if installed, tifffile (with imagecodecs).
-This script inverts WhiteIsZero files, since both readers leave them as stored or invert only some depths. Without a
+This script inverts WhiteIsZero files, since neither reader inverts the depths compared here (9 to 16 bits). Without a
 PhotometricInterpretation, levels are used as stored.
 Exit status 1 if levels differ, or if there is an image that no reader could read.
 """

@@ -71,7 +71,7 @@ impl Memory {
 /// # Panics
 /// The number of levels is not that of the sequence's image size.
 pub fn run(sequence: &LaunchSequence, levels: &[u16], order: Order) -> Result<Vec<u8>> {
-    assert_eq!(levels.len(), sequence.image().pixels(), "levels of another size");
+    assert_eq!(levels.len(), sequence.image_size().pixels(), "levels of another size");
     let mut memory = Memory::new(sequence.bytes());
     let mut tensor = Memory::new(sequence.tensor_bytes());
     memory.as_mut()[..sequence.fixed().len()].copy_from_slice(sequence.fixed());

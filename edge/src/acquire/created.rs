@@ -1,6 +1,6 @@
-//! Finds out when a file that was created in the folder is complete, as long as no inotify event reports its close or a
-//! rename. Either its writer has not closed it yet, or its name is a hard link (link(2), linkat(2)) to a file that was
-//! complete before.
+//! Decides whether a newly created file is complete if no inotify event has reported a close or a rename. There is no such event
+//! in two cases: the writer still has the file open, or the name is a new hard link (link(2), linkat(2)) to a file that was
+//! already complete.
 
 use super::writer::{Writer, writer_of};
 use super::{Identity, ImageFile};
@@ -81,10 +81,10 @@ impl Created {
             open.is_written = false;
             match writer_of(path) {
                 Writer::Gone => return false,
-                Writer::None(identity) => {
+                Writer::Absent(identity) => {
                     complete.push(ImageFile::new(path.clone(), Some(identity)));
                 }
-                Writer::Some => open.warn(path, now, WARN_OPEN),
+                Writer::Present => open.warn(path, now, WARN_OPEN),
                 Writer::Unknown => open.warn(path, now, WARN_UNKNOWN),
             }
             true
@@ -121,9 +121,9 @@ impl Open {
         } else {
             tracing::warn!(
                 event = "image_not_closed", %image,
-                "the image is not judged yet: it was created, perhaps as a hard link, and not closed. The kernel does not tell \
-                 whether a process still writes to it. On a local file system it does if the service's unit has \
-                 AmbientCapabilities=CAP_LEASE. Otherwise let the scanner rename images into place"
+                "the image is not judged yet: it was created, perhaps as a hard link, and not closed. The Linux kernel does \
+                 not say whether a process still writes to it. On a local file system, give the service's unit \
+                 AmbientCapabilities=CAP_LEASE; on any other, let the scanner rename images into place"
             );
         }
     }

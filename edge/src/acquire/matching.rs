@@ -145,20 +145,20 @@ impl Matcher {
     }
 
     /// Takes the images that no trigger will get any more: images that are too old, images beyond the limit of waiting images,
-    /// and by order images that came out of step. Always empty when free-running.
-    pub fn stale(&mut self, now: Instant) -> Vec<ImageFile> {
+    /// and by order images that came out of step or waited when the step was lost. Always empty when free-running.
+    pub fn take_discarded(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.matching == Matching::FreeRunning {
             return Vec::new();
         }
         let surplus = self.waiting.len().saturating_sub(MAX_WAITING);
         let lead = self.lead;
         let mut index = 0;
-        let mut is_stale = |arrival: &mut Arrival| {
+        let mut must_discard = |arrival: &mut Arrival| {
             index += 1;
             index <= surplus || now.saturating_duration_since(arrival.at) > lead
         };
-        let stale: Vec<_> = self.waiting.extract_if(.., &mut is_stale).collect();
-        for arrival in stale {
+        let to_discard: Vec<_> = self.waiting.extract_if(.., &mut must_discard).collect();
+        for arrival in to_discard {
             self.doubt(arrival.at + lead);
             self.discard(arrival.file);
         }

@@ -61,7 +61,7 @@ impl Settling {
             }
             // If the Linux kernel does not tell whether the file has a writer, the file counts as closed. So does an empty file,
             // which `writer_of` takes for open.
-            let is_open = writer_of(&file.path) == Writer::Some && found.length() > 0;
+            let is_open = writer_of(&file.path) == Writer::Present && found.length() > 0;
             if !is_open {
                 let path = std::mem::take(&mut file.path);
                 let file = ImageFile::new(path, Some(found));

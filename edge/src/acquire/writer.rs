@@ -13,9 +13,9 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writer {
     /// No process has the file open for writing. The identity is from a moment at which no process had.
-    None(Identity),
+    Absent(Identity),
     /// A process has the file open for writing, or the file is empty.
-    Some,
+    Present,
     /// The Linux kernel does not tell: the file belongs to another user and this process lacks `CAP_LEASE`, or the file can't
     /// be read, or its file system has no leases.
     Unknown,
@@ -29,7 +29,7 @@ pub(super) enum Writer {
 pub(super) fn writer_of(path: &Path) -> Writer {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => return Writer::Gone,
-        Ok(metadata) if metadata.len() == 0 => return Writer::Some,
+        Ok(metadata) if metadata.len() == 0 => return Writer::Present,
         Ok(_) => {}
         Err(_) => return Writer::Gone,
     }
@@ -38,12 +38,14 @@ pub(super) fn writer_of(path: &Path) -> Writer {
         Ok(file) => File::from(file),
         Err(Errno::NOENT | Errno::LOOP) => return Writer::Gone,
         // Another process has a write lease; the Linux kernel asks it to give the lease up.
-        Err(Errno::WOULDBLOCK) => return Writer::Some,
+        Err(Errno::WOULDBLOCK) => return Writer::Present,
         Err(_) => return Writer::Unknown,
     };
     match lease(&file) {
-        Ok(()) => file.metadata().ok().and_then(|metadata| Identity::of(&metadata)).map_or(Writer::Gone, Writer::None),
-        Err(Errno::WOULDBLOCK) => Writer::Some,
+        Ok(()) => {
+            file.metadata().ok().and_then(|metadata| Identity::of(&metadata)).map_or(Writer::Gone, Writer::Absent)
+        }
+        Err(Errno::WOULDBLOCK) => Writer::Present,
         Err(_) => Writer::Unknown,
     }
     // Closing the file releases the lease.
@@ -81,21 +83,21 @@ mod tests {
         let path = folder.path().join("1.tif");
         assert_eq!(writer_of(&path), Writer::Gone);
         let mut file = File::create(&path).unwrap();
-        assert_eq!(writer_of(&path), Writer::Some, "empty");
+        assert_eq!(writer_of(&path), Writer::Present, "empty");
         file.write_all(b"half").unwrap();
-        assert_eq!(writer_of(&path), Writer::Some);
+        assert_eq!(writer_of(&path), Writer::Present);
         let other = folder.path().join("other");
         fs::hard_link(&path, &other).unwrap();
-        assert_eq!(writer_of(&other), Writer::Some, "it is open under its other name");
+        assert_eq!(writer_of(&other), Writer::Present, "it is open under its other name");
         drop(file);
         let whole = Identity::of(&path.metadata().unwrap()).unwrap();
-        assert_eq!(writer_of(&path), Writer::None(whole));
+        assert_eq!(writer_of(&path), Writer::Absent(whole));
         let reader = File::open(&path).unwrap();
         let writer = File::options().read(true).write(true).open(&path).unwrap();
         drop(reader);
-        assert_eq!(writer_of(&path), Writer::Some, "opened for reading and writing");
+        assert_eq!(writer_of(&path), Writer::Present, "opened for reading and writing");
         drop(writer);
-        assert_eq!(writer_of(&path), Writer::None(whole), "nothing was written");
+        assert_eq!(writer_of(&path), Writer::Absent(whole), "nothing was written");
         std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
         assert_eq!(writer_of(&folder.path().join("link")), Writer::Gone);
     }
@@ -124,7 +126,7 @@ mod tests {
     /// An open call during the lease waits until the lease is released. The signal that the Linux kernel then sends must not
     /// end this process.
     #[test]
-    fn a_process_that_opens_a_file_for_writing_is_not_blocked() {
+    fn an_open_for_writing_during_a_lease_waits_only_briefly_and_its_signal_ends_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"bytes").unwrap();

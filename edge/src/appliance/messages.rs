@@ -19,7 +19,7 @@ use super::part::Part;
 use super::part::judged::Judged;
 use super::shared::Shared;
 use crate::acquire::{Arrival, ImageFile, Unjudged};
-use crate::journal::{Accepted, CommitReceipt, JournalError};
+use crate::journal::{AcceptanceReceipt, CommitReceipt, JournalError};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
@@ -67,8 +67,8 @@ pub(super) enum ToLine {
     Accepted {
         /// The part's [`Part::number`].
         number: u64,
-        /// The stored trigger, or why it was not stored.
-        accepted: Result<Accepted, JournalError>,
+        /// The receipt of the stored acceptance, or why it was not stored.
+        accepted: Result<AcceptanceReceipt, JournalError>,
     },
     /// The journal's answer to a verdict.
     Committed {

@@ -3,8 +3,12 @@
 //! ```text
 //!  scanner's folder --> watcher --> judge (sandbox, conversion, network, policy)
 //!                                     |  result
-//!  PLC <--> port: Line (session, life of the part) <--> journal      archiver
+//!  PLC <--> port: Line (session, life of the part) <--> journal
+//!                                     |  judged image
+//!                                  archiver
 //! ```
+//!
+//! Watcher, judge and port also send the archiver the images that decide no verdict.
 //!
 //! | file | concept |
 //! |---|---|

@@ -138,9 +138,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!all_pass)))
 }
 
-/// One image's row of the output: a line of text in JSON. Fields may be added, but none is changed or removed.
+/// One image's line of the output, in JSON. Fields may be added, but no field is changed or removed.
 #[derive(Serialize)]
-struct Row<'j> {
+struct JsonLine<'j> {
     path: String,
     verdict: &'static str,
     reason: &'static str,
@@ -195,9 +195,9 @@ impl<'j> Row<'j> {
     }
 }
 
-/// Prints and flushes one row. Returns false if the reader has closed stdout.
-fn print_row(output: &mut impl Write, row: &Row<'_>) -> anyhow::Result<bool> {
-    let mut text = serde_json::to_string(row)?;
+/// Prints and flushes one line. Returns false if the reader has closed stdout.
+fn print_line(output: &mut impl Write, line: &JsonLine<'_>) -> anyhow::Result<bool> {
+    let mut text = serde_json::to_string(line)?;
     text.push('\n');
     still_open(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }

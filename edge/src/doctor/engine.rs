@@ -58,12 +58,18 @@ fn model_and_engine(config: &Config) -> Finding {
 /// Says what to do about a plan that was built for this check.
 fn plan_hint(plans: &Path) -> String {
     let place = if plans.is_dir() { plans } else { or_here(plans.parent().unwrap_or(plans)) };
-    let kept = if folder("plans", place).state == FindingState::Ok { "will keep" } else { "can't keep" };
-    format!(
-        "the plan was built for this check and not kept; the appliance will build it before it is ready and {kept} it in {}; run \
-         `cellgate-edge plan build` to do that now",
-        plans.display()
-    )
+    let (built, plans) = ("the plan was built for this check and not kept", plans.display());
+    if folder("plans", place).state == FindingState::Ok {
+        format!(
+            "{built}; at its start the appliance builds the plan again before it gets ready, and keeps the plan in {plans}; run \
+             `cellgate-edge plan build` to build and keep the plan now"
+        )
+    } else {
+        format!(
+            "{built}; at each start the appliance builds the plan again before it gets ready, because it can't keep the plan in \
+             {plans}: make that a folder in which this user may write"
+        )
+    }
 }
 
 /// Returns the first file in the folder `devices` (`/dev`) that stands for an NVIDIA GPU: on a card, in a Jetson, or in WSL.

@@ -3,7 +3,7 @@
 
 use super::fields::{Exported, Field, hash_optional};
 use super::values::optional;
-use super::verdict_row::{AcceptedTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow};
+use super::verdict_row::{JournalTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow};
 use cellgate_models::policy::Verdict;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -151,7 +151,7 @@ fn blank() -> VerdictRow {
     VerdictRow {
         seq: NonZeroU64::MIN,
         boot_epoch: NonZeroU32::MIN,
-        trigger: AcceptedTrigger { kind: TriggerKind::Plc, part: 0, nonce: 0, deadline_ms: 0, received_unix_ms: 0 },
+        trigger: JournalTrigger { kind: TriggerKind::Plc, part: 0, nonce: 0, deadline_ms: 0, received_unix_ms: 0 },
         entry: VerdictEntry {
             trigger: NonZeroU64::MIN,
             verdict: Verdict::Reject,

@@ -5,7 +5,7 @@ use super::JournalError;
 use super::files::resolved;
 use super::options::{JournalHealth, JournalOptions, Recovery};
 use super::retention::Pruned;
-use super::verdict_row::{Accepted, AcceptedTrigger, Answer, CommitReceipt, OpenPart, VerdictEntry};
+use super::verdict_row::{AcceptanceReceipt, Answer, CommitReceipt, JournalTrigger, OpenPart, VerdictEntry};
 use super::writer::{JournalRequest, Reply, Writer, WriterState, locked};
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -52,7 +52,7 @@ impl Journal {
     /// # Errors
     /// On any error the trigger was not accepted, and BUSY must not go out. [`JournalError::AlreadyInHand`]: the same part and
     /// nonce are being judged, and only their earlier acceptance gets a record.
-    pub fn accept(&self, trigger: AcceptedTrigger) -> Result<Accepted, JournalError> {
+    pub fn accept(&self, trigger: JournalTrigger) -> Result<AcceptanceReceipt, JournalError> {
         self.ask(|reply| JournalRequest::Accept(trigger, Instant::now(), reply))
     }
 
@@ -62,8 +62,8 @@ impl Journal {
     /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
     pub fn accept_then(
         &self,
-        trigger: AcceptedTrigger,
-        done: impl FnOnce(Result<Accepted, JournalError>) + Send + 'static,
+        trigger: JournalTrigger,
+        done: impl FnOnce(Result<AcceptanceReceipt, JournalError>) + Send + 'static,
     ) -> Result<(), JournalError> {
         self.send(JournalRequest::Accept(trigger, Instant::now(), Box::new(done)))
     }
@@ -75,7 +75,7 @@ impl Journal {
     /// | error | meaning |
     /// |---|---|
     /// | `NotWritten`, `NotReady`, `Overloaded` | the verdict is certainly not in the journal |
-    /// | `Unknown` | once the journal is ready again, a REJECT for the trigger can be committed, or is `AlreadyTerminal` |
+    /// | `Unknown` | it is not known whether the verdict was written. Once the journal is ready again, commit a REJECT: it is stored, or refused with `AlreadyTerminal` if the verdict was written after all |
     /// | `AlreadyTerminal` | the trigger has its record already |
     /// | `NeverAccepted` | a mistake of the caller: no such trigger was accepted |
     pub fn commit(&self, entry: VerdictEntry) -> Result<CommitReceipt, JournalError> {

@@ -44,7 +44,7 @@ pub(super) fn of_anchor(anchor: &Anchor) -> Digest {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::verdict_row::{AcceptedTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry};
+    use super::super::verdict_row::{JournalTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry};
     use super::super::{columns, rows, schema};
     use super::*;
     use cellgate_models::policy::Verdict;
@@ -60,7 +60,7 @@ pub(super) mod tests {
         VerdictRow {
             seq: NonZeroU64::new(0x0102).unwrap(),
             boot_epoch: NonZeroU32::new(3).unwrap(),
-            trigger: AcceptedTrigger {
+            trigger: JournalTrigger {
                 kind: TriggerKind::FreeRunning,
                 part: u64::MAX - 4,
                 nonce: 5,
@@ -101,7 +101,7 @@ pub(super) mod tests {
         VerdictRow {
             seq: NonZeroU64::new(0x0103).unwrap(),
             boot_epoch: NonZeroU32::new(4).unwrap(),
-            trigger: AcceptedTrigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8 },
+            trigger: JournalTrigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8 },
             entry: VerdictEntry {
                 trigger: NonZeroU64::new(9).unwrap(),
                 verdict: Verdict::Pass,
@@ -175,7 +175,7 @@ pub(super) mod tests {
                 // The store counts from 1, and SQLite's row numbers end at i64::MAX.
                 seq: NonZeroU64::new(seq >> 1 | 1).unwrap(),
                 boot_epoch: NonZeroU32::new(epoch).unwrap(),
-                trigger: AcceptedTrigger { kind, part, nonce, deadline_ms, received_unix_ms: received },
+                trigger: JournalTrigger { kind, part, nonce, deadline_ms, received_unix_ms: received },
                 entry: entry.bounded(),
                 committed_unix_ms: committed,
                 previous: previous.into(),

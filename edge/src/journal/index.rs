@@ -13,11 +13,11 @@
 //! - No row was acknowledged. What the transaction left in the WAL is found or overwritten when the journal is reopened.
 //! - The WAL is truncated only after all of it is in the database file and the file of the index shows that. Otherwise other
 //!   processes would look for rows in an empty WAL.
-//! - A writing thread continues only if the page can still be read. If it can't be read (the file was truncated, the disk
-//!   failed), continuing could lose rows. So the process ends then, as it does for a SIGBUS in any other thread or mapping.
+//! - A writing thread continues only if all of the index can still be read. If a page can't be read (the file was truncated, the
+//!   disk failed), continuing could lose rows. So the process ends then, as it does for a SIGBUS in any other thread or mapping.
 //!
-//! A reader never writes to the index, so a full disk does not affect it. If a page that a reader needs is gone, the reader
-//! sees zeros there, and [`watched_reading`] discards everything it has read.
+//! A reader never writes to the index, so a full disk does not affect it. If a page that a reader needs is gone, the whole index
+//! becomes zeros in this process, and [`watched_reading`] discards everything that the reader has read.
 
 #![expect(unsafe_code, reason = "a signal's handler and mapped memory have no safe interface")]
 
@@ -30,9 +30,9 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watch {
     Off,
-    /// The thread may write to the index. A refused page is replaced by a copy.
+    /// The thread may write to the index. If a page is refused, the whole index is replaced by a private copy.
     Writing,
-    /// The thread only reads the index. A page that is gone is replaced by zeros.
+    /// The thread only reads the index. If a page is gone, the whole index is replaced by zeros.
     Reading,
 }
 

@@ -45,7 +45,7 @@ pub use readonly::Source;
 pub use retention::Pruned;
 pub use time::{ParseTimeError, format_utc_ms, now_unix_ms, parse_utc_ms};
 pub use verdict_row::{
-    Accepted, AcceptedTrigger, CommitReceipt, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart, RESTARTED,
-    RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow,
+    AcceptanceReceipt, CommitReceipt, JournalTrigger, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart,
+    RESTARTED, RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow,
 };
 pub use verify::{BadRow, Report};

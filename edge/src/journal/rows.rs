@@ -5,7 +5,7 @@ use super::anchor::Anchor;
 use super::columns::COLUMNS;
 use super::fields::Field;
 use super::values::{stored, wrong};
-use super::verdict_row::{AcceptedTrigger, OpenPart, VerdictRow};
+use super::verdict_row::{JournalTrigger, OpenPart, VerdictRow};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use std::num::{NonZeroU32, NonZeroU64};
@@ -46,7 +46,7 @@ pub(super) fn insert_record(connection: &Connection, record: &VerdictRow) -> rus
 pub(super) fn insert_accepted(
     connection: &Connection,
     boot_epoch: NonZeroU32,
-    trigger: &AcceptedTrigger,
+    trigger: &JournalTrigger,
 ) -> rusqlite::Result<NonZeroU64> {
     let values: [&dyn ToSql; 6] = [
         &boot_epoch.get(),
@@ -80,8 +80,8 @@ pub(super) fn insert_anchor(connection: &Connection, anchor: &Anchor) -> rusqlit
     Ok(())
 }
 
-fn trigger(row: &Row<'_>) -> rusqlite::Result<AcceptedTrigger> {
-    Ok(AcceptedTrigger {
+fn trigger(row: &Row<'_>) -> rusqlite::Result<JournalTrigger> {
+    Ok(JournalTrigger {
         kind: Field::read(row, "kind")?,
         part: Field::read(row, "part")?,
         nonce: Field::read(row, "nonce")?,

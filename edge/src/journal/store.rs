@@ -3,7 +3,7 @@
 
 use super::schema::{self, unusable};
 use super::values::stored;
-use super::verdict_row::{AcceptedTrigger, Answer, OpenPart, TriggerKind, VerdictEntry, VerdictRow};
+use super::verdict_row::{Answer, JournalTrigger, OpenPart, TriggerKind, VerdictEntry, VerdictRow};
 use super::{JournalError, columns, hash, index, rows, time, verify};
 use cellgate_models::digest::Digest;
 use rusqlite::config::DbConfig;
@@ -160,7 +160,7 @@ impl Store {
 
     /// Proves after an error that the journal can be written, and removes the acceptances in `withdrawn`, whose callers got an
     /// error.
-    pub(super) fn restart(&mut self, withdrawn: &[AcceptedTrigger]) -> rusqlite::Result<()> {
+    pub(super) fn restart(&mut self, withdrawn: &[JournalTrigger]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute("UPDATE state SET reopened = reopened + 1", [])?;
         for trigger in withdrawn {
@@ -175,7 +175,7 @@ impl Store {
     /// Records that the trigger was accepted, and the acknowledgements that came since the last transaction.
     pub(super) fn accept(
         &mut self,
-        trigger: &AcceptedTrigger,
+        trigger: &JournalTrigger,
         acknowledged: &[NonZeroU64],
     ) -> Result<NonZeroU64, Failure> {
         let epoch = self.epoch()?;
@@ -219,7 +219,7 @@ impl Store {
     }
 
     /// The number of an accepted trigger without a terminal record; `None` if there is no such trigger.
-    pub(super) fn accepted_id(&self, trigger: &AcceptedTrigger) -> rusqlite::Result<Option<NonZeroU64>> {
+    pub(super) fn accepted_id(&self, trigger: &JournalTrigger) -> rusqlite::Result<Option<NonZeroU64>> {
         Ok(open_part(&self.connection, trigger)?.map(|part| part.id))
     }
 
@@ -371,7 +371,7 @@ fn open_parts(connection: &Connection) -> rusqlite::Result<Vec<OpenPart>> {
     connection.prepare(&sql)?.query_map([], rows::open_part)?.collect()
 }
 
-fn open_part(connection: &Connection, trigger: &AcceptedTrigger) -> rusqlite::Result<Option<OpenPart>> {
+fn open_part(connection: &Connection, trigger: &JournalTrigger) -> rusqlite::Result<Option<OpenPart>> {
     let sql = format!("SELECT {} FROM accepted WHERE part = ?1 AND nonce = ?2", rows::ACCEPTED_COLUMNS);
     connection.query_row(&sql, (stored(trigger.part), trigger.nonce), rows::open_part).optional()
 }

@@ -37,7 +37,7 @@ impl TriggerKind {
 
 /// A request to judge one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AcceptedTrigger {
+pub struct JournalTrigger {
     /// What triggered the judging.
     pub kind: TriggerKind,
     /// The part's number from the PLC; 0 for an image without a trigger.
@@ -50,14 +50,14 @@ pub struct AcceptedTrigger {
     pub received_unix_ms: i64,
 }
 
-/// A trigger whose acceptance is durable: BUSY may go out.
+/// Shows that a trigger's acceptance is durable: BUSY may go out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
+pub struct AcceptanceReceipt {
     pub(super) id: NonZeroU64,
     pub(super) duration: Duration,
 }
 
-impl Accepted {
+impl AcceptanceReceipt {
     /// The trigger's number in this journal. Numbers rise and are never reused.
     #[must_use]
     pub fn id(&self) -> NonZeroU64 {
@@ -79,7 +79,7 @@ pub struct OpenPart {
     /// The boot epoch in which the trigger was accepted.
     pub boot_epoch: NonZeroU32,
     /// The trigger as it was accepted.
-    pub trigger: AcceptedTrigger,
+    pub trigger: JournalTrigger,
 }
 
 /// The bounds of the conversion, in 16-bit levels.
@@ -107,7 +107,7 @@ pub struct StageTimes {
 /// The verdict for an accepted trigger. Part, nonce and time of receipt come from its acceptance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictEntry {
-    /// The trigger's number, from [`Accepted::id`].
+    /// The trigger's number, from [`AcceptanceReceipt::id`].
     pub trigger: NonZeroU64,
     /// The verdict.
     pub verdict: Verdict,
@@ -184,7 +184,7 @@ pub struct VerdictRow {
     /// The number of the appliance's start that wrote the row.
     pub boot_epoch: NonZeroU32,
     /// The trigger as it was accepted.
-    pub trigger: AcceptedTrigger,
+    pub trigger: JournalTrigger,
     /// The verdict.
     pub entry: VerdictEntry,
     /// When the row was committed, in milliseconds since 1970, UTC, by the system's clock, which may be changed.

@@ -16,7 +16,7 @@ use super::retention::{self, Pruned};
 use super::room;
 use super::schema::unusable;
 use super::store::{Checkpoint, Failure, Store, Stored};
-use super::verdict_row::{Accepted, AcceptedTrigger, Answer, CommitReceipt, OpenPart, VerdictEntry};
+use super::verdict_row::{AcceptanceReceipt, Answer, CommitReceipt, JournalTrigger, OpenPart, VerdictEntry};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -37,7 +37,7 @@ pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
 /// A request of a caller to the thread. The `Instant` is the time of the request. The number in `Prune` is the current time in
 /// milliseconds since 1970.
 pub(super) enum JournalRequest {
-    Accept(AcceptedTrigger, Instant, Reply<Accepted>),
+    Accept(JournalTrigger, Instant, Reply<AcceptanceReceipt>),
     Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
     Acknowledge(NonZeroU64),
     OpenParts(Reply<Vec<OpenPart>>),
@@ -82,7 +82,7 @@ pub(super) struct Writer {
     /// The numbers of records that the PLC acknowledged. The next acceptance or verdict writes these acknowledgements.
     acknowledged: Vec<NonZeroU64>,
     /// Acceptances whose callers got an error. They are removed when the journal is reopened.
-    withdrawn: Vec<AcceptedTrigger>,
+    withdrawn: Vec<JournalTrigger>,
     /// The number of transactions since the last checkpoint.
     transactions: u32,
     /// When the last attempt to reopen the journal began.
@@ -190,7 +190,7 @@ impl Writer {
                     self.withdrawn.push(trigger);
                 }
                 self.keep_if(answer.is_err(), acknowledged);
-                reply(answer.map(|id| Accepted { id, duration: asked.elapsed() }));
+                reply(answer.map(|id| AcceptanceReceipt { id, duration: asked.elapsed() }));
             }
             JournalRequest::Commit(entry, asked, reply) => {
                 let trigger = entry.trigger;

@@ -4,7 +4,7 @@ use super::make::{Family, counter, counters, gauge, histograms};
 use crate::acquire::Unjudged;
 use crate::journal::{TriggerKind, VerdictEntry};
 use crate::pipeline::Times;
-use crate::words::recorded_reason;
+use crate::verdict_mapping::recorded_reason;
 use cellgate_protocol::reason::ReasonCode;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;

@@ -6,24 +6,24 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The sandbox could not be started, or its worker could not be replaced.
+/// The sandbox could not be started, or its decode worker could not be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The worker could not be started.
+    /// The decode worker could not be started.
     #[error("{}: can't be started as the image decoder: {source}", program.display())]
     Spawn {
-        /// The program that was to run as the worker.
+        /// The program that was to run as the decode worker.
         program: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// The worker ended, hung or sent an invalid answer before it was ready.
+    /// The decode worker ended, hung or sent an invalid answer before it was ready.
     #[error("the image decoder did not become ready: {how}")]
     NotReady {
         /// How the worker ended, or its invalid answer.
         how: String,
     },
-    /// The kernel lacks required protections.
+    /// The Linux kernel lacks required protections.
     #[error(
         "the image decoder lacks required protections: {missing}; use a newer kernel, or set [acquire] \
          allow_weaker_sandbox = true"
@@ -45,10 +45,10 @@ pub enum SandboxError {
 /// Why the sandbox returned no radiograph.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxFailure {
-    /// The file is over the limit of its length, or the worker refused it. The worker keeps running.
+    /// The file is over the limit of its length, or the decode worker refused it. The decode worker keeps running.
     #[error(transparent)]
     Refused(#[from] ReadError),
-    /// The worker took too long and was killed.
+    /// The decode worker took too long and was killed.
     #[error("{}: {}", path.display(), self.without_path())]
     TimedOut {
         /// The image.
@@ -56,7 +56,7 @@ pub enum SandboxFailure {
         /// The time that the worker had for the image.
         deadline: Duration,
     },
-    /// The worker ended while it decoded the image.
+    /// The decode worker ended while it decoded the image.
     #[error("{}: {}", path.display(), self.without_path())]
     Crashed {
         /// The image.
@@ -64,7 +64,7 @@ pub enum SandboxFailure {
         /// How the worker ended: its exit status or signal.
         how: String,
     },
-    /// The worker sent an invalid answer and was killed.
+    /// The decode worker sent an invalid answer and was killed.
     #[error("{}: {}", path.display(), self.without_path())]
     Nonsense {
         /// The image.
@@ -72,7 +72,7 @@ pub enum SandboxFailure {
         /// The invalid answer.
         found: String,
     },
-    /// No worker could be started.
+    /// No decode worker could be started.
     #[error("{}: {}", path.display(), self.without_path())]
     NoWorker {
         /// The image.

@@ -10,7 +10,7 @@ pub const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Settings of the sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// Limits of an image. The worker refuses an image as over the limit after `max_time` or three quarters of `deadline`,
+    /// Limits of an image. The decode worker refuses an image as over the limit after `max_time` or three quarters of `deadline`,
     /// whichever is shorter.
     pub limits: RadiographLimits,
     /// Longest time for one image, from sending it to the worker until its levels are received. If the worker is not ready yet, the
@@ -18,12 +18,13 @@ pub struct SandboxOptions {
     pub deadline: Duration,
     /// Whether a missing required protection is an error. If false, missing protections are only logged.
     pub require: bool,
-    /// The program that is started as the worker: [`OWN_PROGRAM`], except in tests.
+    /// The program that is started as the decode worker: [`OWN_PROGRAM`], except in tests.
     pub program: PathBuf,
 }
 
 impl SandboxOptions {
-    /// Settings for `limits`, with a deadline of 4/3 of their `max_time` and without required protections.
+    /// Settings for `limits`, with a deadline of 4/3 of their `max_time`, and with `require` false: missing
+    /// protections are only logged.
     #[must_use]
     pub fn new(limits: RadiographLimits) -> Self {
         let deadline = limits.max_time.saturating_mul(4) / 3;

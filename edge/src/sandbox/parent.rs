@@ -1,4 +1,4 @@
-//! Sends one image after another to the worker, each with a deadline.
+//! Sends one image after another to the decode worker, each with a deadline.
 
 use super::error::{SandboxError, SandboxFailure};
 use super::options::SandboxOptions;
@@ -13,9 +13,9 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 /// Longest time until the first worker is ready. For a later worker, the deadline of the next image includes this time.
 const MAX_START_TIME: Duration = Duration::from_secs(5);
 
-/// Decodes files in a worker that is replaced when it fails. Memory for the largest image is allocated at the start.
+/// Decodes files in a decode worker that is replaced when it fails. Memory for the largest image is allocated at the start.
 ///
-/// The kernel kills the worker when the thread that started it ends. [`Sandbox::start`] and [`Sandbox::decode`] both start
+/// The Linux kernel kills the worker when the thread that started it ends. [`Sandbox::start`] and [`Sandbox::decode`] both start
 /// workers: call them in one thread that lives as long as the sandbox.
 pub struct Sandbox {
     options: SandboxOptions,

@@ -1,4 +1,4 @@
-//! Starts the worker's process, exchanges messages with it and ends it. This is the parent's side.
+//! Starts the decode worker's process, exchanges messages with it and ends it. This is the parent's side.
 
 use super::options::SandboxOptions;
 use super::protect::{self, Protections};
@@ -20,7 +20,7 @@ const MAX_END_TIME: Duration = Duration::from_millis(20);
 /// Index of the first level in the parent's buffer for levels. [`BUFFER_START`] says why it is not 0.
 pub(super) const LEVELS_START: usize = BUFFER_START / size_of::<u16>();
 
-/// A started worker. Killed when dropped.
+/// A started decode worker. Killed when dropped.
 pub(super) struct Process {
     child: Child,
     to_worker: ChildStdin,

@@ -1,10 +1,10 @@
-//! Defines the messages on the pipes between parent and worker. Each has a header of fixed length with little-endian integers.
-//! The header says how many bytes follow.
+//! Defines the messages on the pipes between parent and decode worker. Each has a header of fixed length with little-endian
+//! integers. The header says how many bytes follow.
 //!
 //! | message | bytes |
 //! |---|---|
-//! | settings, once, to the worker | limit of pixels u64, limit of a file's bytes u64, longest time in microseconds u64 |
-//! | request, to the worker | sequence u32, length u64, that many bytes of the file |
+//! | settings, once, to the decode worker | limit of pixels u64, limit of a file's bytes u64, longest time in microseconds u64 |
+//! | request, to the decode worker | sequence u32, length u64, that many bytes of the file |
 //! | answer, to the parent | kind u32, sequence u32, a u32, b u32, then the bytes of the second table |
 //!
 //! | kind | a, b | followed by |

@@ -14,7 +14,7 @@ use zerocopy::IntoBytes as _;
 /// The hidden subcommand that the parent starts the program with.
 pub const SUBCOMMAND: &str = "decode-worker";
 
-/// Runs the worker on stdin and stdout until stdin ends. Must be called before the process starts a thread or opens a file.
+/// Runs the decode worker on stdin and stdout until stdin ends. Must be called before the process starts a thread or opens a file.
 ///
 /// # Errors
 /// A pipe failed, a request is over the limits, or memory for the largest file is missing.

@@ -1,6 +1,6 @@
 //! Reads which GPU this machine has, in the form that identifies a plan.
 
-use crate::convert::cuda::{CudaError, DeviceInfo, device_info};
+use crate::convert::cuda::{CudaError, GpuInfo, gpu_info};
 use cellgate_models::plan::ComputeCapability;
 use cellgate_models::plan::cache::Gpu;
 
@@ -10,12 +10,12 @@ use cellgate_models::plan::cache::Gpu;
 /// # Errors
 /// [`CudaError`]: there is no driver, it is too old, or it knows no GPU.
 pub fn detect() -> Result<Gpu, CudaError> {
-    device_info().map(|info| gpu(&info))
+    gpu_info().map(|info| gpu(&info))
 }
 
 /// The GPU in the form that identifies a plan. The number of multiprocessors is needed, because several kinds of Jetson share a
 /// name.
-fn gpu(info: &DeviceInfo) -> Gpu {
+fn gpu(info: &GpuInfo) -> Gpu {
     let small = |number| u8::try_from(number).unwrap_or(u8::MAX);
     let (major, minor) = info.capability;
     let text = format!("{}, {} multiprocessors", info.name, info.multiprocessors);
@@ -28,9 +28,9 @@ mod tests {
 
     #[test]
     fn a_gpu_is_named_by_its_name_and_multiprocessors() {
-        let info = DeviceInfo { name: "Orin".to_owned(), capability: (8, 7), multiprocessors: 16 };
+        let info = GpuInfo { name: "Orin".to_owned(), capability: (8, 7), multiprocessors: 16 };
         assert_eq!(gpu(&info).to_string(), "Orin, 16 multiprocessors (sm87)");
-        assert_ne!(gpu(&info), gpu(&DeviceInfo { multiprocessors: 8, ..info.clone() }));
+        assert_ne!(gpu(&info), gpu(&GpuInfo { multiprocessors: 8, ..info.clone() }));
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Network for PlanEngine {
 
 /// The score's memory on GPU and host, and CUDA's events, which show the GPU's progress.
 struct Score {
-    device: CudaSlice<f32>,
+    gpu: CudaSlice<f32>,
     host: PinnedHostSlice<f32>,
     started: CudaEvent,
     converted: CudaEvent,
@@ -106,7 +106,7 @@ impl<N: Network> GpuScorer<N> {
         let dark = RadiographView::new(1, 1, &[0]).expect("one pixel has one level");
         let tensor = converter.convert(dark)?;
         let score = Score::new(tensor.stream).map_err(|error| CudaError::from_driver("allocating memory", error))?;
-        let address = score.device.device_ptr(tensor.stream).0;
+        let address = score.gpu.device_ptr(tensor.stream).0;
         // SAFETY: the tensor has 3 x height x width values of f32, because the sizes are equal. The addresses of tensor and score
         // stay valid while this value lives, and `Drop` waits before they are freed.
         unsafe { network.bind(tensor.address, address) }?;
@@ -208,22 +208,22 @@ impl Score {
         let context = stream.context();
         // SAFETY: this memory is read only after a copy to it is complete.
         let host = unsafe { context.alloc_pinned::<f32>(1) }?;
-        let device = stream.alloc_zeros(1)?;
+        let gpu = stream.alloc_zeros(1)?;
         let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-        Ok(Self { device, host, started: event()?, converted: event()?, inferred: event()? })
+        Ok(Self { gpu, host, started: event()?, converted: event()?, inferred: event()? })
     }
 
     /// Sets both values to NaN, so that a network that writes no score can't repeat the previous one. No policy accepts a NaN.
     fn clear(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
         self.host.as_mut_slice()?[0] = f32::NAN;
-        let place = self.device.device_ptr(stream).0;
+        let place = self.gpu.device_ptr(stream).0;
         // SAFETY: the memory holds one value of four bytes; all bits set is a NaN.
         unsafe { result::memset_d8_async(place, 0xff, size_of::<f32>(), stream.cu_stream()) }
     }
 
     /// Queues the copy of the score to the host.
     fn fetch(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
-        let from = self.device.device_ptr(stream).0;
+        let from = self.gpu.device_ptr(stream).0;
         let to = self.host.as_mut_slice()?;
         // SAFETY: source and target hold one value each, and exist until the stream has executed the copy: `Drop` of the scorer
         // waits for it.

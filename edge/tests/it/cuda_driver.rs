@@ -57,7 +57,7 @@ fn image(width: u32, height: u32) -> Radiograph {
 fn scenario_everything() {
     assert_eq!(driver_version(), Ok((13, 0)));
     let mut converter = converter();
-    assert_eq!((converter.device().name.as_str(), converter.device().capability), ("Pretended", (8, 7)));
+    assert_eq!((converter.gpu().name.as_str(), converter.gpu().capability), ("Pretended", (8, 7)));
     let [a, b] = [image(10, 9), image(3, 2)];
     let found = converter.to_bytes(&in_turns(a.view(), a.view(), b.view())).unwrap();
     // Three channels of 7 x 5 values of 4 bytes, for each of the five images.

@@ -1,4 +1,4 @@
-//! Compares the help of each command that every build has with a snapshot. `tensorrt::plan` tests the help of `plan` and
+//! Compares with a snapshot the help of each command that exists in every build. `tensorrt::plan` tests the help of `plan` and
 //! `gpu-check`.
 
 use cellgate_test_support::help_texts;

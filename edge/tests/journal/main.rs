@@ -11,7 +11,7 @@ mod reading;
 mod reopening;
 
 use cellgate_edge::journal::{
-    AcceptedTrigger, Filter, Journal, JournalError, JournalOptions, RESTARTED, Reader, Recovery, RowBounds, StageTimes,
+    Filter, Journal, JournalError, JournalOptions, JournalTrigger, RESTARTED, Reader, Recovery, RowBounds, StageTimes,
     TriggerKind, VerdictEntry,
 };
 use cellgate_edge::percentile::percentile;
@@ -24,8 +24,8 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 /// A trigger of the PLC for this part.
-fn trigger(part: u64) -> AcceptedTrigger {
-    AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
+fn trigger(part: u64) -> JournalTrigger {
+    JournalTrigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
 }
 
 /// A PASS for this trigger.

@@ -1,7 +1,7 @@
 //! Runs under the shim as an appliance that is reduced to its journal. Writes the journal's answers to the trace as marks.
 
 use cellgate_edge::journal::{
-    AcceptedTrigger, Journal, JournalError, JournalOptions, RowBounds, StageTimes, TriggerKind, VerdictEntry,
+    Journal, JournalError, JournalOptions, JournalTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry,
 };
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
@@ -91,7 +91,7 @@ fn watch(journal: &Journal, done: &AtomicBool, mark: &dyn Fn(String)) {
 /// Judges one part. Returns false if the journal fails and does not get ready again.
 fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
     let trigger =
-        AcceptedTrigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
+        JournalTrigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
     mark(format!("accepting {part}"));
     let accepted = match journal.accept(trigger) {
         Ok(accepted) => accepted.id(),

@@ -31,7 +31,7 @@ pub(super) struct File<'a> {
     bytes: &'a [u8],
     pub(super) order: ByteOrder,
     /// Whether the file is a BigTIFF.
-    big: bool,
+    is_bigtiff: bool,
 }
 
 /// One page's directory.
@@ -78,12 +78,12 @@ impl<'a> File<'a> {
             Some(b"MM") => ByteOrder::Big,
             _ => return Err(no_header(bytes)),
         };
-        let classic = Self { bytes, order, big: false };
+        let classic = Self { bytes, order, is_bigtiff: false };
         // In a BigTIFF, two bytes with the value 8 (the length of a position) and two bytes with the value 0 follow the 43.
         let (file, first) = match classic.unsigned(2, 2) {
             Some(42) => (classic, classic.unsigned(4, 4)),
             Some(43) if classic.unsigned(4, 4) == Some(if order == ByteOrder::Little { 8 } else { 8 << 16 }) => {
-                (Self { big: true, ..classic }, classic.unsigned(8, 8))
+                (Self { is_bigtiff: true, ..classic }, classic.unsigned(8, 8))
             }
             _ => return Err(no_header(bytes)),
         };
@@ -116,7 +116,7 @@ impl<'a> File<'a> {
 
     /// Length of the header in bytes.
     pub(super) fn header_len(&self) -> u64 {
-        if self.big { 16 } else { 8 }
+        if self.is_bigtiff { 16 } else { 8 }
     }
 
     /// The directory at byte `at`.
@@ -124,7 +124,7 @@ impl<'a> File<'a> {
     /// # Errors
     /// Malformed: the directory does not lie within the file, or has too many entries.
     pub(super) fn directory(&self, at: u64) -> Result<Directory<'a>, Refusal> {
-        let (count_width, entry_len, next_width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
+        let (count_width, entry_len, next_width) = if self.is_bigtiff { (8, 20, 8) } else { (2, 12, 4) };
         let what = || format!("a page's directory at byte {at}");
         let count = self.unsigned(at, count_width).ok_or_else(|| self.too_short(&what()))?;
         if count > MAX_ENTRIES {
@@ -166,9 +166,9 @@ impl<'a> Directory<'a> {
 
     fn all_entries(&self) -> impl Iterator<Item = (u16, Entry<'a>)> {
         let (file, entries) = (self.file, self.entries);
-        entries.chunks_exact(if file.big { 20 } else { 12 }).map(move |entry| {
+        entries.chunks_exact(if file.is_bigtiff { 20 } else { 12 }).map(move |entry| {
             let field = |range: Range<usize>| unsigned(&entry[range], file.order);
-            let (count, inline) = entry[4..].split_at(if file.big { 8 } else { 4 });
+            let (count, inline) = entry[4..].split_at(if file.is_bigtiff { 8 } else { 4 });
             let (kind, count) = (field(2..4), unsigned(count, file.order));
             let len = count.saturating_mul(kind_len(kind) as u64);
             let outside = len > inline.len() as u64;

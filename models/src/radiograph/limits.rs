@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Limits on reading one radiograph, safe by default: a file that asks for more is refused before memory is allocated.
 ///
-/// Reading takes about as much memory as the file's bytes, two bytes per pixel and 64 KiB together. Memory for the levels is only
+/// Reading needs about this much memory: the size of the file, plus two bytes per pixel, plus 64 KiB. Memory for the levels is only
 /// allocated if the compressed data is long enough for them, so a short file cannot ask for much.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RadiographLimits {

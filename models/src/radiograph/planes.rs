@@ -15,10 +15,10 @@ use super::room::Room;
 /// The tags of volumes, an extension by SGI that libtiff knows.
 const IMAGE_DEPTH: Tag = Tag(32997, "ImageDepth");
 const TILE_DEPTH: Tag = Tag(32998, "TileDepth");
-/// MetaMorph: UIC2 to UIC4 have one value per plane, and so has UIC1 if its type is a fraction.
+/// MetaMorph: UIC2 to UIC4 have one value per plane, and so has UIC1 if its type is RATIONAL.
 const UIC1: Tag = Tag(33628, "UIC1");
 const UIC_PER_PLANE: [Tag; 3] = [Tag(33629, "UIC2"), Tag(33630, "UIC3"), Tag(33631, "UIC4")];
-const KIND_FRACTION: u64 = 5;
+const TYPE_RATIONAL: u64 = 5;
 /// The tag of Zeiss LSM files.
 const CZ_LSMINFO: Tag = Tag(34412, "CZ_LSMINFO");
 /// The tag of NIH Image, the predecessor of ImageJ.
@@ -30,7 +30,7 @@ const IJ_METADATA: Tag = Tag(50839, "IJMetadata");
 const INDEX_MAP_OFFSET_HEADER: u64 = 54_773_648;
 const INDEX_MAP_HEADER: u64 = 3_453_623;
 
-/// Refuses a page whose tags claim several planes.
+/// Refuses a page whose tags, or Micro-Manager's index map, claim several planes.
 ///
 /// # Errors
 /// Unsupported: several planes. Malformed: a tag that cannot be read.
@@ -42,8 +42,9 @@ pub(super) fn refuse_by_tags(page: &Directory<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses the image at `layout` if the texts of its page claim several planes, or if the file has enough unreferenced bytes for
-/// another plane.
+/// Refuses the image at `layout` if metadata of its page claims several planes. If those planes may be in other files, it is
+/// refused only if this file has room for one. Also refuses it if enough unreferenced bytes remain for a plane that no metadata
+/// claims.
 ///
 /// # Errors
 /// Unsupported: several planes. Malformed: an unreadable text, which could claim any number of planes. Limit: time or length.
@@ -56,8 +57,8 @@ pub(super) fn refuse_by_texts_and_room(
     let found = description::planes(page, layout.width, layout.height, clock)?;
     let room = Room::of(layout, pages, clock)?;
     match found.or_else(|| metamorph_without_count(page)) {
-        Some(planes) if !planes.maybe_elsewhere || room.has_room_for_named_plane() => Err(planes.refusal()),
-        _ => room.refuse_unnamed(),
+        Some(planes) if !planes.maybe_elsewhere || room.has_room_for_claimed_plane() => Err(planes.refusal()),
+        _ => room.refuse_unclaimed(),
     }
 }
 
@@ -73,7 +74,7 @@ fn by_depth(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
 
 fn by_metamorph(page: &Directory<'_>) -> Option<Planes> {
     let per_plane = UIC_PER_PLANE.into_iter().flat_map(|tag| page.entries(tag).map(move |entry| (tag, entry)));
-    let old = page.entries(UIC1).filter(|entry| entry.kind == KIND_FRACTION).map(|entry| (UIC1, entry));
+    let old = page.entries(UIC1).filter(|entry| entry.kind == TYPE_RATIONAL).map(|entry| (UIC1, entry));
     let (tag, entry) = per_plane.chain(old).find(|(_, entry)| entry.count > 1)?;
     Some(Planes::of_tag(tag, entry.count, &format!("{} values, one per plane", entry.count)))
 }
@@ -81,7 +82,7 @@ fn by_metamorph(page: &Directory<'_>) -> Option<Planes> {
 /// MetaMorph's UIC1 without a number of planes may be a stack. ImageJ then reads as many planes as the file holds.
 fn metamorph_without_count(page: &Directory<'_>) -> Option<Planes> {
     let counted = UIC_PER_PLANE.into_iter().any(|tag| page.entries(tag).next().is_some());
-    let unknown = page.entries(UIC1).any(|entry| entry.kind != KIND_FRACTION) && !counted;
+    let unknown = page.entries(UIC1).any(|entry| entry.kind != TYPE_RATIONAL) && !counted;
     unknown.then(|| Planes {
         count: None,
         said_by: format!("tag {} ({}) without {}", UIC1.0, UIC1.1, UIC_PER_PLANE[0].1),
@@ -126,9 +127,9 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
         Some(b"JIJI") => ByteOrder::Little,
         _ => return Ok(None),
     };
-    let lengths = page.find(IJ_METADATA_BYTE_COUNTS)?.ok_or_else(|| inconsistent("without a length of each part"))?;
+    let lengths = page.find(IJ_METADATA_BYTE_COUNTS)?.ok_or_else(|| inconsistent("without a length of each item"))?;
     let list = usize::try_from(lengths.get(0)).ok().and_then(|len| bytes.get(4..len));
-    let list = list.ok_or_else(|| inconsistent("whose list of parts has an impossible length"))?;
+    let list = list.ok_or_else(|| inconsistent("whose list of items has an impossible length"))?;
     let (pairs, rest) = list.as_chunks::<8>();
     let mut items = 0_u64;
     for pair in pairs {
@@ -142,19 +143,19 @@ fn by_imagej(page: &Directory<'_>) -> Result<Option<Planes>, Refusal> {
     }
     // If the list's stated length is too small, the items of the list do not match the lengths.
     if !rest.is_empty() || lengths.len() as u64 != 1 + items {
-        return Err(inconsistent(&format!("with {items} parts and {} lengths", lengths.len() - 1)));
+        return Err(inconsistent(&format!("with {items} items and {} lengths", lengths.len() - 1)));
     }
     // An odd length may be padded to an even one.
     let together = (0..lengths.len()).map(|index| lengths.get(index)).fold(0, u64::saturating_add);
     if !(together..=together.saturating_add(1)).contains(&(bytes.len() as u64)) {
-        return Err(inconsistent(&format!("of {} bytes, whose parts have {together}", bytes.len())));
+        return Err(inconsistent(&format!("of {} bytes, whose items have {together}", bytes.len())));
     }
     Ok(None)
 }
 
 fn inconsistent(how: &str) -> Refusal {
     let (Tag(number, name), Tag(lengths, lengths_name)) = (IJ_METADATA, IJ_METADATA_BYTE_COUNTS);
-    let expected = format!("the length of each part in tag {lengths} ({lengths_name}), or neither tag");
+    let expected = format!("the length of each item in tag {lengths} ({lengths_name}), or neither tag");
     Refusal::malformed(format!("tag {number} ({name}) {how}"), expected)
 }
 

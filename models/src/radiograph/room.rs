@@ -15,7 +15,7 @@ const BEST_COMPRESSION: u64 = 1032;
 /// The number of unreferenced bytes, and the sizes to compare it with.
 pub(super) struct Room {
     /// The number of unreferenced bytes.
-    unclaimed: u64,
+    unreferenced: u64,
     /// Bytes that the image takes in the file.
     image: u64,
     /// Bytes that the image would take without compression.
@@ -35,39 +35,40 @@ impl Room {
             clock.work(16)?;
             image = image.saturating_add(layout.chunk(index)?.bytes.len() as u64);
         }
-        let mut claimed = file.header_len().saturating_add(image).saturating_add(pages.image.bytes());
-        claimed = claimed.saturating_add(sum(&pages.image, JPEG_LENGTH, clock)?);
+        let mut referenced = file.header_len().saturating_add(image).saturating_add(pages.image.bytes());
+        referenced = referenced.saturating_add(sum(&pages.image, JPEG_LENGTH, clock)?);
         for at in &pages.thumbnails {
             let thumbnail = file.directory(*at)?;
-            claimed = claimed.saturating_add(thumbnail.bytes());
+            referenced = referenced.saturating_add(thumbnail.bytes());
             for tag in [STRIP_BYTE_COUNTS, TILE_BYTE_COUNTS, JPEG_LENGTH] {
-                claimed = claimed.saturating_add(sum(&thumbnail, tag, clock)?);
+                referenced = referenced.saturating_add(sum(&thumbnail, tag, clock)?);
             }
         }
         let unpacked = layout.row_bytes() * u64::from(layout.height);
-        Ok(Self { unclaimed: (file.len() as u64).saturating_sub(claimed), image, unpacked })
+        Ok(Self { unreferenced: (file.len() as u64).saturating_sub(referenced), image, unpacked })
     }
 
-    /// Whether the file has enough unreferenced bytes for another plane that its metadata names. A quarter of the image's bytes is
+    /// Whether the file has enough unreferenced bytes for another plane that its metadata claims. A quarter of the image's bytes is
     /// enough, since the file may be cut off. The smallest size to which deflate can compress a plane, or 256 bytes if that size
     /// is smaller, is also enough.
-    pub(super) fn has_room_for_named_plane(&self) -> bool {
+    pub(super) fn has_room_for_claimed_plane(&self) -> bool {
         let least = self.image.div_ceil(4).min(MIN_HIDDEN_BYTES.max(self.unpacked / BEST_COMPRESSION));
-        self.unclaimed >= least
+        self.unreferenced >= least
     }
 
-    /// Refuses unreferenced bytes that may be another image although no metadata names one. The limit is half of the image's bytes.
-    /// A higher limit would miss an image that is compressed better. A quarter would be too low, since a thumbnail may be that large.
+    /// Refuses unreferenced bytes that may be another image although no metadata claims one. The limit is half of the image's
+    /// bytes. A higher limit would miss an image that is compressed better. A quarter would be too low, since a thumbnail may be
+    /// that large.
     ///
     /// # Errors
     /// Unsupported: at least half as many unreferenced bytes as the image takes, and at least 256.
-    pub(super) fn refuse_unnamed(&self) -> Result<(), Refusal> {
-        if self.unclaimed < MIN_HIDDEN_BYTES.max(self.image.div_ceil(2)) {
+    pub(super) fn refuse_unclaimed(&self) -> Result<(), Refusal> {
+        if self.unreferenced < MIN_HIDDEN_BYTES.max(self.image.div_ceil(2)) {
             return Ok(());
         }
-        let Self { unclaimed, image, .. } = self;
+        let Self { unreferenced, image, .. } = self;
         Err(Refusal::unsupported(
-            format!("{unclaimed} unreferenced bytes, perhaps a second image, beside an image of {image} bytes"),
+            format!("{unreferenced} unreferenced bytes, perhaps a second image, beside an image of {image} bytes"),
             "fewer unreferenced bytes than half of the image: save each image as a separate TIFF",
         ))
     }

@@ -155,7 +155,16 @@ fn only_the_last_512_bytes_are_kept() {
     bench.exchange(&[]);
     bench.now_ms += 20;
     assert_eq!(bench.exchange(&[]).len(), 69);
-    bench.device.feed(bench.now_ms, &read[..4]);
+}
+
+#[test]
+fn reopening_forgets_received_bytes() {
+    let mut bench = Bench::ready();
+    let mut out = [0; 256];
+    let read = Request::ReadInput { address: 0, count: 32 }.encode(UNIT, &mut out).unwrap();
+    assert_eq!(bench.exchange(&read[..2]), []);
+    bench.device.feed(bench.now_ms, &read[2..4]);
+    assert!(bench.device.poll_at_ms().is_some());
     bench.device.reopened();
     assert_eq!(bench.device.poll_at_ms(), None);
 }

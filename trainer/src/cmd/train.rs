@@ -79,9 +79,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     share("max-escape", args.max_escape)?;
     args.abnormal_share.map_or(Ok(()), |found| share("abnormal-share", found))?;
-    for cost in [args.escape_cost, args.overkill_cost].into_iter().flatten() {
-        if cost.is_nan() || cost <= 0.0 || cost.is_infinite() {
-            return Err(misuse(format!("--escape-cost, --overkill-cost: found {cost}, expected more than 0")));
+    for (name, cost) in [("escape-cost", args.escape_cost), ("overkill-cost", args.overkill_cost)] {
+        if let Some(found) = cost.filter(|cost| cost.is_nan() || *cost <= 0.0 || cost.is_infinite()) {
+            return Err(misuse(format!("--{name}: found {found}, expected a finite number above 0")));
         }
     }
     super::out::check(&args.out, &args.dataset)?;

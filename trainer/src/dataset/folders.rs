@@ -113,7 +113,7 @@ impl Found {
                 self.deeper(item)?;
             } else {
                 let reason = item.image_reason(LeftOutReason::OtherName)?;
-                self.keep(item, reason);
+                self.leave_out_or_skip(item, reason);
             }
         }
         Ok(())
@@ -151,12 +151,12 @@ impl Found {
     /// Handles a file where folders are expected. Only TIFFs and dangling links are reported: a JPEG may be a photo of the set-up.
     fn stray(&mut self, item: Item, reason: LeftOutReason) -> Result<(), DatasetError> {
         let reason = item.image_reason(reason)?.filter(|reason| !matches!(reason, LeftOutReason::OtherFormat(_)));
-        self.keep(item, reason);
+        self.leave_out_or_skip(item, reason);
         Ok(())
     }
 
     /// Adds `item` to the images that are left out if there is a `reason`, else to the skipped items.
-    fn keep(&mut self, item: Item, reason: Option<LeftOutReason>) {
+    fn leave_out_or_skip(&mut self, item: Item, reason: Option<LeftOutReason>) {
         match reason {
             Some(reason) => self.left_out.push(LeftOut { path: item.relative, reason }),
             None => self.skipped.push(item.relative),

@@ -8,6 +8,11 @@
 //! - full stops and commas, zeros before or after a number (`1`, `01`, `1.0`)
 //! - `1`, `I` and `l`, or `0` and `O`
 //! - letters of other scripts (Unicode Technical Standard 39, from the crate `unicode-security`)
+//!
+//! Some of these differences count nevertheless, and the names do not look alike:
+//! - a separator between two digits: `1.5` and `15`, `1 1` and `11` (but `1.5` and `1,5` look alike)
+//! - at the start or end, a hyphen: `A-` and `A`; at the start, a full stop before a digit: `.5` and `5`
+//! - zeros in a fraction with other digits: `0.05` and `0.5`, `1.10` and `1.1`
 
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization as _;
@@ -40,7 +45,7 @@ impl BundleNames {
     }
 }
 
-/// A function that returns the same text for names that look alike.
+/// A function that returns the same text for names that look alike in one respect.
 struct Key {
     of: fn(&str) -> String,
     /// Whether the function may compare two ASCII names. A function that uses Unicode's skeleton may not, because `rn` and `m` have
@@ -69,8 +74,8 @@ pub(super) fn look_alikes<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
         }
         for alike in same.into_values().filter(|alike| alike.len() > 1) {
             if key.in_ascii || alike.iter().any(|&index| !names[index].is_ascii()) {
-                let joined: Vec<usize> = alike.iter().map(|&index| group[index]).collect();
-                group.iter_mut().filter(|group| joined.contains(group)).for_each(|group| *group = joined[0]);
+                let to_merge: Vec<usize> = alike.iter().map(|&index| group[index]).collect();
+                group.iter_mut().filter(|group| to_merge.contains(group)).for_each(|group| *group = to_merge[0]);
             }
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
          | conversion | {} to {} pixels (height x width){} |\n\
          | backbone | ResNet-34, frozen, weights file with SHA-256 `{}` |\n\
          | features | {} ({} numbers) |\n\
-         | head | {} member(s), recipe `{}`, seed {} |\n\n",
+         | head | {} ensemble member(s), recipe `{}`, seed {} |\n\n",
         dataset.images,
         dataset.bundles,
         dataset.normal,

@@ -1,5 +1,5 @@
-//! Trains a head by the recommended recipe: an ensemble of two linear scorers. One scorer uses the means of the backbone's
-//! stages 3 and 4, the other uses the covariance of stage 3.
+//! Trains a head by the recommended recipe. Its two ensemble members are linear scorers. One scorer uses the means of the
+//! backbone's stages 3 and 4, the other uses the covariance of stage 3.
 
 use super::FitError;
 use super::TrainingSet;
@@ -28,7 +28,7 @@ impl Default for RecommendedRecipe {
     }
 }
 
-/// One linear scorer of the ensemble.
+/// An ensemble member: one linear scorer.
 struct Member {
     blocks: &'static [Block],
     /// Whether the scorer takes signed square roots of the features first. This is usual for features that are

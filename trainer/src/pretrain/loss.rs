@@ -8,7 +8,8 @@ use tch::{Kind, Reduction, TchError, Tensor};
 /// The terms of the loss with their weights. The names are columns of the loss curve.
 pub(super) const TERMS: [(&str, f64); 6] =
     [("map3", 6.0), ("map4", 6.0), ("severities", 1.0), ("last", 0.5), ("coating", 0.2), ("style", 0.2)];
-/// Weight of a cell with an anomaly, relative to a cell without one. It is above 1, because most cells have no anomaly.
+/// Weight of a cell of an anomaly map that shows an anomaly, relative to a cell without one. It is above 1, because most cells of
+/// the maps show no anomaly.
 const CELL_WEIGHT: f64 = 3.0;
 
 /// The loss and its [`TERMS`]. Both tensors stay on the processor (CPU or GPU) that trains.
@@ -36,7 +37,8 @@ pub(super) fn loss(outputs: &Outputs, answers: &Tensors) -> Result<Loss, TchErro
         output.f_binary_cross_entropy_with_logits(truth, weight, positive, Reduction::Mean)
     };
     let positive = Tensor::f_full([1], CELL_WEIGHT, (Kind::Float, outputs.severities.device()))?;
-    let map = |stage: usize| cross_entropy(&outputs.maps[stage], &answers.maps[stage], None, Some(&positive));
+    // Index 0 is stage 3, index 1 is stage 4.
+    let map = |index: usize| cross_entropy(&outputs.maps[index], &answers.maps[index], None, Some(&positive));
     let severities = |output: &Tensor| cross_entropy(output, &answers.severities, Some(&answers.asked), None);
     // The arguments -100 and 0.0 of the cross-entropy are libtorch's defaults: the class to ignore, and no label smoothing.
     let terms = [

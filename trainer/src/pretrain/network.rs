@@ -12,7 +12,7 @@ use tch::{Device, Kind, TchError, Tensor};
 /// because a batch here is small and mixes many zooms and conversions: its own means and variances are far from the
 /// averages that the finished network needs.
 const NORM_MOMENTUM: f64 = 0.03;
-/// Initial bias of the heads of the maps. It is negative, because most cells show no anomaly.
+/// Initial bias of the heads of the maps. It is negative, because most cells of the maps show no anomaly.
 const MAP_BIAS: f64 = -3.0;
 
 /// ResNet-34 with its last layer and the heads of the pre-training.

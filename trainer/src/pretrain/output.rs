@@ -161,7 +161,7 @@ fn card(run: &Run<'_>, summary: &Summary, digest: Digest) -> String {
          The training images are crops of an endless stream of synthetic electrodes:\n\n\
          - all coating methods, directions, thicknesses and mottles;\n\
          - the eleven kinds of anomaly equally often, with a severity of 0.1 to 1;\n\
-         - zooms as for network inputs of 200 to 1000 pixels width;\n\
+         - scales as of electrodes that were resized to a width of about 200 to 1000 pixels;\n\
          - one of the naive, global, local and mixed conversions, chosen at random, with random changes of the bounds;\n\
          - random flips.\n\n\
          ## Training task\n\n\

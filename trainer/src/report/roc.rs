@@ -12,9 +12,9 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     let paths: Vec<Option<String>> = curves.iter().map(|curve| curve.as_ref().map(points)).collect();
     html! {
         p {
-            "Each curve shows, for all thresholds on the scores of all bundles, how many abnormal parts are found if this many "
-            "normal parts are rejected. The other methods are drawn in grey. The dot shows the rates that were reached. Each "
-            "bundle had its own threshold, so the dot can lie beside the curve."
+            "For every threshold on the scores of all bundles, each curve shows the share of abnormal parts that are found "
+            "against the share of normal parts that are rejected. The other methods are drawn in grey. The dot shows the rates "
+            "that were reached. Each bundle had its own threshold, so the dot can lie beside the curve."
         }
         div.plots {
             @for (index, method) in analysis.methods().iter().enumerate() {

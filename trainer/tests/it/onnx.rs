@@ -23,7 +23,7 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     let blocks = Block::ALL.to_vec();
     let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
     let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
-    // A member takes `length` features from `start` on. The weights of its first affine layer standardise them.
+    // An ensemble member takes `length` features from `start` on. The weights of its first affine layer standardise them.
     let member = |step: f32, start: usize, length: usize, is_rooted: bool| {
         let root = |value: f32| if is_rooted { value.signum() * value.abs().sqrt() } else { value };
         let mut weight: Vec<f32> = wave(length * 16, step).iter().map(|value| value / (length as f32).sqrt()).collect();
@@ -139,7 +139,10 @@ fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
     };
     let write = |head: &Head| onnx::write(backbone.network(), head, size, Precision::F32, &[]);
     let error = write(&head(65)).unwrap_err();
-    assert!(matches!(&error, OnnxError::Head(HeadError { place, .. }) if place == "member 0, layer 0"), "{error}");
+    assert!(
+        matches!(&error, OnnxError::Head(HeadError { place, .. }) if place == "ensemble member 0, layer 0"),
+        "{error}"
+    );
     // The head uses stage 1 only, so the file does not hold the other three stages.
     assert!(write(&head(64)).unwrap().len() < 2_000_000);
 }

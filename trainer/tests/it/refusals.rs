@@ -205,9 +205,9 @@ fn an_unreadable_image_is_reported_with_a_hint_to_check() {
     fs::write(place.path("data/b2/normal/0.tif"), b"\xff\xd8\xff\xe0").unwrap();
     let hint = format!("`cellgate-trainer check {}`", place.path("data").display());
     for (out, command, method) in [
-        ("features", "crossval", ["--methods", "naive"]),
-        ("levels", "crossval", ["--methods", "global"]),
-        ("run", "train", ["--method", "naive"]),
+        ("out1", "crossval", ["--methods", "naive"]),
+        ("out2", "crossval", ["--methods", "global"]),
+        ("out3", "train", ["--method", "naive"]),
     ] {
         let refused = place.trainer(command, &place.path(out), &method);
         let text = stderr(&refused);

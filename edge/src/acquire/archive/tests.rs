@@ -109,6 +109,7 @@ fn a_deleted_or_replaced_image_is_not_archived() {
     next.read_content();
     // Longer than a tick of the Linux kernel's clock.
     std::thread::sleep(Duration::from_millis(30));
+    // With the digest of its content known, a new hard link does not count as a change.
     fs::hard_link(&next.path, folder.path().join("backup")).unwrap();
     assert_eq!((store(&next), store(&next)), (ArchiveOutcome::Moved, ArchiveOutcome::Gone));
     assert_eq!((fs::read_dir(&root).unwrap().count(), archive.bytes()), (1, 10));

@@ -51,12 +51,12 @@ fn two_files_with_one_number_match_no_trigger() {
 }
 
 #[test]
-fn an_image_from_long_before_the_trigger_is_stale() {
+fn an_image_from_long_before_the_trigger_is_discarded() {
     let then = Instant::now();
     let now = then + LEAD + Duration::from_millis(1);
     let mut matcher = matcher(Matching::PartId, &[("12.tif", then)]);
     assert_eq!(matcher.take(12, now), Err(NoImage::NotYet));
-    assert_eq!(paths(matcher.stale(now)), [PathBuf::from("12.tif")]);
+    assert_eq!(paths(matcher.take_discarded(now)), [PathBuf::from("12.tif")]);
     assert_eq!(matcher.backlog(), 0);
 }
 
@@ -99,7 +99,7 @@ fn by_order_a_stray_image_shifts_no_image_to_another_part() {
             matcher.missed(part, at(300 * part));
             came(&mut matcher, &format!("{}.tif", part + 1), at(300 * part + 150));
         }
-        assert_eq!((matcher.backlog(), matcher.stale(at(1400)).len()), (0, 1));
+        assert_eq!((matcher.backlog(), matcher.take_discarded(at(1400)).len()), (0, 1));
     }
 }
 
@@ -127,7 +127,7 @@ fn by_order_a_pause_must_follow_a_start_and_each_doubt() {
     // A trigger was refused while its image waited.
     came(&mut matcher, "c.tif", at(1800));
     matcher.doubt(at(1850));
-    assert_eq!(paths(matcher.stale(at(1850))), [PathBuf::from("c.tif")]);
+    assert_eq!(paths(matcher.take_discarded(at(1850))), [PathBuf::from("c.tif")]);
     came(&mut matcher, "d.tif", at(1900));
     assert_eq!(matcher.take(4, at(1950)), Err(NoImage::OutOfStep));
     came(&mut matcher, "e.tif", at(2951));
@@ -138,7 +138,7 @@ fn by_order_a_pause_must_follow_a_start_and_each_doubt() {
 fn by_order_an_image_without_a_trigger_breaks_the_order_until_a_pause() {
     let (mut matcher, at) = in_step(Matching::ImageFirst);
     came(&mut matcher, "1.tif", at(0));
-    assert_eq!(paths(matcher.stale(at(1001))), [PathBuf::from("1.tif")]);
+    assert_eq!(paths(matcher.take_discarded(at(1001))), [PathBuf::from("1.tif")]);
     came(&mut matcher, "2.tif", at(1100));
     assert_eq!(matcher.take(1, at(1200)), Err(NoImage::OutOfStep), "else part 1 would get the image of part 2");
 }
@@ -173,7 +173,7 @@ fn a_rewritten_file_waits_once() {
     assert_eq!((matcher.backlog(), path(matcher.take(5, now))), (1, Ok("5.tif".into())));
 }
 
-/// A second image would wait for a trigger that never comes, and would be missing in the archive.
+/// If one image counted as two, the second would wait for a trigger that never comes, and the archiver would not find its file.
 #[test]
 fn by_number_a_file_that_is_closed_twice_or_gone_is_not_a_second_image() {
     let now = Instant::now();
@@ -219,7 +219,7 @@ fn at_most_max_waiting_images_wait() {
     let names: Vec<String> = (0..MAX_WAITING + 3).map(|part| format!("{part}.tif")).collect();
     let arrivals: Vec<(&str, Instant)> = names.iter().map(|name| (name.as_str(), now)).collect();
     let mut matcher = matcher(Matching::PartId, &arrivals);
-    assert_eq!(matcher.stale(now).len(), 3);
+    assert_eq!(matcher.take_discarded(now).len(), 3);
     assert_eq!(matcher.take(0, now), Err(NoImage::NotYet));
     assert_eq!(path(matcher.take(3, now)), Ok("3.tif".into()));
 }

@@ -131,8 +131,8 @@ impl Logic {
         if self.is_time_to_prove(now, view, effects) {
             return Next::Prove;
         }
-        let stale = self.matcher.stale(now);
-        self.set_aside(stale, Unjudged::NoTrigger, effects);
+        let discarded = self.matcher.take_discarded(now);
+        self.set_aside(discarded, Unjudged::NoTrigger, effects);
         self.report_order(now, effects);
         let may_judge_untriggered = self.may_judge_untriggered(view);
         if may_judge_untriggered && let Some(file) = self.matcher.take_oldest() {

@@ -6,7 +6,7 @@ use crate::acquire::Unjudged;
 use crate::appliance::messages::ToLine;
 use crate::appliance::part::Part;
 use crate::appliance::part::effect::Effect;
-use crate::journal::{self, AcceptedTrigger, JournalError, VerdictEntry};
+use crate::journal::{self, JournalError, JournalTrigger, VerdictEntry};
 
 impl Line {
     /// Carries out the effects of the life of `part`.
@@ -46,7 +46,7 @@ impl Line {
         }
     }
 
-    fn accept(&mut self, number: u64, trigger: AcceptedTrigger) {
+    fn accept(&mut self, number: u64, trigger: JournalTrigger) {
         let answers = self.answers.clone();
         let queued = self.journal.accept_then(trigger, move |accepted| {
             answers.send(ToLine::Accepted { number, accepted });

@@ -14,16 +14,15 @@ pub(in crate::appliance) struct Memory {
     pub(super) free_running: Option<Life>,
     /// The number of lives begun since the appliance's start.
     pub(super) lives: u64,
-    /// Whether the judge must still be informed that the image without a trigger was recorded.
-    pub(super) is_recorded: bool,
+    /// Whether `ToJudge::Recorded` must still be sent to the judge, because the image without a trigger was recorded.
+    pub(super) is_recorded_due: bool,
     /// The number of images without a trigger since the appliance's start.
     pub(super) free_runs: u32,
     /// The session's state that was logged last.
     pub(super) logged: Option<DeviceState>,
     /// The counts of refused triggers at the last check.
     pub(super) refused: Refused,
-    /// Whether the judge must still be informed that a trigger was refused, or that a part did not reach the judge,
-    /// with `ToJudge::Doubt`.
+    /// Whether `ToJudge::Doubt` must still be sent to the judge, because a trigger was refused or a part did not reach the judge.
     pub(super) is_doubt_due: bool,
     /// When the request to stop was noticed.
     pub(super) stopping: Option<Instant>,

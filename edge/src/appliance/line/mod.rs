@@ -180,8 +180,8 @@ impl Line {
     /// Informs the judge of recorded images and refused triggers, so that it does not assign the image of a refused trigger to
     /// another part. If the judge's queue is full, the next step tries again.
     fn notify_judge(&mut self) {
-        if self.memory.is_recorded && self.judge.try_send(ToJudge::Recorded) {
-            self.memory.is_recorded = false;
+        if self.memory.is_recorded_due && self.judge.try_send(ToJudge::Recorded) {
+            self.memory.is_recorded_due = false;
         }
         let refused = *self.session().refused();
         self.memory.is_doubt_due |= std::mem::replace(&mut self.memory.refused, refused) != refused;
@@ -229,7 +229,7 @@ impl Line {
         let deadline = self.shared.clock.instant(trigger.deadline_at_ms());
         let part = self.next_part(trigger.part_id(), now, deadline);
         let allowed = deadline.saturating_duration_since(now);
-        let accepted = journal::AcceptedTrigger {
+        let journal_trigger = journal::JournalTrigger {
             kind: TriggerKind::Plc,
             part: part.part_id,
             nonce: trigger.nonce(),
@@ -237,7 +237,7 @@ impl Line {
             received_unix_ms: now_unix_ms(),
         };
         let mut effects = Vec::new();
-        self.memory.triggered = Some(Life::triggered(part, accepted, self.model, trigger, &mut effects));
+        self.memory.triggered = Some(Life::triggered(part, journal_trigger, self.model, trigger, &mut effects));
         // Storing and judging start together: only the answer to the PLC has to wait for the disk.
         self.perform(Kind::Triggered, &part, effects);
         // When matching by order, the judge must get an earlier doubt before this part, and it must get this part. Otherwise the
@@ -253,7 +253,7 @@ impl Line {
     fn on_free_running(&mut self, judged: Judged, at: Instant) {
         let part = self.next_part(0, at, at);
         self.memory.free_runs = self.memory.free_runs.wrapping_add(1);
-        let accepted = journal::AcceptedTrigger {
+        let journal_trigger = journal::JournalTrigger {
             kind: TriggerKind::FreeRunning,
             part: 0,
             // Distinguishes images without a trigger, which all have the part number 0.
@@ -262,7 +262,7 @@ impl Line {
             received_unix_ms: now_unix_ms(),
         };
         let mut effects = Vec::new();
-        self.memory.free_running = Some(Life::free_running(part, accepted, self.model, judged, &mut effects));
+        self.memory.free_running = Some(Life::free_running(part, journal_trigger, self.model, judged, &mut effects));
         self.perform(Kind::FreeRunning, &part, effects);
     }
 
@@ -271,7 +271,7 @@ impl Line {
         Part { number: self.memory.lives, part_id, triggered, deadline }
     }
 
-    fn on_accepted(&mut self, number: u64, accepted: Result<journal::Accepted, JournalError>) {
+    fn on_accepted(&mut self, number: u64, accepted: Result<journal::AcceptanceReceipt, JournalError>) {
         let id = match accepted {
             Ok(accepted) => {
                 self.shared.metrics.parts.accepted(accepted.duration());
@@ -372,7 +372,7 @@ impl Line {
         *slot = life.next(input, &moment, self.transport.session(), &mut effects);
         let is_over = slot.is_none();
         self.perform(kind, &part, effects);
-        self.memory.is_recorded |= is_over && kind == Kind::FreeRunning;
+        self.memory.is_recorded_due |= is_over && kind == Kind::FreeRunning;
     }
 }
 

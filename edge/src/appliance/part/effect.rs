@@ -1,7 +1,7 @@
 //! Defines the effects of a part's life: what `Line` has to request from the journal and the archiver, to log and to count.
 
 use crate::acquire::ImageFile;
-use crate::journal::{AcceptedTrigger, VerdictEntry};
+use crate::journal::{JournalTrigger, VerdictEntry};
 use cellgate_protocol::to_plc::Origin;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Effect {
     /// Store the acceptance. The answer is [`super::lifecycle::Input::Accepted`].
-    Accept(AcceptedTrigger),
+    Accept(JournalTrigger),
     /// Store the verdict. The answer is [`super::lifecycle::Input::Stored`].
     Commit(Box<VerdictEntry>),
     /// Move the image of a recorded part to the archive.

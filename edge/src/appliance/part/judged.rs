@@ -3,7 +3,7 @@
 use crate::acquire::ImageFile;
 use crate::journal::{self, StageTimes};
 use crate::pipeline::{Judgement, Times};
-use crate::words::{policy_verdict, recorded_reason, wire_reason, wire_verdict};
+use crate::verdict_mapping::{policy_verdict, recorded_reason, wire_reason, wire_verdict};
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::{Decision, Verdict};

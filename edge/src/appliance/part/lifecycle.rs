@@ -23,7 +23,7 @@
 use super::Part;
 use super::effect::Effect;
 use super::judged::Judged;
-use crate::journal::{AcceptedTrigger, TriggerKind};
+use crate::journal::{JournalTrigger, TriggerKind};
 use cellgate_models::digest::Digest;
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::health::Health;
@@ -52,7 +52,7 @@ pub(in crate::appliance) struct Life {
 #[derive(Debug)]
 struct Subject {
     part: Part,
-    accepted: AcceptedTrigger,
+    journal_trigger: JournalTrigger,
     /// The digest of the model that judges.
     model: Digest,
 }
@@ -146,27 +146,27 @@ impl Life {
     /// The life of a part that the PLC triggered. The caller stores the acceptance (see `effects`) and has the part judged.
     pub(in crate::appliance) fn triggered(
         part: Part,
-        accepted: AcceptedTrigger,
+        journal_trigger: JournalTrigger,
         model: Digest,
         trigger: Trigger,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        effects.push(Effect::Accept(accepted));
-        Self { subject: Subject { part, accepted, model }, stage: LifeStage::WaitingForBoth { trigger } }
+        effects.push(Effect::Accept(journal_trigger));
+        Self { subject: Subject { part, journal_trigger, model }, stage: LifeStage::WaitingForBoth { trigger } }
     }
 
     /// The life of an image without a trigger that is already judged. Its verdict is stored and sent for information only.
     pub(in crate::appliance) fn free_running(
         part: Part,
-        accepted: AcceptedTrigger,
+        journal_trigger: JournalTrigger,
         model: Digest,
         judged: Judged,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        effects.push(Effect::Accept(accepted));
+        effects.push(Effect::Accept(journal_trigger));
         let verdict = UnstoredVerdict { judged, pending: None, is_owed: false };
         let stage = LifeStage::WaitingForAcceptance(Decided::Concluded(verdict));
-        Self { subject: Subject { part, accepted, model }, stage }
+        Self { subject: Subject { part, journal_trigger, model }, stage }
     }
 
     /// The part.
@@ -176,8 +176,8 @@ impl Life {
 
     /// The trigger as stored in the journal.
     #[cfg(test)]
-    pub(in crate::appliance) fn accepted_trigger(&self) -> &AcceptedTrigger {
-        &self.subject.accepted
+    pub(in crate::appliance) fn journal_trigger(&self) -> &JournalTrigger {
+        &self.subject.journal_trigger
     }
 
     /// Whether the part is neither judged nor concluded yet.
@@ -327,8 +327,8 @@ impl Transition<'_, '_> {
     fn archive(&mut self, seq: NonZeroU64, verdict: &mut UnstoredVerdict, code: Option<WireVerdict>) {
         let Some(image) = verdict.judged.file.take() else { return };
         let code = code.unwrap_or_else(|| verdict.judged.outcome(self.subject.model).verdict);
-        let name = match self.subject.accepted.kind {
-            TriggerKind::Plc => format!("{seq:010}-{}-{code}", self.subject.accepted.part),
+        let name = match self.subject.journal_trigger.kind {
+            TriggerKind::Plc => format!("{seq:010}-{}-{code}", self.subject.journal_trigger.part),
             TriggerKind::FreeRunning => format!("{seq:010}-free-{code}"),
         };
         self.effects.push(Effect::Archive { image, name });
@@ -349,7 +349,7 @@ impl Transition<'_, '_> {
         match id {
             Some(id) => self.commit(id, verdict),
             None => {
-                self.effects.push(Effect::Accept(self.subject.accepted));
+                self.effects.push(Effect::Accept(self.subject.journal_trigger));
                 Some(LifeStage::WaitingForAcceptance(Decided::Concluded(verdict)))
             }
         }

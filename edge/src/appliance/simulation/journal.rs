@@ -1,6 +1,6 @@
 //! Simulates the journal in memory, with the guarantees of the real journal and with injected failures.
 
-use crate::journal::{AcceptedTrigger, VerdictEntry};
+use crate::journal::{JournalTrigger, VerdictEntry};
 use cellgate_models::policy::Verdict;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
@@ -28,7 +28,7 @@ pub(super) struct SimulatedJournal {
 /// One accepted trigger.
 #[derive(Debug)]
 struct Row {
-    trigger: AcceptedTrigger,
+    trigger: JournalTrigger,
     /// The terminal record: its number, its verdict and the name of the image.
     terminal: Option<(NonZeroU64, Verdict, String)>,
 }
@@ -74,7 +74,7 @@ impl SimulatedJournal {
         self.closed_until_ms = now_ms + 250;
     }
 
-    pub(super) fn accept(&mut self, now_ms: u64, trigger: AcceptedTrigger, fate: Fate) -> Option<NonZeroU64> {
+    pub(super) fn accept(&mut self, now_ms: u64, trigger: JournalTrigger, fate: Fate) -> Option<NonZeroU64> {
         if !self.is_ready(now_ms) {
             return None;
         }
@@ -148,7 +148,7 @@ impl SimulatedJournal {
     }
 
     /// The verdict, the trigger and the image of this row.
-    pub(super) fn row(&self, seq: u64) -> Option<(Verdict, AcceptedTrigger, &str)> {
+    pub(super) fn row(&self, seq: u64) -> Option<(Verdict, JournalTrigger, &str)> {
         self.triggers.values().find_map(|row| {
             let (row_seq, verdict, image) = row.terminal.as_ref()?;
             (row_seq.get() == seq).then_some((*verdict, row.trigger, image.as_str()))

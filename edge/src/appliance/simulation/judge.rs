@@ -38,12 +38,12 @@ impl Simulation {
                 self.engine.set_starting();
                 self.is_running = false;
                 self.judging_until_ms = self.now_ms + 50;
-                let has_passed = !self.goes_wrong(100);
+                let has_passed = !self.goes_wrong_per_mille(100);
                 self.after(50, SimulatedEvent::Proved(has_passed));
             }
             Next::Judge { number, file } => {
                 // 600 ms is longer than the deadline.
-                let took_ms = if self.goes_wrong(10) { 600 } else { self.random.random_range(5..60) };
+                let took_ms = if self.goes_wrong_per_mille(10) { 600 } else { self.random.random_range(5..60) };
                 self.judging_until_ms = self.now_ms + took_ms;
                 let judged = judged(file);
                 let Some(number) = number else {
@@ -51,7 +51,7 @@ impl Simulation {
                     return;
                 };
                 // The result comes twice.
-                if self.goes_wrong(5) {
+                if self.goes_wrong_per_mille(5) {
                     self.after(took_ms + 1, SimulatedEvent::Judged { number, judged: judged.clone() });
                 }
                 self.after(took_ms, SimulatedEvent::Judged { number, judged });

@@ -10,7 +10,7 @@ use crate::appliance::part::Part;
 use crate::appliance::part::effect::Effect;
 use crate::appliance::part::judged::Judged;
 use crate::appliance::part::lifecycle::{Input, Life, Moment};
-use crate::journal::{AcceptedTrigger, TriggerKind};
+use crate::journal::{JournalTrigger, TriggerKind};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use cellgate_protocol::code::VerdictCode;
@@ -49,6 +49,7 @@ impl Simulation {
         }
         let refused = *self.session.refused();
         if std::mem::replace(&mut self.refused, refused) != refused {
+            // A refused trigger may leave its image behind, so the order is in doubt.
             let delay_ms = self.random.random_range(0..3);
             self.after(delay_ms, SimulatedEvent::ToJudge(ToJudge::Doubt));
         }
@@ -64,7 +65,7 @@ impl Simulation {
             _ => {}
         }
         let delay_ms = self.random.random_range(1..10);
-        if !self.goes_wrong(20) {
+        if !self.goes_wrong_per_mille(20) {
             self.after(delay_ms, SimulatedEvent::ToPlc(message));
         }
     }
@@ -97,7 +98,7 @@ impl Simulation {
                 let deadline = self.start + Duration::from_millis(trigger.deadline_at_ms());
                 let (number, part_id) = (self.lives, trigger.part_id());
                 let part = Part { number, part_id, triggered: self.now(), deadline };
-                let accepted = AcceptedTrigger {
+                let journal_trigger = JournalTrigger {
                     kind: TriggerKind::Plc,
                     part: part_id,
                     nonce: trigger.nonce(),
@@ -105,13 +106,13 @@ impl Simulation {
                     received_unix_ms: 0,
                 };
                 let mut effects = Vec::new();
-                self.life = Some(Life::triggered(part, accepted, Digest::of(b"model"), trigger, &mut effects));
+                self.life = Some(Life::triggered(part, journal_trigger, Digest::of(b"model"), trigger, &mut effects));
                 self.perform(part, effects);
                 let delay_ms = self.random.random_range(0..3);
                 self.after(delay_ms, SimulatedEvent::ToJudge(ToJudge::Part(part)));
                 self.forget();
             }
-            DeviceEvent::Concluded(pending) if self.goes_wrong(100) => {
+            DeviceEvent::Concluded(pending) if self.goes_wrong_per_mille(100) => {
                 let delay_ms = self.random.random_range(1..20);
                 self.after(delay_ms, SimulatedEvent::Concluded { number, pending });
             }
@@ -158,9 +159,9 @@ impl Simulation {
         let part = Part { number, part_id: 0, triggered: now, deadline: now };
         let nonce = u32::try_from(number).unwrap();
         let kind = TriggerKind::FreeRunning;
-        let accepted = AcceptedTrigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
+        let journal_trigger = JournalTrigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
         let mut effects = Vec::new();
-        self.free_running = Some(Life::free_running(part, accepted, Digest::of(b"model"), judged, &mut effects));
+        self.free_running = Some(Life::free_running(part, journal_trigger, Digest::of(b"model"), judged, &mut effects));
         self.perform(part, effects);
         self.forget();
     }
@@ -169,8 +170,11 @@ impl Simulation {
         for effect in effects {
             let fate = self.fate();
             // Sometimes the journal is slow.
-            let delay_ms =
-                if self.goes_wrong(5) { self.random.random_range(250..500) } else { self.random.random_range(1..8) };
+            let delay_ms = if self.goes_wrong_per_mille(5) {
+                self.random.random_range(250..500)
+            } else {
+                self.random.random_range(1..8)
+            };
             match effect {
                 Effect::Accept(trigger) => {
                     self.after(1, SimulatedEvent::Accept { number: part.number, trigger, fate, answer_ms: delay_ms });
@@ -187,7 +191,7 @@ impl Simulation {
     }
 
     fn fate(&mut self) -> Fate {
-        if !self.goes_wrong(10) {
+        if !self.goes_wrong_per_mille(10) {
             return Fate::Good;
         }
         [Fate::NotWritten, Fate::UnknownWritten, Fate::UnknownLost][self.random.random_range(0..3)]
@@ -196,5 +200,5 @@ impl Simulation {
 
 /// Part and nonce of a life's trigger.
 pub(super) fn trigger_of(life: Option<&Life>) -> Option<(u64, u32)> {
-    life.map(|life| (life.accepted_trigger().part, life.accepted_trigger().nonce))
+    life.map(|life| (life.journal_trigger().part, life.journal_trigger().nonce))
 }

@@ -21,7 +21,7 @@ use super::part::judged::Judged;
 use super::part::lifecycle::{Input, Life, StoreOutcome};
 use crate::acquire::{Arrival, Identity, ImageFile};
 use crate::config::Matching;
-use crate::journal::{AcceptedTrigger, VerdictEntry};
+use crate::journal::{JournalTrigger, VerdictEntry};
 use cellgate_protocol::health::{Health, WorkerProgress};
 use cellgate_protocol::part::Pending;
 use cellgate_protocol::session::device::{DeviceSession, DeviceSessionConfig};
@@ -58,7 +58,7 @@ enum SimulatedEvent {
     /// The journal stores an acceptance, with this fate. Its answer follows after `answer_ms`.
     Accept {
         number: u64,
-        trigger: AcceptedTrigger,
+        trigger: JournalTrigger,
         fate: Fate,
         answer_ms: u64,
     },
@@ -126,8 +126,8 @@ struct Simulation {
     passes: u64,
     /// The last part that passed.
     passed: u64,
-    /// Scales all faults. [`Self::goes_wrong`] with `of_1000` is true in `of_1000 * fault_rate / 10` of 1,000 cases: at 10 in
-    /// `of_1000` cases, at 0 never.
+    /// Scales all faults. [`Self::goes_wrong_per_mille`] is true in `per_mille * fault_rate / 10` of 1,000 cases: at the rate 10 in
+    /// `per_mille` cases, at the rate 0 never.
     fault_rate: u32,
 }
 
@@ -176,8 +176,8 @@ impl Simulation {
         self.events.insert((self.now_ms + ms, self.order), event);
     }
 
-    fn goes_wrong(&mut self, of_1000: u32) -> bool {
-        self.random.random_range(0..1000) < of_1000 * self.fault_rate / 10
+    fn goes_wrong_per_mille(&mut self, per_mille: u32) -> bool {
+        self.random.random_range(0..1000) < per_mille * self.fault_rate / 10
     }
 
     fn health(&self) -> Option<Health> {
@@ -251,7 +251,7 @@ impl Simulation {
 
     /// Takes the health away for a while, as a stalled thread does, or restarts the appliance, at random.
     fn inject_fault(&mut self) {
-        if self.goes_wrong(1) {
+        if self.goes_wrong_per_mille(1) {
             self.unhealthy_until_ms = self.now_ms + self.random.random_range(10..600);
         }
         if self.random.random_range(0..50_000) < self.fault_rate {

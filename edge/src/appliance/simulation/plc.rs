@@ -49,7 +49,7 @@ impl Simulation {
     pub(super) fn plc_does(&mut self, step: Step) {
         match step {
             Step::Heartbeat => {
-                if self.goes_wrong(5) {
+                if self.goes_wrong_per_mille(5) {
                     self.plc.silent_until_ms = self.now_ms + self.random.random_range(100..1_500);
                 }
                 if self.now_ms >= self.plc.silent_until_ms {
@@ -88,17 +88,18 @@ impl Simulation {
         // assigned to the wrong part. So lost triggers and doubled images are injected only when matching by part
         // number.
         let is_by_number = self.matching == Matching::PartId;
-        let triggers = if self.matching == Matching::FreeRunning { 0 } else { 1 + usize::from(self.goes_wrong(30)) };
+        let triggers =
+            if self.matching == Matching::FreeRunning { 0 } else { 1 + usize::from(self.goes_wrong_per_mille(30)) };
         for _ in 0..triggers {
-            if !(is_by_number && self.goes_wrong(10)) {
+            if !(is_by_number && self.goes_wrong_per_mille(10)) {
                 let delay_ms = self.random.random_range(trigger_ms.clone());
                 self.after(delay_ms, SimulatedEvent::Plc(Step::Trigger(request)));
             }
         }
-        for _ in 0..=usize::from(is_by_number && self.goes_wrong(20)) {
-            if !self.goes_wrong(20) {
+        for _ in 0..=usize::from(is_by_number && self.goes_wrong_per_mille(20)) {
+            if !self.goes_wrong_per_mille(20) {
                 // 500 ms is longer than the deadline.
-                let late_ms = if self.goes_wrong(20) { 500 } else { 0 };
+                let late_ms = if self.goes_wrong_per_mille(20) { 500 } else { 0 };
                 let delay_ms = late_ms + self.random.random_range(image_ms.clone());
                 self.after(delay_ms, SimulatedEvent::Image(part));
             }
@@ -116,12 +117,12 @@ impl Simulation {
             let is_without_image = [ReasonCode::IMAGE_MISMATCH, ReasonCode::NO_IMAGE].contains(&sent.reason());
             self.plc.is_order_lost = self.matching.is_by_order() && is_without_image;
         }
-        if self.goes_wrong(20) {
+        if self.goes_wrong_per_mille(20) {
             return;
         }
         let wrong = Ack { code: VerdictCode(!ack.code.0), ..ack };
-        let sent_ack = if self.goes_wrong(10) { wrong } else { ack };
-        for _ in 0..=usize::from(self.goes_wrong(20)) {
+        let sent_ack = if self.goes_wrong_per_mille(10) { wrong } else { ack };
+        for _ in 0..=usize::from(self.goes_wrong_per_mille(20)) {
             let delay_ms = self.random.random_range(1..15);
             self.after(delay_ms, SimulatedEvent::Plc(Step::Acknowledge(sent_ack)));
         }

@@ -1,7 +1,7 @@
 //! Converts images to tensors on the GPU.
 
-use super::device::Device;
-use super::{CudaError, DeviceInfo};
+use super::gpu::OpenGpu;
+use super::{CudaError, GpuInfo};
 use crate::convert::LaunchSequence;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::radiograph::RadiographView;
@@ -13,16 +13,16 @@ use zerocopy::IntoBytes as _;
 /// A conversion that is ready to run on a GPU. Each thread needs one of its own.
 ///
 /// `new` allocates all memory that [`convert`](Self::convert) uses. An image of the previous image's size costs a copy of its
-/// levels and one graph launch. For an image of another size the host also computes resize weights and spreads (below a
-/// millisecond), and the kernels are launched one by one.
+/// levels and one graph launch. For an image of another size the host also computes the resize weights and the mapping of levels
+/// between the bounds (`Spread`), in less than a millisecond, and the kernels are launched one by one.
 pub struct CudaConverter {
     spec: ConversionSpec,
     max_pixels: usize,
     /// Whether to capture graphs. False after a capture failed: from then on kernels are launched one by one.
     captures: bool,
-    /// Declared before `device`: a graph must be dropped before the stream that it was captured from.
+    /// Declared before `gpu`: a graph must be dropped before the stream that it was captured from.
     current: Option<Current>,
-    device: Device,
+    gpu: OpenGpu,
 }
 
 /// The state for images of one size.
@@ -37,7 +37,7 @@ struct Current {
 /// The tensor is complete once the stream has executed the conversion, so later work on the same stream can read it. The next
 /// conversion runs on the same stream and overwrites the tensor.
 #[derive(Debug, Clone, Copy)]
-pub struct DeviceTensor<'a> {
+pub struct GpuTensor<'a> {
     /// The tensor's address in GPU memory, the same for all images.
     pub address: u64,
     /// Height and width of each plane.
@@ -72,42 +72,42 @@ impl CudaConverter {
         LaunchSequence::check(spec)?;
         let max_pixels = max_pixels.clamp(1, LaunchSequence::MAX_PIXELS);
         let output_pixels = spec.size.map_or(max_pixels, Size::pixels);
-        let device = Device::new(
+        let gpu = OpenGpu::new(
             &LaunchSequence::kernels(spec),
             LaunchSequence::most_bytes(spec, max_pixels),
             3 * output_pixels * size_of::<f32>(),
         )?;
-        Ok(Self { spec: spec.clone(), max_pixels, captures: true, current: None, device })
+        Ok(Self { spec: spec.clone(), max_pixels, captures: true, current: None, gpu })
     }
 
     /// The GPU that the conversion runs on.
     #[must_use]
-    pub fn device(&self) -> &DeviceInfo {
-        &self.device.info
+    pub fn gpu(&self) -> &GpuInfo {
+        &self.gpu.info
     }
 
     /// The stream for all work.
     #[must_use]
     pub fn stream(&self) -> &Arc<CudaStream> {
-        self.device.stream()
+        self.gpu.stream()
     }
 
-    /// Starts the conversion of `radiograph` and does not wait for it; see [`DeviceTensor`].
+    /// Starts the conversion of `radiograph` and does not wait for it; see [`GpuTensor`].
     ///
     /// # Errors
     /// [`CudaError::TooLarge`], [`CudaError::Sequence`], and errors of the driver. After [`CudaError::ContextLost`] the converter
     /// is unusable.
-    pub fn convert<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<DeviceTensor<'_>, CudaError> {
+    pub fn convert<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<GpuTensor<'_>, CudaError> {
         let radiograph = radiograph.into();
-        let image = Size { height: radiograph.height(), width: radiograph.width() };
-        if image.pixels() > self.max_pixels {
-            return Err(CudaError::TooLarge { found: image.pixels(), expected: self.max_pixels });
+        let image_size = Size { height: radiograph.height(), width: radiograph.width() };
+        if image_size.pixels() > self.max_pixels {
+            return Err(CudaError::TooLarge { found: image_size.pixels(), expected: self.max_pixels });
         }
-        let output = match self.current.take() {
-            Some(current) if current.sequence.image() == image => self.again(current, radiograph)?,
-            _ => self.first(image, radiograph)?,
+        let output_size = match self.current.take() {
+            Some(current) if current.sequence.image_size() == image_size => self.again(current, radiograph)?,
+            _ => self.first(image_size, radiograph)?,
         };
-        Ok(DeviceTensor { address: self.device.tensor_address(), size: output, stream: self.device.stream() })
+        Ok(GpuTensor { address: self.gpu.tensor_address(), size: output_size, stream: self.gpu.stream() })
     }
 
     /// Converts `radiographs` and copies each tensor to the host. Starts all conversions before it waits for the first.
@@ -116,15 +116,15 @@ impl CudaConverter {
     /// As [`CudaConverter::convert`].
     pub fn to_bytes(&mut self, radiographs: &[RadiographView<'_>]) -> Result<Vec<Vec<u8>>, CudaError> {
         let kept = radiographs.iter().map(|radiograph| {
-            let image = Size { height: radiograph.height(), width: radiograph.width() };
-            self.device.take(3 * self.spec.size.unwrap_or(image).pixels() * size_of::<f32>())
+            let image_size = Size { height: radiograph.height(), width: radiograph.width() };
+            self.gpu.take(3 * self.spec.size.unwrap_or(image_size).pixels() * size_of::<f32>())
         });
         let kept = kept.collect::<Result<Vec<_>, _>>()?;
         for (&radiograph, kept) in radiographs.iter().zip(&kept) {
             self.convert(radiograph)?;
-            self.device.keep_tensor(kept)?;
+            self.gpu.keep_tensor(kept)?;
         }
-        kept.iter().map(|kept| self.device.read(kept)).collect()
+        kept.iter().map(|kept| self.gpu.read(kept)).collect()
     }
 
     /// Measures each step of a conversion separately, as the mean over `rounds`.
@@ -138,19 +138,18 @@ impl CudaConverter {
             self.convert(radiograph)?;
         }
         self.wait()?;
-        let Self { current: Some(Current { sequence, graph }), device, .. } = self else {
+        let Self { current: Some(Current { sequence, graph }), gpu, .. } = self else {
             return Ok(Timings::default());
         };
         let bytes = radiograph.levels().as_bytes();
         let start = Instant::now();
-        (0..rounds).try_for_each(|_| device.stage(bytes))?;
+        (0..rounds).try_for_each(|_| gpu.stage(bytes))?;
         let staging = start.elapsed() / rounds;
-        let upload =
-            device.time(|device| (0..rounds).try_for_each(|_| device.send(sequence.levels().start, bytes.len())))?;
-        let kernels = device.time(|device| {
+        let upload = gpu.time(|gpu| (0..rounds).try_for_each(|_| gpu.send(sequence.levels().start, bytes.len())))?;
+        let kernels = gpu.time(|gpu| {
             (0..rounds).try_for_each(|_| match &graph {
-                Some(graph) => device.start_graph(graph),
-                None => device.start(sequence),
+                Some(graph) => gpu.start_graph(graph),
+                None => gpu.start(sequence),
             })
         })?;
         Ok(Timings { staging, upload: upload / rounds, kernels: kernels / rounds, is_graph: graph.is_some() })
@@ -161,25 +160,25 @@ impl CudaConverter {
     /// # Errors
     /// [`CudaError`]: the GPU failed meanwhile.
     pub fn wait(&self) -> Result<(), CudaError> {
-        self.device.wait()
+        self.gpu.wait()
     }
 
     /// Converts the first image, or one whose size differs from the previous image's. After an error `current` stays `None`.
-    fn first(&mut self, image: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
-        let sequence = LaunchSequence::new(&self.spec, image)?;
-        self.device.upload(0, sequence.fixed())?;
-        self.device.upload(sequence.levels().start, radiograph.levels().as_bytes())?;
-        self.device.start(&sequence)?;
-        let output = sequence.output();
+    fn first(&mut self, image_size: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
+        let sequence = LaunchSequence::new(&self.spec, image_size)?;
+        self.gpu.upload(0, sequence.fixed())?;
+        self.gpu.upload(sequence.levels().start, radiograph.levels().as_bytes())?;
+        self.gpu.start(&sequence)?;
+        let output_size = sequence.output_size();
         self.current = Some(Current { sequence, graph: None });
-        Ok(output)
+        Ok(output_size)
     }
 
     /// Converts an image of the previous image's size. After an error `current` stays `None`.
     fn again(&mut self, mut current: Current, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
-        self.device.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
+        self.gpu.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
         if current.graph.is_none() && self.captures {
-            match self.device.capture(&current.sequence) {
+            match self.gpu.capture(&current.sequence) {
                 Ok(graph) => current.graph = Some(graph),
                 Err(error) if error.is_context_lost() => return Err(error),
                 Err(error) => {
@@ -193,11 +192,11 @@ impl CudaConverter {
             }
         }
         match &current.graph {
-            Some(graph) => self.device.start_graph(graph)?,
-            None => self.device.start(&current.sequence)?,
+            Some(graph) => self.gpu.start_graph(graph)?,
+            None => self.gpu.start(&current.sequence)?,
         }
-        let output = current.sequence.output();
+        let output_size = current.sequence.output_size();
         self.current = Some(current);
-        Ok(output)
+        Ok(output_size)
     }
 }

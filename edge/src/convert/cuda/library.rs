@@ -55,10 +55,11 @@ impl CudaLibrary {
     }
 }
 
-/// Each of the folders `below` in the system's library folder, and WSL's folder of libraries.
-pub(super) fn system_folders(below: &[&str]) -> Vec<SearchPlace> {
-    let below = below.iter().map(|below| Path::new(MULTIARCH).join(below));
-    below.chain(["/usr/lib/wsl/lib".into()]).map(SearchPlace::Folder).collect()
+/// The subfolders `names` of the system's library folder, then WSL's library folder. An empty name stands for the system's library
+/// folder itself.
+pub(super) fn system_folders(names: &[&str]) -> Vec<SearchPlace> {
+    let folders = names.iter().map(|name| Path::new(MULTIARCH).join(name));
+    folders.chain(["/usr/lib/wsl/lib".into()]).map(SearchPlace::Folder).collect()
 }
 
 #[cfg(test)]

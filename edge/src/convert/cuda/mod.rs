@@ -5,7 +5,7 @@
 //! | finds CUDA's libraries with the search of `cellgate_models::library` and loads them | `library.rs` |
 //! | checks the driver before cudarc calls it; calls the compiler NVRTC without cudarc | `driver.rs`, `nvrtc.rs` |
 //! | compiles the kernels for this machine's GPU and loads them | `compile.rs`, `module.rs` |
-//! | executes a [`LaunchSequence`](super::LaunchSequence): memory, launches, the captured graph | `device.rs` |
+//! | executes a [`LaunchSequence`](super::LaunchSequence): memory, launches, the captured graph | `gpu.rs` |
 //! | converts images to tensors on the GPU | `converter.rs` |
 //! | compares the tensors with the reference's; measures the copy rate of the GPU's memory | `compare.rs`, `rate.rs` |
 //!
@@ -15,9 +15,9 @@
 mod compare;
 mod compile;
 mod converter;
-mod device;
 mod driver;
 mod error;
+mod gpu;
 mod library;
 mod module;
 mod nvrtc;
@@ -25,9 +25,9 @@ mod rate;
 
 pub use compare::{Comparison, compare, in_turns};
 pub use compile::{compile, nvrtc_version};
-pub use converter::{CudaConverter, DeviceTensor, Timings};
-pub use device::{DeviceInfo, device_info};
+pub use converter::{CudaConverter, GpuTensor, Timings};
 pub use driver::{CUDA_ENV, driver_version};
 pub use error::CudaError;
+pub use gpu::{GpuInfo, gpu_info};
 pub use nvrtc::{Compiled, NVRTC_ENV};
 pub use rate::copy_rate;

@@ -49,7 +49,7 @@ impl Drop for Module {
         // Clears an error that cudarc recorded earlier; the next call would return it instead of binding.
         let _ = self.context.check_err();
         if self.context.bind_to_thread().is_ok() {
-            // SAFETY: `Device` has waited for all running work, and drops its module once.
+            // SAFETY: `OpenGpu` has waited for all running work, and drops its module once.
             let _ = unsafe { result::module::unload(self.module) };
         }
     }

@@ -1,6 +1,6 @@
 //! Measures the copy rate of the GPU's memory, with which `gpu-check` compares the rate of the conversion.
 
-use super::device::FIRST;
+use super::gpu::FIRST;
 use super::{CudaError, driver_version};
 use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUevent_flags;

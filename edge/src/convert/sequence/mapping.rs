@@ -86,11 +86,11 @@ impl Spreads {
         Self { place, number: bounds.len() as u32, own, cut }
     }
 
-    /// The mapping for images of size `image`, whose levels are at offset `levels`.
-    pub(super) fn mapping(self, image: Size, levels: usize, layout: &mut Layout) -> Mapping {
+    /// The mapping for images of size `image_size`, whose levels are at offset `levels`.
+    pub(super) fn mapping(self, image_size: Size, levels: usize, layout: &mut Layout) -> Mapping {
         let steps = self.own.map_or_else(Vec::new, |own| {
             let counts = layout.reserve(LEVELS16 * size_of::<u32>());
-            own_bounds(image, levels, &counts, self.place + own * SPREAD_BYTES).into()
+            own_bounds(image_size, levels, &counts, self.place + own * SPREAD_BYTES).into()
         });
         let arguments = Arguments {
             kind: if self.cut.is_some() { Kind::Cut } else { Kind::Spread },
@@ -111,8 +111,8 @@ pub(super) fn kernels(method: Method) -> &'static [Kernel] {
 }
 
 /// The steps that compute an image's own bounds and write their spread at offset `spread`.
-fn own_bounds(image: Size, levels: usize, counts: &Range<usize>, spread: usize) -> [LaunchStep; 3] {
-    let pixels = image.pixels() as u32;
+fn own_bounds(image_size: Size, levels: usize, counts: &Range<usize>, spread: usize) -> [LaunchStep; 3] {
+    let pixels = image_size.pixels() as u32;
     let histogram = Launch {
         kernel: Kernel::Histogram,
         blocks: [pixels.div_ceil(PIXELS_PER_BLOCK), 1],

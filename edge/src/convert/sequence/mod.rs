@@ -43,8 +43,8 @@ pub enum SequenceError {
 /// A conversion of images of one size as a list of steps, with the memory that the steps use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchSequence {
-    image: Size,
-    output: Size,
+    image_size: Size,
+    output_size: Size,
     fixed: Vec<u8>,
     levels: Range<usize>,
     bytes: usize,
@@ -71,27 +71,27 @@ impl LaunchSequence {
         if Self::METHODS.contains(&spec.method) { Ok(()) } else { Err(SequenceError::Method { method: spec.method }) }
     }
 
-    /// The sequence for images of size `image`. Both sides must be above 0.
+    /// The sequence for images of size `image_size`. Both sides must be above 0.
     ///
     /// # Errors
     /// As [`LaunchSequence::check`]; also for a size that [`Converter`] refuses or that exceeds [`LaunchSequence::MAX_PIXELS`].
-    pub fn new(spec: &ConversionSpec, image: Size) -> Result<Self, SequenceError> {
+    pub fn new(spec: &ConversionSpec, image_size: Size) -> Result<Self, SequenceError> {
         Self::check(spec)?;
-        if image.height.max(image.width) > Converter::MAX_RADIOGRAPH_SIDE {
-            return Err(ConversionError::RadiographSize { found: image }.into());
+        if image_size.height.max(image_size.width) > Converter::MAX_RADIOGRAPH_SIDE {
+            return Err(ConversionError::RadiographSize { found: image_size }.into());
         }
-        if image.pixels() > Self::MAX_PIXELS {
-            return Err(SequenceError::Pixels { found: image, most: Self::MAX_PIXELS });
+        if image_size.pixels() > Self::MAX_PIXELS {
+            return Err(SequenceError::Pixels { found: image_size, most: Self::MAX_PIXELS });
         }
-        let output = spec.size.unwrap_or(image);
+        let output_size = spec.size.unwrap_or(image_size);
         let mut layout = Layout::default();
         let spreads = Spreads::new(spec, &mut layout);
-        let axes = resize::Axes::new(image, output, &mut layout);
+        let axes = resize::Axes::new(image_size, output_size, &mut layout);
         let fixed = layout.end_of_fixed();
-        let levels = layout.reserve(image.pixels() * size_of::<u16>());
-        let Mapping { mut steps, arguments } = spreads.mapping(image, levels.start, &mut layout);
+        let levels = layout.reserve(image_size.pixels() * size_of::<u16>());
+        let Mapping { mut steps, arguments } = spreads.mapping(image_size, levels.start, &mut layout);
         steps.push(LaunchStep::Launch(axes.launch(spec, levels.start, arguments)));
-        Ok(Self { image, output, fixed, levels, bytes: layout.bytes(), steps })
+        Ok(Self { image_size, output_size, fixed, levels, bytes: layout.bytes(), steps })
     }
 
     /// Upper bound of [`bytes`](Self::bytes) for `spec` and images of up to `pixels` pixels.
@@ -115,20 +115,20 @@ impl LaunchSequence {
 
     /// The size of the images that the sequence converts.
     #[must_use]
-    pub fn image(&self) -> Size {
-        self.image
+    pub fn image_size(&self) -> Size {
+        self.image_size
     }
 
     /// Height and width of each of the tensor's three planes.
     #[must_use]
-    pub fn output(&self) -> Size {
-        self.output
+    pub fn output_size(&self) -> Size {
+        self.output_size
     }
 
     /// The size of the tensor in bytes: 3 x height x width values of f32.
     #[must_use]
     pub fn tensor_bytes(&self) -> usize {
-        3 * self.output.pixels() * size_of::<f32>()
+        3 * self.output_size.pixels() * size_of::<f32>()
     }
 
     /// The bytes at the start of the memory. They are uploaded once, before the first image.

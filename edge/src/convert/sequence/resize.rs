@@ -51,17 +51,17 @@ impl Windows {
 /// The windows of both passes for images of one size.
 #[derive(Debug)]
 pub(super) struct Axes {
-    image: Size,
-    output: Size,
+    image_size: Size,
+    output_size: Size,
     x: Windows,
     y: Windows,
 }
 
 impl Axes {
-    pub(super) fn new(image: Size, output: Size, layout: &mut Layout) -> Self {
-        let x = Windows::new(image.width, output.width, layout);
-        let y = Windows::new(image.height, output.height, layout);
-        Self { image, output, x, y }
+    pub(super) fn new(image_size: Size, output_size: Size, layout: &mut Layout) -> Self {
+        let x = Windows::new(image_size.width, output_size.width, layout);
+        let y = Windows::new(image_size.height, output_size.height, layout);
+        Self { image_size, output_size, x, y }
     }
 
     /// Upper bound of the bytes of one axis' windows, without alignment, from up to `input` pixels to `output` pixels. With
@@ -76,7 +76,7 @@ impl Axes {
     /// The launch for images whose levels are at offset `levels`.
     pub(super) fn launch(&self, spec: &ConversionSpec, levels: usize, mapping: Arguments) -> Launch {
         let sixteen = mapping.kind == Kind::Cut;
-        let columns_first = columns_first(self.image, self.output);
+        let columns_first = columns_first(self.image_size, self.output_size);
         let fitting = TILES.into_iter().find_map(|tile| {
             let region = Size { height: self.y.region(tile.height), width: self.x.region(tile.width) };
             // The size of the result of the first pass.
@@ -90,12 +90,12 @@ impl Axes {
             (bytes <= SHARED_BYTES).then_some((tile, region, bytes))
         });
         // The kernels that work by pixel ignore tile and region.
-        let (tile, region, shared_bytes) = fitting.unwrap_or((Size { height: 0, width: 0 }, self.image, 0));
+        let (tile, region, shared_bytes) = fitting.unwrap_or((Size { height: 0, width: 0 }, self.image_size, 0));
         // `ConvertParameters` in convert.cu.
         let words = [
-            self.image.width,
-            self.output.width,
-            self.output.height,
+            self.image_size.width,
+            self.output_size.width,
+            self.output_size.height,
             mapping.kind as u32,
             mapping.channels,
             self.x.axis.taps() as u32,
@@ -113,8 +113,8 @@ impl Axes {
         Launch {
             kernel,
             blocks: match fitting {
-                Some(_) => [self.output.width.div_ceil(tile.width), self.output.height.div_ceil(tile.height)],
-                None => [self.output.pixels().div_ceil(kernel.threads() as usize) as u32, 1],
+                Some(_) => [self.output_size.width.div_ceil(tile.width), self.output_size.height.div_ceil(tile.height)],
+                None => [self.output_size.pixels().div_ceil(kernel.threads() as usize) as u32, 1],
             },
             threads: kernel.threads(),
             shared_bytes: shared_bytes as u32,

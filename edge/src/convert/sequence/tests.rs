@@ -20,10 +20,11 @@ fn launches(sequence: &LaunchSequence) -> impl Iterator<Item = &Launch> {
     })
 }
 
-fn check(spec: &ConversionSpec, image: Size) {
-    let sequence = LaunchSequence::new(spec, image).unwrap();
-    let most = LaunchSequence::most_bytes(spec, image.pixels());
-    assert!(sequence.bytes() <= most, "{image} to {}: {} bytes, more than {most}", sequence.output(), sequence.bytes());
+fn check(spec: &ConversionSpec, image_size: Size) {
+    let sequence = LaunchSequence::new(spec, image_size).unwrap();
+    let most = LaunchSequence::most_bytes(spec, image_size.pixels());
+    let (bytes, output_size) = (sequence.bytes(), sequence.output_size());
+    assert!(bytes <= most, "{image_size} to {output_size}: {bytes} bytes, more than {most}");
     assert!(
         sequence.fixed().len() <= sequence.levels().start
             && sequence.levels().start.is_multiple_of(LaunchSequence::ALIGNMENT)
@@ -62,8 +63,8 @@ fn an_image_with_a_side_of_the_greatest_length_has_a_sequence() {
 
 #[test]
 fn the_paper_s_size_is_converted_by_tiles_and_a_great_reduction_by_pixels() {
-    let kernel = |image, size| {
-        let sequence = LaunchSequence::new(&spec(Method::Global, Some(size)), image).unwrap();
+    let kernel = |image_size, size| {
+        let sequence = LaunchSequence::new(&spec(Method::Global, Some(size)), image_size).unwrap();
         launches(&sequence).map(|launch| (launch.kernel, launch.blocks, launch.shared_bytes)).collect::<Vec<_>>()
     };
     // The paper's largest image. A tile of 32 x 64 output pixels needs 36 x 80 input pixels and, after the first pass, 36 x 64:

@@ -1,5 +1,5 @@
-//! Takes rights away from the worker before its first image. Each mechanism works without the others, so that each can be tested
-//! alone.
+//! Takes rights away from the decode worker before its first image. Each mechanism works without the others, so that each can be
+//! tested alone.
 
 mod descriptors;
 mod file_access;
@@ -13,28 +13,29 @@ pub use system_calls::allow_few;
 
 use std::fmt;
 
-/// A mechanism that limits the worker.
+/// A mechanism that limits the decode worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
-    /// The worker gains no rights by starting a program (`no_new_privs`, Linux 3.5).
+    /// The decode worker gains no rights by starting a program (`no_new_privs`, Linux 3.5).
     NoNewPrivileges,
-    /// The worker ends with the parent's thread that started it (`PR_SET_PDEATHSIG`).
+    /// The decode worker ends with the parent's thread that started it (`PR_SET_PDEATHSIG`).
     EndsWithParent,
-    /// The worker has no descriptors except its two pipes and `/dev/null`.
+    /// The decode worker has no descriptors except its two pipes and `/dev/null`.
     NoForeignDescriptors,
     /// Memory is bounded; no new descriptors, files, processes or core dumps (`setrlimit`).
     Resources,
-    /// The worker can't open, create, run or remove files (Landlock, Linux 5.13, if the kernel enables it).
+    /// The decode worker can't open, create, run or remove files (Landlock, Linux 5.13, if the Linux kernel enables it).
     NoFiles,
-    /// The worker can't bind or connect TCP ports (Landlock, Linux 6.7). Not required, because `FewSystemCalls` denies all
+    /// The decode worker can't bind or connect TCP ports (Landlock, Linux 6.7). Not required, because `FewSystemCalls` denies all
     /// sockets.
     NoNetwork,
-    /// Every system call kills the worker, except the few that computing needs. No socket is possible (seccomp, Linux 4.14).
+    /// Every system call kills the decode worker, except the few that computing needs. No socket is possible (seccomp, Linux
+    /// 4.14).
     FewSystemCalls,
 }
 
 impl Protection {
-    /// All protections. The index in this list is the bit on the wire.
+    /// All protections. The index in this list is the bit in the decode worker's answer to its parent.
     pub const ALL: [Self; 7] = [
         Self::NoNewPrivileges,
         Self::EndsWithParent,
@@ -105,12 +106,12 @@ impl Protections {
         Protection::ALL.into_iter().filter(move |&protection| self.contains(protection))
     }
 
-    /// The set as bits on the wire.
+    /// The set as bits, as in the decode worker's answer to its parent.
     pub(super) fn bits(self) -> u32 {
         self.0
     }
 
-    /// The set from bits on the wire. Unknown bits are ignored.
+    /// The set from the bits in the decode worker's answer to its parent. Unknown bits are ignored.
     pub(super) fn from_bits(bits: u32) -> Self {
         Protection::ALL.into_iter().filter(|&protection| Self(bits).contains(protection)).collect()
     }

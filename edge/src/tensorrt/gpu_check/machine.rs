@@ -1,4 +1,5 @@
-//! Checks the machine: driver, GPU and libraries, each independently of the others.
+//! Checks the machine: driver, GPU and libraries. A fault of one does not hide the others; only the GPU is not known without the
+//! driver.
 
 use super::Row;
 use crate::convert::cuda::{driver_version, nvrtc_version};

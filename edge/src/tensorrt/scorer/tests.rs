@@ -62,9 +62,9 @@ fn score(scorer: &mut GpuScorer<Scores>, pixels: u32) -> Result<f32, NoScore> {
     scorer.logit(radiograph.view(), &mut Times::default(), &mut |_| {})
 }
 
-/// Checks the state after an error: the part's reason is ENGINE_FAILED, the scorer never scores again, and nothing is freed.
-/// Returns the text of the error.
-fn is_given_up(mut scorer: GpuScorer<Scores>, pretended: &Pretended) -> String {
+/// Scores a part, which must fail, and checks the state after that: the part's reason is ENGINE_FAILED, the scorer never scores
+/// again, and nothing is freed. Returns the text of the error.
+fn assert_gives_up(mut scorer: GpuScorer<Scores>, pretended: &Pretended) -> String {
     let freed = || ["cuMemFreeAsync", "cuMemFreeHost", "cuStreamDestroy_v2"].map(|name| pretended.calls(name));
     let before = freed();
     let error = score(&mut scorer, 10).unwrap_err();
@@ -164,7 +164,7 @@ fn scenario_no_answer() {
     let (scorer, pretended) = (scorer([Some(0.25)]).unwrap(), Pretended::open());
     pretended.answers("cuEventQuery", NOT_READY);
     let start = Instant::now();
-    is_given_up(scorer, &pretended);
+    assert_gives_up(scorer, &pretended);
     assert!(start.elapsed() >= MAX_RUN_TIME && start.elapsed() < MAX_FIRST_RUN_TIME, "{:?}", start.elapsed());
 }
 
@@ -173,14 +173,14 @@ fn scenario_no_answer() {
 fn scenario_fault() {
     let (scorer, pretended) = (scorer([Some(0.25), Some(0.25)]).unwrap(), Pretended::open());
     pretended.answers("cuMemcpyDtoHAsync_v2", ILLEGAL_ADDRESS);
-    let error = is_given_up(scorer, &pretended);
+    let error = assert_gives_up(scorer, &pretended);
     assert!(error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");
 }
 
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_start() {
-    let error = is_given_up(scorer([]).unwrap(), &Pretended::open());
+    let error = assert_gives_up(scorer([]).unwrap(), &Pretended::open());
     assert!(error.contains("NO_SCORES_LEFT"), "{error}");
 }
 

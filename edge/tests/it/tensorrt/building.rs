@@ -34,8 +34,8 @@ pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
     /// Waits until the program has ended, and returns its exit status.
-    pub(crate) fn end(&mut self) -> Option<i32> {
-        ends(Pid::from_child(&self.0));
+    pub(crate) fn wait_for_exit(&mut self) -> Option<i32> {
+        assert_ends(Pid::from_child(&self.0));
         self.0.wait().unwrap().code()
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn building(command: &mut Command) -> (Running, Pid) {
     }
 }
 
-/// Waits for the end of a process.
-pub(crate) fn ends(process: Pid) {
+/// Waits until a process has ended. Panics if it does not end within 30 s.
+pub(crate) fn assert_ends(process: Pid) {
     wait_for_end(process, Duration::from_secs(30));
 }

@@ -1,6 +1,6 @@
 //! Tests `cellgate-edge plan`: the real program with the real TensorRT for RTX, without a GPU. Needs gcc.
 
-use super::building::{building, ends, hanging_tensorrt};
+use super::building::{assert_ends, building, hanging_tensorrt};
 use super::device::Device;
 use super::has_event;
 use cellgate_models::model::Precision;
@@ -61,20 +61,20 @@ fn lines(output: &Output) -> Vec<serde_json::Value> {
 }
 
 /// The stderr of a command that is refused.
-fn refused(command: &mut Command) -> String {
+fn refused_stderr(command: &mut Command) -> String {
     let output = run(command, 2);
     assert!(output.stdout.is_empty());
     String::from_utf8(output.stderr).unwrap()
 }
 
 /// The transcript of a command that is refused.
-fn refusal(device: &Device, command: &mut Command) -> String {
+fn refused_transcript(device: &Device, command: &mut Command) -> String {
     transcript(&run(command, 2), device.folder.path())
 }
 
-/// The file of the plan in a line of text that `plan` printed.
-fn file(line: &serde_json::Value) -> PathBuf {
-    line["plan"].as_str().unwrap().into()
+/// The path in the field `plan` of one JSON object that `plan` printed.
+fn plan_path(entry: &serde_json::Value) -> PathBuf {
+    entry["plan"].as_str().unwrap().into()
 }
 
 /// The positions of four bits in mean_f16.onnx. If one of them is flipped, TensorRT for RTX 1.7.1 crashes on the network.
@@ -129,12 +129,12 @@ fn a_plan_is_built_kept_listed_and_pruned() {
 #[test]
 fn damaged_and_foreign_plans_are_listed_and_rebuilt() {
     let device = Device::new();
-    let path = file(&lines(&run(&mut device.build_for("sm86"), 0))[0]);
+    let path = plan_path(&lines(&run(&mut device.build_for("sm86"), 0))[0]);
     let whole = fs::read(&path).unwrap();
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 0x10;
     let stranger = Device::new();
-    let foreign = fs::read(file(&lines(&run(&mut stranger.build_for("sm86"), 0))[0])).unwrap();
+    let foreign = fs::read(plan_path(&lines(&run(&mut stranger.build_for("sm86"), 0))[0])).unwrap();
     let mut details = String::new();
     for (case, bytes, state) in [
         ("truncated", whole[..whole.len() - 1].to_vec(), "damaged"),
@@ -162,8 +162,8 @@ fn damaged_and_foreign_plans_are_listed_and_rebuilt() {
 #[test]
 fn an_unknown_architecture_is_refused_with_a_list_of_the_known_ones() {
     let device = Device::new();
-    let unknown = refusal(&device, &mut device.build_for("sm87"));
-    let malformed = refusal(&device, &mut device.build_for("orin"));
+    let unknown = refused_transcript(&device, &mut device.build_for("sm87"));
+    let malformed = refused_transcript(&device, &mut device.build_for("orin"));
     insta::assert_snapshot!("unknown_architecture", format!("{unknown}\n{malformed}"));
 }
 
@@ -173,7 +173,7 @@ fn without_a_driver_or_a_target_the_gpu_is_not_known() {
     let texts = ["build", "prune"].map(|action| {
         let nowhere = device.at("nowhere.so");
         let mut command = device.plan(action);
-        refusal(&device, command.arg("--model").arg(&device.model).env("CELLGATE_CUDA", nowhere))
+        refused_transcript(&device, command.arg("--model").arg(&device.model).env("CELLGATE_CUDA", nowhere))
     });
     assert_eq!(texts[0], texts[1]);
     insta::assert_snapshot!("no_driver_and_no_target", texts[0]);
@@ -185,7 +185,7 @@ fn without_tensorrt_nothing_is_built_or_removed() {
     run(&mut device.build_for("sm86"), 0);
     let empty = tempfile::tempdir().unwrap();
     for command in [&mut device.build_for("sm86"), &mut device.prune("sm89")] {
-        let text = refused(command.arg("--tensorrt").arg(empty.path()));
+        let text = refused_stderr(command.arg("--tensorrt").arg(empty.path()));
         assert!(text.contains("libtensorrt_rtx.so") && text.contains("tensorrt-rtx-cu13-libs"), "{text}");
     }
     assert_eq!(device.list()[0]["state"], "ok");
@@ -229,7 +229,7 @@ fn a_folder_among_the_plans_is_reported_and_left() {
 #[test]
 fn a_pipe_in_place_of_a_plan_or_the_key_does_not_block() {
     let device = Device::new();
-    let path = file(&lines(&run(&mut device.build_for("sm86"), 0))[0]);
+    let path = plan_path(&lines(&run(&mut device.build_for("sm86"), 0))[0]);
     let key = device.at("plan.key");
     fs::rename(&path, path.with_extension("moved")).unwrap();
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -237,8 +237,8 @@ fn a_pipe_in_place_of_a_plan_or_the_key_does_not_block() {
     assert_eq!(lines(&run(&mut device.build_for("sm86"), 0))[0]["state"], "built");
     fs::rename(&key, key.with_extension("moved")).unwrap();
     assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
-    let list = refusal(&device, &mut device.plan("list"));
-    assert_eq!(list, refusal(&device, &mut device.build_for("sm86")));
+    let list = refused_transcript(&device, &mut device.plan("list"));
+    assert_eq!(list, refused_transcript(&device, &mut device.build_for("sm86")));
     insta::assert_snapshot!("key_is_a_pipe", list);
 }
 
@@ -263,8 +263,8 @@ fn a_signal_ends_parent_and_child_while_tensorrt_works() {
         let id = Pid::from_child(&parent.0);
         // Ctrl-C in a terminal signals parent and child; a service manager signals only the parent.
         if is_from_terminal { kill_process_group(id, Signal::INT) } else { kill_process(id, Signal::TERM) }.unwrap();
-        assert_eq!(parent.end(), Some(130));
-        ends(child);
+        assert_eq!(parent.wait_for_exit(), Some(130));
+        assert_ends(child);
         assert!(device.list().is_empty());
     }
 }
@@ -278,7 +278,7 @@ fn the_child_ends_with_a_killed_parent() {
     let (mut parent, child) = building(&mut device.build_without_end());
     parent.0.kill().unwrap();
     parent.0.wait().unwrap();
-    ends(child);
+    assert_ends(child);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_key_that_others_can_read_is_refused() {
     let key = device.at("plan.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     for command in [&mut device.build_for("sm86"), &mut device.plan("list")] {
-        let text = refused(command);
+        let text = refused_stderr(command);
         assert!(text.contains("0644") && text.contains("0600"), "{text}");
     }
 }
@@ -311,7 +311,7 @@ fn a_network_on_which_tensorrt_crashes_is_an_error() {
         let expectation = contents.golden[0].expected[&Precision::F32];
         contents.golden[0].expected = [(Precision::F16, expectation)].into();
         let device = Device::with(&contents);
-        let text = refused(&mut device.build_for("sm86"));
+        let text = refused_stderr(&mut device.build_for("sm86"));
         assert!(device.list().is_empty());
         ended.push(text.contains("signal 11"));
     }

@@ -9,7 +9,7 @@
 //! | plan | truncated, altered, foreign | the plan is rejected, then a build is tried; ONNX Runtime judges | the plan is rejected, then a build is tried; status 2 |
 //! | folder or key can't be written | - | a warning, then a build is tried; ONNX Runtime judges | a warning, then a build is tried; status 2 |
 
-use super::building::{Running, building, ends, hanging_tensorrt};
+use super::building::{Running, assert_ends, building, hanging_tensorrt};
 use super::device::{Device, compile};
 use super::{has_event, last_fields};
 use crate::support::{DARK, contents, image, lines, mean_logit, run, stderr};
@@ -236,8 +236,8 @@ fn a_signal_ends_the_appliance_while_a_plan_is_built() {
         command.arg(config);
         let (mut appliance, child) = building(&mut command);
         kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
-        assert_eq!(appliance.end(), Some(0));
-        ends(child);
+        assert_eq!(appliance.wait_for_exit(), Some(0));
+        assert_ends(child);
     }
 }
 
@@ -256,7 +256,7 @@ fn fallback(device: &Device, driver: &str) -> String {
         std::thread::sleep(Duration::from_millis(10));
     };
     kill_process(Pid::from_child(&appliance.0), Signal::TERM).unwrap();
-    assert_eq!(appliance.end(), Some(0));
+    assert_eq!(appliance.wait_for_exit(), Some(0));
     assert!(line.contains(" WARN ") && line.contains("engine=\"ONNX Runtime on the CPU\""), "{line}");
     line
 }

@@ -37,11 +37,12 @@ impl<S: Sample> Loop for NarrowBlock<'_, S> {
     fn run(self) {
         let Narrow { axis, before, after } = self.narrow;
         let groups = self.input.len() / LANES;
-        for (group, columns) in before.as_chunks_mut().0.iter_mut().enumerate() {
-            for (row, levels) in columns.iter_mut().enumerate() {
+        for (group, block) in before.as_chunks_mut().0.iter_mut().enumerate() {
+            // The block has rows until it is transposed, then columns.
+            for (row, levels) in block.iter_mut().enumerate() {
                 *levels = self.input[row * groups + group];
             }
-            transpose(columns);
+            transpose(block);
         }
         match axis.taps() {
             1 => narrow_few::<S, 1>(axis, before, after),
@@ -51,9 +52,10 @@ impl<S: Sample> Loop for NarrowBlock<'_, S> {
             _ => narrow_many(axis, before, after),
         }
         let groups = self.output.len() / LANES;
-        for (group, columns) in after.as_chunks_mut().0.iter_mut().enumerate() {
-            transpose(columns);
-            for (row, levels) in columns.iter().enumerate() {
+        for (group, block) in after.as_chunks_mut().0.iter_mut().enumerate() {
+            // The block has columns until it is transposed, then rows.
+            transpose(block);
+            for (row, levels) in block.iter().enumerate() {
                 self.output[row * groups + group] = *levels;
             }
         }
@@ -81,7 +83,8 @@ fn narrow_many<S: Sample>(axis: &Axis, before: &[Group<S>], after: &mut [Group<S
 
 /// The pass along the columns, which changes the height: computes one row, `output`, from the consecutive `rows`.
 pub(super) fn shorten<S: Sample>(rows: &[Group<S>], weights: &[u32], output: &mut [Group<S>]) {
-    // All windows are padded to the longest one's length, but most are shorter.
+    // The weights are padded with zeros to the longest window's length. The trailing zeros are dropped here, because most windows
+    // are shorter.
     let taps = weights.iter().rposition(|&weight| weight != 0).map_or(1, |last| last + 1);
     let weights = &weights[..taps];
     run_wide(ShortenRow { rows, weights, output });

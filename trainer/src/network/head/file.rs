@@ -1,7 +1,7 @@
 //! Reads and writes the file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the head's structure
 //! as JSON: version, blocks, activation and the kind of each layer. Weights and biases are f32 tensors named
-//! `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of a member of the head's ensemble, and `<layer>`
-//! the index of a layer in this member.
+//! `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of an ensemble member, and `<layer>` the
+//! index of a layer in this ensemble member.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;

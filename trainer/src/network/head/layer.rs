@@ -14,7 +14,7 @@ pub enum Layer {
         /// `outputs` numbers.
         bias: Vec<f32>,
     },
-    /// `length` elements from `start` on: the features that a member of an ensemble uses.
+    /// `length` elements from `start` on: the features that an ensemble member uses.
     Slice {
         /// The first element.
         start: usize,

@@ -36,7 +36,7 @@ impl Activation {
 pub struct Head {
     /// The blocks of features that the head takes, one after the other.
     pub blocks: Vec<Block>,
-    /// The members of the ensemble, at least one. Each is a list of layers.
+    /// The ensemble members, at least one. Each is a list of layers.
     pub members: Vec<Vec<Layer>>,
     /// The function from mean logits to probabilities.
     pub activation: Activation,
@@ -46,7 +46,7 @@ pub struct Head {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("head: {place}: found {found}, expected {expected}")]
 pub struct HeadError {
-    /// The location of the fault, such as `member 0, layer 2`.
+    /// The location of the fault, such as `ensemble member 0, layer 2`.
     pub place: String,
     /// The content found.
     pub found: String,
@@ -61,8 +61,8 @@ impl Head {
         pooling::width(&self.blocks)
     }
 
-    /// Checks that the head has a block and a member, that all blocks exist, that the layers of each member fit together
-    /// from the features to the logits, and that all numbers are finite.
+    /// Checks that the head has a block and an ensemble member, that all blocks exist, that the layers of each ensemble member
+    /// fit together from the features to the logits, and that all numbers are finite.
     ///
     /// # Errors
     /// [`HeadError`] for the first fault.
@@ -76,21 +76,21 @@ impl Head {
             );
         }
         if self.blocks.is_empty() || self.members.is_empty() {
-            let found = format!("{} blocks and {} members", self.blocks.len(), self.members.len());
+            let found = format!("{} blocks and {} ensemble members", self.blocks.len(), self.members.len());
             return error("structure".into(), found, "at least one of each".into());
         }
         for (index, layers) in self.members.iter().enumerate() {
             let mut width = self.width();
             for (number, layer) in layers.iter().enumerate() {
                 width = layer.outputs_for(width).map_err(|(found, expected)| HeadError {
-                    place: format!("member {index}, layer {number}"),
+                    place: format!("ensemble member {index}, layer {number}"),
                     found,
                     expected,
                 })?;
             }
             if width != self.activation.logits() {
                 let expected = format!("{} for the activation {:?}", self.activation.logits(), self.activation);
-                return error(format!("member {index}"), format!("{width} outputs"), expected);
+                return error(format!("ensemble member {index}"), format!("{width} outputs"), expected);
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::network::pooling::Pool;
 
-    /// Two members with all kinds of layers, 512 -> 3 -> logits.
+    /// Two ensemble members with all kinds of layers, 512 -> 3 -> logits.
     pub(crate) fn head(activation: Activation) -> Head {
         let wave = |count: usize, step: f32| (0..count).map(|index| (index as f32 * step).sin() * 0.1).collect();
         let member = |step: f32| {
@@ -166,7 +166,7 @@ pub(crate) mod tests {
         head.check().unwrap();
         let mut features = vec![9.0; 64];
         features[..2].copy_from_slice(&[1.0, 3.5]);
-        // The first member gives 1 - 3.5 + 0.5 = -2, the second relu(-2) = 0. Their mean is -1.
+        // The first ensemble member gives 1 - 3.5 + 0.5 = -2, the second relu(-2) = 0. Their mean is -1.
         assert_eq!(head.logits(&features), [-1.0]);
         assert_eq!(head.logit(&features), -1.0);
         features[0] = f32::NAN;

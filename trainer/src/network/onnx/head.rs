@@ -28,7 +28,7 @@ pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], outpu
     builder.node("Reshape", output, &[&logit, &shape], &[]);
 }
 
-/// Adds the nodes of the ensemble's member with the index `member`. Returns its logits.
+/// Adds the nodes of the ensemble member with the index `member`. Returns its logits.
 fn member(builder: &mut Builder, member: usize, layers: &[Layer], features: &Value) -> Value {
     let mut x = features.clone();
     for (index, layer) in layers.iter().enumerate() {

@@ -23,9 +23,9 @@ fn a_pre_training_is_continued_from_its_checkpoint_and_its_weights_are_a_backbon
 
     // One more step by hand, as the continued pre-training should do it: batch 1 of the stream, with the saved moments.
     let mut optimizer = optimizer;
-    let answers = Stream::new(3, 2, CONFIG.crop).batch(1).unwrap().tensors(Device::Cpu).unwrap();
-    let images = normalised(&answers.levels).unwrap();
-    loss(&network.forward(&images, true).unwrap(), &answers).unwrap().total.backward();
+    let batch = Stream::new(3, 2, CONFIG.crop).batch(1).unwrap().tensors(Device::Cpu).unwrap();
+    let images = normalised(&batch.levels).unwrap();
+    loss(&network.forward(&images, true).unwrap(), &batch).unwrap().total.backward();
     optimizer.step(&network, CONFIG.learning_rate * rate(0.5)).unwrap();
 
     let summary = pretrain(out, CONFIG, 2).unwrap();

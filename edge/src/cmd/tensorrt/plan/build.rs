@@ -50,10 +50,10 @@ pub(super) struct Args {
     tensorrt: Option<PathBuf>,
 }
 
-/// One plan's row of the output: a line of text in JSON. Scripts read it, so existing fields never change; new ones may be added.
+/// One plan's line of the output, in JSON. Scripts read it, so existing fields never change; new ones may be added.
 #[derive(Serialize)]
-struct Row<'r> {
-    plan: &'r Path,
+struct JsonLine<'p> {
+    plan: &'p Path,
     /// `built` or `kept`.
     state: &'static str,
     precision: &'static str,
@@ -101,8 +101,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let seconds = (start.elapsed().as_secs_f64() * 1e3).round() / 1e3;
         let (gpu, tensorrt) = (gpu.to_string(), tensorrt.to_string());
-        let row = Row { plan: &path, state, precision: precision.name(), gpu, tensorrt, bytes, seconds };
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&row)?)?;
+        let line = JsonLine { plan: &path, state, precision: precision.name(), gpu, tensorrt, bytes, seconds };
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,10 +7,11 @@ use proptest::prelude::*;
 /// Width and height of the images.
 const SIDE: usize = 48;
 
-/// The levels of a part on a bright field, darker to the right. `thickness` is subtracted from the part's levels. `noise` is the
-/// seed of the detector's noise, 0 to 63, which comes from a linear congruential generator with Knuth's constants (MMIX).
-fn part(thickness: u16, noise: u64) -> Vec<u16> {
-    let mut state = noise.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+/// The levels of a part on a bright field, darker to the right. `thickness` is subtracted from the part's levels. `seed` is the
+/// seed of the detector's noise. The noise adds 0 to 63 levels to each pixel and comes from a linear congruential generator with
+/// Knuth's constants (MMIX).
+fn part(thickness: u16, seed: u64) -> Vec<u16> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let levels = (0..SIDE * SIDE).map(|pixel| {
         let (row, column) = (pixel / SIDE, pixel % SIDE);
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -94,7 +95,7 @@ fn two_exposures_in_one_data_set_are_not_reported() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn thicker_and_thinner_parts_are_not_reported(thickness in 0..500_u16, noise: u64) {
-        prop_assert_eq!(findings(part(thickness, noise)), []);
+    fn thicker_and_thinner_parts_are_not_reported(thickness in 0..500_u16, seed: u64) {
+        prop_assert_eq!(findings(part(thickness, seed)), []);
     }
 }

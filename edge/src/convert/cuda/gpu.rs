@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// Properties of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceInfo {
+pub struct GpuInfo {
     /// The GPU's name.
     pub name: String,
     /// The GPU's compute capability, major and minor.
@@ -33,23 +33,23 @@ pub(super) const FIRST: usize = 0;
 ///
 /// # Errors
 /// [`CudaError`]: the driver is missing or too old, or finds no GPU.
-pub fn device_info() -> Result<DeviceInfo, CudaError> {
+pub fn gpu_info() -> Result<GpuInfo, CudaError> {
     driver_version()?;
     before("starting the driver", result::init())?;
-    let device = before("finding the GPU", result::device::get(FIRST as c_int))?;
-    let name = before("reading the GPU's name", result::device::get_name(device))?;
+    let gpu = before("finding the GPU", result::device::get(FIRST as c_int))?;
+    let name = before("reading the GPU's name", result::device::get_name(gpu))?;
     let reading = "reading the GPU's attributes";
     // SAFETY: the driver found the GPU just now.
-    let attribute = |attribute| before(reading, unsafe { result::device::get_attribute(device, attribute) });
+    let attribute = |attribute| before(reading, unsafe { result::device::get_attribute(gpu, attribute) });
     let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
     let multiprocessors = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs();
-    Ok(DeviceInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
+    Ok(GpuInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
 }
 
 /// An open GPU with memory for launch sequences.
-pub(super) struct Device {
-    pub(super) info: DeviceInfo,
+pub(super) struct OpenGpu {
+    pub(super) info: GpuInfo,
     stream: Arc<CudaStream>,
     kernels: Module,
     memory: Block,
@@ -73,10 +73,10 @@ struct Staging {
     memory: PinnedHostSlice<u8>,
 }
 
-impl Device {
+impl OpenGpu {
     /// Opens the GPU, compiles `kernels` for it and allocates all memory.
     pub(super) fn new(kernels: &[Kernel], memory_bytes: usize, tensor_bytes: usize) -> Result<Self, CudaError> {
-        let info = device_info()?;
+        let info = gpu_info()?;
         let context = before("opening the GPU", CudaContext::new(FIRST))?;
         let kernels = Module::new(&context, kernels, &compile(kernels, info.capability)?)?;
         let stream = while_doing("creating a stream", context.new_stream())?;
@@ -193,8 +193,8 @@ impl Device {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), CudaError>,
     ) -> Result<Duration, CudaError> {
-        let mark = |device: &Self| {
-            while_doing("recording a time", device.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)))
+        let mark = |gpu: &Self| {
+            while_doing("recording a time", gpu.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT)))
         };
         let start = mark(self)?;
         work(self)?;
@@ -216,7 +216,7 @@ impl Device {
         };
         let mut arguments: Vec<*mut c_void> = launch.arguments.iter().zip(&addresses).map(place).collect();
         let [x, y] = launch.blocks;
-        // SAFETY: number and types of the arguments are the kernel's, as the tests on a processor prove with the same list. The
+        // SAFETY: number and types of the arguments are the kernel's, as the tests on the CPU prove with the same list. The
         // driver copies them before it returns. The addresses lie in memory that lives as long as the stream and is large
         // enough for the sequence.
         let launched = unsafe {
@@ -233,7 +233,7 @@ impl Device {
     }
 }
 
-impl Drop for Device {
+impl Drop for OpenGpu {
     fn drop(&mut self) {
         // Clears an error that cudarc recorded earlier; the next call would return it instead of waiting.
         let _ = self.stream.context().check_err();
