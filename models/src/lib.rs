@@ -10,6 +10,7 @@
 //! | [`digest`] | SHA-256 digests, which identify models, images and data sets |
 //! | `plan` | TensorRT plans: built from ONNX, checked, cached, run; only with the feature `tensorrt` |
 //! | [`library`] | the search for shared libraries that are loaded at run time |
+//! | [`image_list()`] | an argument that names several images: a folder or a list |
 //! | [`plain_file`] | regular files in folders that others write to: opened without waiting, read under a limit |
 //! | [`one_line()`] | the joined texts of an error and its causes |
 // No cast may change a number silently. Tests may cast: they choose their numbers.
@@ -27,6 +28,7 @@
 pub mod conversion;
 pub mod digest;
 pub mod engine;
+mod image_list;
 pub mod library;
 pub mod model;
 mod one_line;
@@ -36,4 +38,5 @@ pub mod plan;
 pub mod policy;
 pub mod radiograph;
 
+pub use image_list::{ImageListError, image_list};
 pub use one_line::one_line;

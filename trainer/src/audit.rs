@@ -131,7 +131,9 @@ impl Calls {
 pub struct Audit {
     /// Parts with a verdict, in the order of the data set.
     pub parts: Vec<AuditedPart>,
-    /// Images of the data set without a verdict.
+    /// Images of reference parts. No rate counts them.
+    pub reference: Vec<String>,
+    /// Other images of the data set without a verdict.
     pub not_judged: Vec<String>,
     /// Number of verdicts on images that are not in the data set.
     pub on_others: usize,
@@ -164,9 +166,10 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Compares `verdicts`, oldest first, with the labels of `parts`. The last verdict on an image counts.
+    /// Compares `verdicts`, oldest first, with the labels of `parts`. The last verdict on an image counts. Parts whose image has
+    /// one of the digests `references` are reference parts. They are left out: a person knew their label before.
     #[must_use]
-    pub fn new(parts: &[Part], verdicts: &[Judged]) -> Self {
+    pub fn new(parts: &[Part], verdicts: &[Judged], references: &HashSet<Digest>) -> Self {
         let mut newest: HashMap<Digest, &Judged> = HashMap::new();
         let labels: HashMap<Digest, Label> = parts.iter().map(|part| (part.digest, part.label)).collect();
         let (mut on_others, mut without_image, mut superseded, mut superseded_escapes) = (0, 0, 0, 0);
@@ -185,8 +188,12 @@ impl Audit {
             }
         }
         let models: HashSet<Digest> = newest.values().filter_map(|verdict| verdict.model).collect();
-        let (mut judged, mut not_judged) = (Vec::new(), Vec::new());
+        let (mut judged, mut not_judged, mut reference) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
+            if references.contains(&part.digest) {
+                reference.push(part.image.clone());
+                continue;
+            }
             match newest.get(&part.digest) {
                 None => not_judged.push(part.image.clone()),
                 Some(verdict) => judged.push(AuditedPart {
@@ -216,6 +223,7 @@ impl Audit {
         let scored: Vec<Scored> =
             judged.iter().filter_map(|part| Some(Scored { score: part.score?, label: part.label })).collect();
         Self {
+            reference,
             not_judged,
             on_others,
             without_image,
@@ -277,7 +285,7 @@ mod tests {
             verdict("d", "PASS", "0.05"),
             String::new(),
         ];
-        let audit = Audit::new(&parts, &read_verdicts(&lines.join("\n")).unwrap());
+        let audit = Audit::new(&parts, &read_verdicts(&lines.join("\n")).unwrap(), &HashSet::new());
         assert_eq!((audit.parts.len(), audit.not_judged.len()), (4, 1));
         assert_eq!((audit.on_others, audit.without_image), (1, 1));
         assert_eq!((audit.superseded, audit.superseded_escapes, audit.models), (1, 0, 1));
@@ -293,8 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn reference_parts_are_in_no_rate() {
+        let parts = [part("a", "1", Label::Normal), part("b", "1", Label::Abnormal), part("c", "1", Label::Normal)];
+        let lines = [verdict("a", "REJECT", "0.9"), verdict("b", "REJECT", "0.9")];
+        let references = HashSet::from(["a", "c"].map(|name| Digest::of(name.as_bytes())));
+        let audit = Audit::new(&parts, &read_verdicts(&lines.join("\n")).unwrap(), &references);
+        assert_eq!((audit.parts.len(), audit.overkill, audit.reference), (1, None, vec!["a".into(), "c".into()]));
+        assert!(audit.not_judged.is_empty());
+    }
+
+    #[test]
     fn there_are_no_rates_without_verdicts() {
-        let audit = Audit::new(&[part("a", "1", Label::Normal)], &[]);
+        let audit = Audit::new(&[part("a", "1", Label::Normal)], &[], &HashSet::new());
         assert_eq!((audit.escapes, audit.balanced_accuracy, audit.auroc), (None, None, None));
         assert_eq!(audit.not_judged, ["a"]);
     }

@@ -6,7 +6,7 @@ mod table;
 
 pub use crate::stats::Confusion;
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
-pub use reference::{BundleReference, Difference, ReferenceResults, SameParts, ScoredDraws};
+pub use reference::{BundleReference, Difference, DrawScores, ReferenceResults, SameParts, ScoredDraws};
 pub use table::{reference_table, summary_table};
 
 use crate::dataset::Label;

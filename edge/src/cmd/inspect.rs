@@ -8,6 +8,7 @@ use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement
 use cellgate_edge::sandbox;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
+use cellgate_models::image_list;
 use cellgate_models::model::{self, Model, Precision};
 use cellgate_models::policy::{ReferenceError, Verdict};
 use cellgate_models::radiograph;
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.reference.is_some() && model.policy().with().is_none() {
         return Err(ReferenceError::NotTrained).context("--reference");
     }
-    let references = args.reference.as_deref().map(reference::images).transpose()?;
+    let references = args.reference.as_deref().map(image_list).transpose().context("--reference")?;
     let activation = Activation {
         precision: args.precision,
         engine: EngineOptions {

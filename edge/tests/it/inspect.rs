@@ -6,9 +6,10 @@ use crate::support::*;
 use cellgate_models::conversion::Size;
 use cellgate_models::digest::Digest;
 use cellgate_models::model::{Expectation, Precision};
+use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference};
 use cellgate_test_support::transcript;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Compares the output, without digests, times and the last digits of scores, with a snapshot.
@@ -244,5 +245,91 @@ fn numbers_out_of_range_are_refused_with_the_name_of_their_option() {
     ] {
         let output = program(&["plc-sim", "--port", "none", option, value]);
         assert!(stderr(&output).contains(option) && stderr(&output).contains(value), "{}", stderr(&output));
+    }
+}
+
+/// A model for bundles with and without reference parts. The normal parts of its training bundles have logits from -2.6 to 1.6.
+fn model_with_reference(folder: &Path) -> PathBuf {
+    let mut contents = contents("mean.onnx", mean_logit(DARK));
+    let bundles: Vec<Vec<f64>> =
+        (0..8).map(|b| [-0.1, 0.0, 0.1].map(|noise| 0.5 * f64::from(b) - 2.4 + noise).to_vec()).collect();
+    let point = |thresholds| OperatingPoint::new(thresholds, Calibration::IDENTITY).unwrap();
+    let reference = Reference::estimate(&bundles, 3).unwrap();
+    contents.policy = Policy::with_reference(point([-1.0, -0.5]), point([0.5, 1.0]), reference);
+    model(folder, &contents)
+}
+
+/// Writes radiographs of these levels, with names in their order.
+fn images_of(folder: &Path, levels: &[u16]) -> Vec<PathBuf> {
+    fs::create_dir_all(folder).unwrap();
+    levels.iter().enumerate().map(|(index, &level)| image(folder, &format!("{index}"), level)).collect()
+}
+
+/// A level whose logit by mean.onnx is about `logit`.
+fn level_of(logit: f32) -> u16 {
+    (0..=255u16)
+        .map(|step| step * 256)
+        .min_by(|a, b| (mean_logit(*a) - logit).abs().total_cmp(&(mean_logit(*b) - logit).abs()))
+        .unwrap()
+}
+
+#[test]
+fn reference_parts_shift_the_logits_of_their_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model_with_reference(folder.path());
+    let good = folder.path().join("good");
+    let references = images_of(&good, &[level_of(1.0), level_of(1.02), level_of(0.98)]);
+    // Without reference parts all three are REJECT.
+    let parts = images_of(&folder.path().join("parts"), &[level_of(1.3), level_of(1.75), level_of(2.6)]);
+    let verdicts = |command: &mut Command| -> Vec<String> {
+        lines(&command.output().unwrap()).iter().map(|line| line["verdict"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(verdicts(inspect(&model).args(&parts)), ["REJECT", "REJECT", "REJECT"]);
+    let list = references.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",");
+    for reference in [good.as_os_str(), list.as_ref()] {
+        // The reference parts themselves are not judged.
+        let judged = verdicts(inspect(&model).arg("--reference").arg(reference).args(&parts).args(&references));
+        assert_eq!(judged, ["PASS", "REVIEW", "REJECT"]);
+    }
+    let lines = lines(&run(inspect(&model).arg("--reference").arg(&good).args(&parts), 1));
+    let offset = lines[0]["offset"].as_f64().unwrap();
+    assert!((0.9..1.0).contains(&offset), "{offset}");
+    let difference = f64::from(mean_logit(level_of(1.3))) - offset;
+    assert!((lines[0]["score"].as_f64().unwrap() - 1.0 / (1.0 + (-difference).exp())).abs() < 1e-5);
+}
+
+#[test]
+fn no_part_passes_if_the_guard_refuses_the_reference_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model_with_reference(folder.path());
+    let spread = images_of(&folder.path().join("spread"), &[level_of(-1.5), level_of(0.0), level_of(1.5)]);
+    let list = spread.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",");
+    let parts = images_of(&folder.path().join("parts"), &[level_of(-1.9), level_of(2.6)]);
+    let output = run(inspect(&model).args(["--reference", &list]).args(&parts), 1);
+    let found: Vec<_> = lines(&output).iter().map(|line| (line["verdict"].clone(), line["reason"].clone())).collect();
+    assert_eq!(found[0], ("REVIEW".into(), "BUNDLE_UNLIKE_TRAINING".into()));
+    assert_eq!(found[1], ("REJECT".into(), "SCORE_FROM_REJECT".into()));
+    insta::assert_snapshot!("refused_reference_parts", stderr(&output));
+}
+
+#[test]
+fn unusable_reference_parts_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = model_with_reference(&folder.path().join("with"));
+    let without = sound_model(&folder.path().join("without"));
+    let part = image(folder.path(), "part", DARK);
+    let twice = format!("{0},{0}", part.display());
+    fs::write(folder.path().join("text.tif"), "not a radiograph").unwrap();
+    let broken = folder.path().join("text.tif").display().to_string();
+    for (name, model, reference) in [
+        ("not_trained_for_reference_parts", &without, part.to_str().unwrap()),
+        ("same_reference_part_twice", &with, &twice),
+        ("unreadable_reference_part", &with, &broken),
+        ("missing_reference_part", &with, "absent.tif"),
+        ("only_reference_parts", &with, part.to_str().unwrap()),
+    ] {
+        let output = run(inspect(model).args(["--reference", reference]).arg(&part), 2);
+        assert!(output.stdout.is_empty());
+        assert_text(name, &output, folder.path());
     }
 }

@@ -2,6 +2,8 @@
 
 use super::{print, print_json};
 use anyhow::Context as _;
+use cellgate_models::digest::Digest;
+use cellgate_models::image_list;
 use cellgate_models::policy::Verdict;
 use cellgate_trainer::audit::{Audit, AuditedPart, Calls, Rate, read_verdicts};
 use cellgate_trainer::dataset::Dataset;
@@ -25,6 +27,8 @@ Examples:
     cellgate-trainer audit tray --verdicts verdicts.jsonl
   List the correct verdicts too:
     cellgate-trainer audit tray --verdicts verdicts.jsonl --all
+  Verdicts of `inspect --reference`, without the reference parts:
+    cellgate-trainer audit bundle-7 --verdicts verdicts.jsonl --reference bundle-7/good
   The escape rate as JSON:
     cellgate-trainer audit tray --verdicts verdicts.jsonl --json | jq .escapes")]
 pub(crate) struct Args {
@@ -33,6 +37,9 @@ pub(crate) struct Args {
     /// The verdicts, one JSON object per line; `-` reads stdin
     #[arg(long, value_name = "FILE")]
     verdicts: PathBuf,
+    /// Reference parts, which no rate counts: a folder, or image files with commas between them
+    #[arg(long, value_name = "FOLDER|IMAGE,IMAGE")]
+    reference: Option<PathBuf>,
     /// List all judged parts, not only escapes, overkill and reviews
     #[arg(long)]
     all: bool,
@@ -51,7 +58,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         std::fs::read_to_string(&args.verdicts)
     };
     let verdicts = read_verdicts(&text.with_context(|| path.to_string())?).with_context(|| path.to_string())?;
-    let audit = Audit::new(&Dataset::of_listing(super::dataset::listing(&args.dataset)?)?.parts, &verdicts);
+    let images = args.reference.as_deref().map(image_list).transpose().context("--reference")?.unwrap_or_default();
+    let digest = |image: &PathBuf| Digest::of_file(image).with_context(|| image.display().to_string());
+    let references = images.iter().map(digest).collect::<Result<_, _>>()?;
+    let audit =
+        Audit::new(&Dataset::of_listing(super::dataset::listing(&args.dataset)?)?.parts, &verdicts, &references);
     if args.json {
         print_json(&audit)?;
     } else {
@@ -118,6 +129,7 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
         writeln!(text, "{:31} {auroc:5.3}", "AUROC of the scores")?;
     }
     for (count, what) in [
+        (audit.reference.len(), "reference parts (not counted in any rate)"),
         (audit.not_judged.len(), "images of the data set without a verdict"),
         (audit.on_others, "verdicts on images that are not in the data set (ignored)"),
         (audit.without_image, "verdicts without a readable image (not counted in any rate)"),

@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "global")]
     method: Method,
     /// Reference parts at the start of each bundle; 0 for a model that can't use reference parts
-    #[arg(long, value_name = "PARTS", default_value_t = 0)]
+    #[arg(long, value_name = "PARTS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     reference: u32,
     /// Largest share of the abnormal parts that may pass, 0 to below 1; sets the review threshold
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]

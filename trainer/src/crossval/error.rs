@@ -27,6 +27,12 @@ pub enum FeasibilityError {
          which has a fixed threshold"
     )]
     NoOperatingPoint,
+    /// There are too few bundles to choose thresholds for bundles with reference parts.
+    #[error(
+        "too few bundles for reference parts: at least three of the bundles that are trained on must have two normal parts or more, \
+         and one of these an abnormal part; add bundles, or leave out --reference"
+    )]
+    NoReference,
 }
 
 /// Error of a cross-validation.
@@ -137,6 +143,7 @@ mod tests {
             CrossvalError::OneBundle { root: root(), bundles: 1 },
             CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source },
             CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source: no_operating_point },
+            CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source: FeasibilityError::NoReference },
             CrossvalError::NoImages { what: "bounds" },
             CrossvalError::OtherResults { out: "out".into(), difference: "seed is 1 there, 2 here".into() },
             CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::TooFewBundles },

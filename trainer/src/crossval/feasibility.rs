@@ -4,6 +4,7 @@ use super::{CrossvalError, CrossvalInputs, FeasibilityError, Fold};
 use crate::dataset::{Dataset, Label};
 use crate::fit::Recipe;
 use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method};
+use std::collections::HashMap;
 
 /// Checks whether the bundles, the labels and the settings allow a cross-validation.
 ///
@@ -16,11 +17,10 @@ pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), C
     if folds.len() < 2 {
         return Err(CrossvalError::OneBundle { root: dataset.root.clone(), bundles: folds.len() });
     }
+    let with_reference = !inputs.config.references.is_empty();
     for fold in folds {
-        training(dataset, &fold.training, &inputs.config.recipe).map_err(|source| CrossvalError::TooLittle {
-            root: dataset.root.clone(),
-            bundle: fold.bundle.clone(),
-            source,
+        training(dataset, &fold.training, &inputs.config.recipe, with_reference).map_err(|source| {
+            CrossvalError::TooLittle { root: dataset.root.clone(), bundle: fold.bundle.clone(), source }
         })?;
     }
     // The size is the same for all methods, so trying one method suffices. The global method needs bounds, but their values don't
@@ -30,13 +30,18 @@ pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), C
     Ok(())
 }
 
-/// Checks whether `recipe` can be trained on `parts`.
+/// Checks whether `recipe` can be trained on `parts`, and whether thresholds for reference parts can be chosen if `with_reference`.
 ///
 /// # Errors
 /// The parts have one class only, or too few bundles to choose an operating point from.
-pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(), FeasibilityError> {
+pub fn training(
+    dataset: &Dataset,
+    parts: &[usize],
+    recipe: &Recipe,
+    with_reference: bool,
+) -> Result<(), FeasibilityError> {
     both_classes(parts.iter().map(|&part| dataset.parts[part].label))?;
-    if matches!(recipe, Recipe::Paper(_)) {
+    if !recipe.chooses_threshold() && !with_reference {
         return Ok(());
     }
     // The parts of a bundle get out-of-fold scores if the other bundles have both classes.
@@ -45,7 +50,20 @@ pub fn training(dataset: &Dataset, parts: &[usize], recipe: &Recipe) -> Result<(
         both_classes(others.map(|&part| dataset.parts[part].label)).is_ok()
     };
     let scored = parts.iter().map(|&part| &dataset.parts[part]).filter(|part| others_have_both_classes(&part.bundle));
-    both_classes(scored.map(|part| part.label)).map_err(|_| FeasibilityError::NoOperatingPoint)
+    both_classes(scored.clone().map(|part| part.label)).map_err(|_| FeasibilityError::NoOperatingPoint)?;
+    if !with_reference {
+        return Ok(());
+    }
+    let mut bundles: HashMap<&str, [usize; 2]> = HashMap::new();
+    for part in scored {
+        bundles.entry(&part.bundle).or_default()[usize::from(part.label == Label::Abnormal)] += 1;
+    }
+    let usable: Vec<_> = bundles.values().filter(|[normal, _]| *normal >= 2).collect();
+    if usable.len() >= 3 && usable.iter().any(|[_, abnormal]| *abnormal > 0) {
+        Ok(())
+    } else {
+        Err(FeasibilityError::NoReference)
+    }
 }
 
 /// Checks that `labels` has at least one normal and one abnormal label.

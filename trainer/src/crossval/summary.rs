@@ -3,7 +3,9 @@
 use super::{CrossvalConfig, FinishedFold, FoldReference, ReferenceSetting};
 use crate::dataset::Label;
 use crate::fit::{Draw, reference_draws};
-use crate::results::{BundleReference, BundleResults, MethodResults, Prediction, ReferenceResults, ScoredDraws};
+use crate::results::{
+    BundleReference, BundleResults, DrawScores, MethodResults, Prediction, ReferenceResults, ScoredDraws,
+};
 use crate::stats::{BundleBootstrap, BundleRanks, Scored};
 use cellgate_models::conversion::Method;
 use cellgate_models::policy::{Calibration, OperatingPoint};
@@ -91,10 +93,14 @@ fn with_reference(
         let offset = |draw: &Draw| reference.offset(&reference_logits(fold, draw));
         all.push(ScoredDraws {
             bundle: fold.bundle.clone(),
-            threshold: score_threshold(operating_point),
-            threshold_without: score_threshold(fold.operating_point),
-            draws: draws.iter().map(|draw| score(draw, offset(draw), operating_point.calibration())).collect(),
-            draws_without: draws.iter().map(|draw| score(draw, 0.0, fold.operating_point.calibration())).collect(),
+            with: DrawScores {
+                threshold: score_threshold(operating_point),
+                draws: draws.iter().map(|draw| score(draw, offset(draw), operating_point.calibration())).collect(),
+            },
+            without: DrawScores {
+                threshold: score_threshold(fold.operating_point),
+                draws: draws.iter().map(|draw| score(draw, 0.0, fold.operating_point.calibration())).collect(),
+            },
         });
     }
     ReferenceResults::summarise(setting.to_string(), DRAWS, &all, reference_parts, bootstrap)

@@ -61,7 +61,7 @@ pub enum ExportError {
          train again",
         path.display()
     )]
-    GoldenScoreChanged {
+    GoldenLogitChanged {
         /// The image.
         path: PathBuf,
         /// The logit now.
@@ -121,7 +121,7 @@ mod tests {
         let errors = [
             ExportError::NoSize,
             ExportError::NoGolden,
-            ExportError::GoldenScoreChanged { path: path(), found: 0.25, expected: 0.5 },
+            ExportError::GoldenLogitChanged { path: path(), found: 0.25, expected: 0.5 },
             ExportError::Parity {
                 precision: Precision::F16,
                 path: path(),

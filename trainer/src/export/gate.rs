@@ -78,7 +78,7 @@ pub(super) fn read(
         converter.to_tensor(&radiograph, &mut tensor)?;
         let logit = head.logit(&backbone.features(&tensor, height, width, &head.blocks)?);
         if (logit - golden.logit).abs() > tolerance(Precision::F32, run.policy.without()) || logit.is_nan() {
-            return Err(ExportError::Retrained { path, found: logit, expected: golden.logit });
+            return Err(ExportError::GoldenLogitChanged { path, found: logit, expected: golden.logit });
         }
         read.push(Golden { path, tiff, tensor, logit });
     }

@@ -54,19 +54,23 @@ impl CalibratedWithReference {
     /// The offset of a training bundle is computed from the out-of-fold logits of the other training bundles.
     ///
     /// # Errors
-    /// [`FitError::NoReference`]: fewer than three bundles have normal parts, or the bundles with two normal parts have no abnormal
-    /// part; libtorch fails.
+    /// [`FitError::NoReference`]: fewer than three bundles have two normal parts, or none of these bundles has an abnormal part;
+    /// libtorch fails.
     pub fn of(out_of_fold: &OutOfFold, parts: NonZeroU32, seed: u64) -> Result<Self, FitError> {
         let normal: Vec<Vec<f64>> = out_of_fold.bundles.iter().map(|bundle| normal(bundle)).collect();
         let reference = Reference::estimate(&normal, parts.get()).ok_or(FitError::NoReference)?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut shifted = Vec::new();
         for (index, bundle) in out_of_fold.bundles.iter().enumerate() {
+            let labels: Vec<Label> = bundle.iter().map(|part| part.label).collect();
+            let draws = reference_draws(&labels, parts, REFERENCE_DRAWS, &mut random);
+            if draws.is_empty() {
+                continue;
+            }
             let others: Vec<&[f64]> =
                 (0..normal.len()).filter(|&other| other != index).map(|other| normal[other].as_slice()).collect();
             let of_others = Reference::estimate(&others, parts.get()).ok_or(FitError::NoReference)?;
-            let labels: Vec<Label> = bundle.iter().map(|part| part.label).collect();
-            for draw in reference_draws(&labels, parts, REFERENCE_DRAWS, &mut random) {
+            for draw in draws {
                 let logits: Vec<f64> = draw.reference.iter().map(|&part| bundle[part].logit).collect();
                 let offset = of_others.offset(&logits);
                 let shift = |&part: &usize| LabelledLogit { logit: bundle[part].logit - offset, ..bundle[part] };
@@ -127,7 +131,7 @@ mod tests {
         let bundle = |shift: f64| -> Vec<LabelledLogit> {
             let part = |index: u32| {
                 let noise = f64::from(index % 5) / 10.0 - 0.2;
-                let label = if index % 4 == 0 { Abnormal } else { Normal };
+                let label = if index.is_multiple_of(4) { Abnormal } else { Normal };
                 LabelledLogit { logit: shift + noise + if label == Abnormal { 2.0 } else { 0.0 }, label }
             };
             (0..40).map(part).collect()

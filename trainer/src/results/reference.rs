@@ -60,18 +60,57 @@ pub struct BundleReference {
 }
 
 /// The scores of one bundle in all draws.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScoredDraws {
     /// The bundle's name.
     pub bundle: String,
-    /// The threshold with reference parts, a score.
+    /// With reference parts.
+    pub with: DrawScores,
+    /// Without reference parts, on the same parts.
+    pub without: DrawScores,
+}
+
+/// The scores of one bundle in all draws, and the threshold for them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrawScores {
+    /// Parts with this score or a higher one are called abnormal.
     pub threshold: f64,
-    /// The threshold without reference parts, a score.
-    pub threshold_without: f64,
     /// For each draw, the scores of all parts that are no reference parts.
     pub draws: Vec<Vec<Scored>>,
-    /// The scores of the same parts without reference parts.
-    pub draws_without: Vec<Vec<Scored>>,
+}
+
+/// The figures of all bundles, either with or without reference parts.
+struct Figures {
+    overall: Overall,
+    bundles: Vec<BundleResults>,
+    ranks: BundleRanks,
+}
+
+impl Figures {
+    fn of(
+        scored: &[ScoredDraws],
+        side: fn(&ScoredDraws) -> &DrawScores,
+        draws: u32,
+        bootstrap: &BundleBootstrap,
+    ) -> Self {
+        let bundles: Vec<BundleResults> = scored
+            .iter()
+            .map(|bundle| {
+                let DrawScores { threshold, draws } = side(bundle);
+                BundleResults::at_threshold(&bundle.bundle, &draws.concat(), *threshold)
+            })
+            .collect();
+        let mut ranks = BundleRanks::default();
+        for draw in 0..draws as usize {
+            let of_draw: Vec<Vec<Scored>> = scored.iter().map(|bundle| side(bundle).draws[draw].clone()).collect();
+            ranks.add(&BundleRanks::of(&of_draw));
+        }
+        Self { overall: Overall::of(&bundles, &ranks, bootstrap), bundles, ranks }
+    }
+
+    fn counts(&self) -> Vec<Confusion> {
+        self.bundles.iter().map(|bundle| bundle.confusion).collect()
+    }
 }
 
 impl ReferenceResults {
@@ -84,37 +123,17 @@ impl ReferenceResults {
         reference_parts: Vec<BundleReference>,
         bootstrap: &BundleBootstrap,
     ) -> Self {
-        let bundles_of = |select: &dyn Fn(&ScoredDraws) -> (&Vec<Vec<Scored>>, f64)| -> Vec<BundleResults> {
-            let results = |bundle: &ScoredDraws| {
-                let (draws, threshold) = select(bundle);
-                BundleResults::at_threshold(&bundle.bundle, &draws.concat(), threshold)
-            };
-            scored.iter().map(results).collect()
-        };
-        let ranks_of = |select: &dyn Fn(&ScoredDraws, usize) -> Vec<Scored>| {
-            let mut sum = BundleRanks::default();
-            for draw in 0..draws as usize {
-                sum.add(&BundleRanks::of(&scored.iter().map(|bundle| select(bundle, draw)).collect::<Vec<_>>()));
-            }
-            sum
-        };
-        let bundles = bundles_of(&|bundle| (&bundle.draws, bundle.threshold));
-        let without = bundles_of(&|bundle| (&bundle.draws_without, bundle.threshold_without));
-        let ranks = ranks_of(&|bundle, draw| bundle.draws[draw].clone());
-        let ranks_without = ranks_of(&|bundle, draw| bundle.draws_without[draw].clone());
-        let overall = Overall::of(&bundles, &ranks, bootstrap);
-        let overall_without = Overall::of(&without, &ranks_without, bootstrap);
-        let counts =
-            |bundles: &[BundleResults]| -> Vec<Confusion> { bundles.iter().map(|bundle| bundle.confusion).collect() };
-        let difference =
-            |with: Option<f64>, without: Option<f64>| with.zip(without).map(|(with, without)| with - without);
+        let with = Figures::of(scored, |bundle| &bundle.with, draws, bootstrap);
+        let without = Figures::of(scored, |bundle| &bundle.without, draws, bootstrap);
+        let gain = |with: Option<f64>, without: Option<f64>| Some(with? - without?);
         let difference = Difference {
-            balanced_accuracy: difference(overall.balanced_accuracy, overall_without.balanced_accuracy),
-            interval95: bootstrap.difference(&counts(&bundles), &counts(&without)).map(|found| found.interval95),
-            auroc: difference(overall.auroc, overall_without.auroc),
-            auroc_interval95: bootstrap.auroc_difference(&ranks, &ranks_without).map(|found| found.interval95),
+            balanced_accuracy: gain(with.overall.balanced_accuracy, without.overall.balanced_accuracy),
+            interval95: bootstrap.difference(&with.counts(), &without.counts()).map(|found| found.interval95),
+            auroc: gain(with.overall.auroc, without.overall.auroc),
+            auroc_interval95: bootstrap.auroc_difference(&with.ranks, &without.ranks).map(|found| found.interval95),
         };
-        let none_on_same_parts = SameParts { overall: overall_without, bundles: without };
+        let none_on_same_parts = SameParts { overall: without.overall, bundles: without.bundles };
+        let Figures { overall, bundles, .. } = with;
         Self { reference, draws, overall, bundles, none_on_same_parts, difference, reference_parts }
     }
 }
@@ -131,10 +150,8 @@ mod tests {
         };
         let bundle = |name: &str| ScoredDraws {
             bundle: name.into(),
-            threshold: 0.5,
-            threshold_without: 0.3,
-            draws: vec![parts([0.2, 0.8]), parts([0.4, 0.9])],
-            draws_without: vec![parts([0.6, 0.5]), parts([0.1, 0.7])],
+            with: DrawScores { threshold: 0.5, draws: vec![parts([0.2, 0.8]), parts([0.4, 0.9])] },
+            without: DrawScores { threshold: 0.3, draws: vec![parts([0.6, 0.5]), parts([0.1, 0.7])] },
         };
         let found = ReferenceResults::summarise(
             "good:5".into(),

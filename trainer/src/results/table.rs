@@ -47,23 +47,18 @@ pub fn reference_table(results: &Results) -> Table {
         results.methods.iter().flat_map(|method| method.references.iter().map(move |found| (method, found)))
     {
         let difference = &found.difference;
-        let figures: [(_, fn(&Overall) -> Option<f64>, _, _); 2] = [
-            (
-                "balanced accuracy",
-                |overall| overall.balanced_accuracy,
-                difference.balanced_accuracy,
-                difference.interval95,
-            ),
-            ("AUROC", |overall| overall.auroc, difference.auroc, difference.auroc_interval95),
-        ];
-        for (name, figure, difference, interval) in figures {
+        let (none, with) = (&found.none_on_same_parts.overall, &found.overall);
+        let accuracy =
+            (none.balanced_accuracy, with.balanced_accuracy, difference.balanced_accuracy, difference.interval95);
+        let auroc = (none.auroc, with.auroc, difference.auroc, difference.auroc_interval95);
+        for (name, (none, with, difference, interval)) in [("balanced accuracy", accuracy), ("AUROC", auroc)] {
             let signed = |share: f64| format!("{:+.2}", share * 100.0);
             table.add_row([
                 method.method.clone(),
                 found.reference.clone(),
                 name.to_owned(),
-                percent(figure(&found.none_on_same_parts.overall)),
-                percent(figure(&found.overall)),
+                percent(none),
+                percent(with),
                 difference.map_or_else(|| "n/a".into(), signed),
                 interval.map_or_else(|| "n/a".into(), |[lo, hi]| format!("{} to {}", signed(lo), signed(hi))),
             ]);

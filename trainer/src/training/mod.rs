@@ -79,7 +79,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         return Err(TrainingError::OneBundle { root: dataset.root.clone(), bundles });
     }
     let all: Vec<usize> = (0..dataset.parts.len()).collect();
-    check_training(dataset, &all, inputs.recipe)
+    check_training(dataset, &all, inputs.recipe, inputs.reference.is_some())
         .map_err(|source| TrainingError::TooLittle { root: dataset.root.clone(), source })?;
     refuse_other_run(out)?;
     let conversion = LevelStatistics::of(dataset, &[inputs.method])?.conversion(inputs.method, inputs.size, &all)?;
