@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         all_pass &= judgement.decision.verdict == Verdict::Pass;
         if args.table {
             judgements.push((path, judgement));
-        } else if !print_row(&mut output, &Row::new(path, &judgement, args.precision, model.digest(), offset))? {
+        } else if !print_line(&mut output, &JsonLine::new(path, &judgement, args.precision, model.digest(), offset))? {
             // The reader has gone, so it can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
         }
@@ -170,7 +170,7 @@ struct Milliseconds {
     total: f64,
 }
 
-impl<'j> Row<'j> {
+impl<'j> JsonLine<'j> {
     fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest, offset: Option<f64>) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let times = &judgement.times;

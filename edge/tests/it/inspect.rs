@@ -278,9 +278,9 @@ fn reference_parts_shift_the_logits_of_their_bundle() {
     let folder = tempfile::tempdir().unwrap();
     let model = model_with_reference(folder.path());
     let good = folder.path().join("good");
-    let references = images_of(&good, &[level_of(1.0), level_of(1.02), level_of(0.98)]);
+    let references = images_of(&good, &[level_of(0.3), level_of(0.32), level_of(0.28)]);
     // Without reference parts all three are REJECT.
-    let parts = images_of(&folder.path().join("parts"), &[level_of(1.3), level_of(1.75), level_of(2.6)]);
+    let parts = images_of(&folder.path().join("parts"), &[level_of(0.6), level_of(1.05), level_of(2.0)]);
     let verdicts = |command: &mut Command| -> Vec<String> {
         lines(&command.output().unwrap()).iter().map(|line| line["verdict"].as_str().unwrap().to_owned()).collect()
     };
@@ -293,8 +293,8 @@ fn reference_parts_shift_the_logits_of_their_bundle() {
     }
     let lines = lines(&run(inspect(&model).arg("--reference").arg(&good).args(&parts), 1));
     let offset = lines[0]["offset"].as_f64().unwrap();
-    assert!((0.9..1.0).contains(&offset), "{offset}");
-    let difference = f64::from(mean_logit(level_of(1.3))) - offset;
+    assert!((0.25..0.35).contains(&offset), "{offset}");
+    let difference = f64::from(mean_logit(level_of(0.6))) - offset;
     assert!((lines[0]["score"].as_f64().unwrap() - 1.0 / (1.0 + (-difference).exp())).abs() < 1e-5);
 }
 
@@ -315,8 +315,12 @@ fn no_part_passes_if_the_guard_refuses_the_reference_parts() {
 #[test]
 fn unusable_reference_parts_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let with = model_with_reference(&folder.path().join("with"));
-    let without = sound_model(&folder.path().join("without"));
+    let place = |name: &str| {
+        let place = folder.path().join(name);
+        fs::create_dir(&place).unwrap();
+        place
+    };
+    let (with, without) = (model_with_reference(&place("with")), sound_model(&place("without")));
     let part = image(folder.path(), "part", DARK);
     let twice = format!("{0},{0}", part.display());
     fs::write(folder.path().join("text.tif"), "not a radiograph").unwrap();
