@@ -144,8 +144,8 @@ impl Line {
         }
         self.update_metrics(state, &journal);
         let now_ms = self.shared.clock.now_ms();
-        let is_open = self.memory.triggered.as_ref().is_some_and(Life::is_open);
-        if !is_open
+        // The PLC ends its open part as REJECT when it gets a RECORD of that part. So no RECORD is sent until the part is over.
+        if self.memory.triggered.is_none()
             && self.transport.is_open()
             && let Some(record) = self.backlog.next(now_ms)
         {
@@ -160,7 +160,7 @@ impl Line {
         let metrics = &self.shared.metrics;
         metrics.link.set(&self.transport.counts(heartbeat));
         metrics.device.set_state(state);
-        metrics.parts.set_in_hand(self.memory.triggered.as_ref().is_some_and(Life::is_open));
+        metrics.parts.set_in_hand(self.memory.triggered.as_ref().is_some_and(Life::is_before_commit));
         metrics.store.set_journal(journal, self.backlog.len());
     }
 
