@@ -94,8 +94,8 @@ impl Journal {
         self.send(JournalRequest::Commit(Box::new(entry), Instant::now(), Box::new(done)))
     }
 
-    /// Notes that the PLC acknowledged a record. The acknowledgement is written with the next acceptance or verdict, or once no
-    /// request has come for a second. If the acknowledgement is lost, the record is sent once more, as RECORD.
+    /// Notes that the PLC acknowledged a record. The acknowledgement is written with the next acceptance or verdict, but
+    /// at most about a second later. If the acknowledgement is lost, the record is sent once more, as RECORD.
     ///
     /// # Errors
     /// The queue is full or the journal is closed.
