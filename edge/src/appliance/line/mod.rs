@@ -224,7 +224,6 @@ impl Line {
     }
 
     fn on_triggered(&mut self, trigger: Trigger) {
-        self.shared.metrics.parts.triggered();
         let now = Instant::now();
         let deadline = self.shared.clock.instant(trigger.deadline_at_ms());
         let part = self.next_part(trigger.part_id(), now, deadline);
@@ -286,6 +285,9 @@ impl Line {
             }
         };
         if let Some(kind) = self.kind_of(number) {
+            if kind == Kind::Triggered && id.is_some() {
+                self.shared.metrics.parts.triggered();
+            }
             self.input(kind, Input::Accepted(id));
         }
     }

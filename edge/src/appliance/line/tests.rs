@@ -89,6 +89,12 @@ impl LineBench {
             .any(|action| matches!(action, DeviceAction::Send(ToPlc::Record(_))))
     }
 
+    /// The number of accepted triggers on the metrics page.
+    fn accepted_triggers(&self) -> String {
+        let page = self.line.shared.metrics.page().unwrap();
+        page.lines().find_map(|line| line.strip_prefix("cellgate_triggers_total ")).unwrap().to_owned()
+    }
+
     /// Whether a proof that is requested now is granted.
     fn may_prove(&mut self) -> bool {
         self.line.shared.engine.request_proof();
@@ -166,10 +172,12 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
             bench.judged();
         }
         assert!(bench.is_set_aside(), "refused, judged first: {judged_first}");
+        assert_eq!(bench.accepted_triggers(), "0");
     }
     let mut bench = LineBench::new();
     bench.trigger(2_000);
     bench.answer();
+    assert_eq!(bench.accepted_triggers(), "1");
     // About 10 ms before the deadline: the session concludes a part 50 ms before it.
     let later_ms = bench.line.shared.clock.now_ms() + 1_990;
     let concluded =
