@@ -1,6 +1,7 @@
 //! Defines the options of a journal, the result of opening it, and the report on whether it works.
 
 use super::verdict_row::VerdictRow;
+use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ impl Default for JournalOptions {
         Self {
             verify_rows: VERIFY_ROWS,
             queue: 16,
-            stall: Duration::from_millis(200),
+            stall: Duration::from_millis(MAX_WORKER_PAUSE_MS),
             reopen_every: Duration::from_millis(250),
             retention: None,
         }
