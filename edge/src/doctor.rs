@@ -3,8 +3,8 @@
 mod engine;
 mod folder;
 
-use crate::acquire::{ArchiveError, FileSystem};
-use crate::config::Config;
+use crate::acquire::{ArchiveError, FileSystem, count_images};
+use crate::config::{AcquireConfig, Config, Matching};
 use crate::finding::{Finding, FindingState};
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
@@ -37,6 +37,9 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         port(&config.plc.port, is_running),
         clock(),
     ]);
+    if !is_running {
+        findings.extend(early_images(acquire));
+    }
     findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state));
     findings
@@ -62,6 +65,21 @@ fn scans_on(path: &Path, kind: FileSystem) -> Finding {
         None => Finding::ok(what, format!("{} ({kind})", path.display())),
         Some(consequence) => Finding::warning(what, format!("{}: {consequence}", path.display())),
     }
+}
+
+/// Warns if images are in the scanner's folder that the start would move to the archive. A folder that can't be read has a finding
+/// of its own.
+fn early_images(acquire: &AcquireConfig) -> Option<Finding> {
+    let images = count_images(&acquire.folder).ok().filter(|images| *images > 0)?;
+    if acquire.matching == Matching::FreeRunning {
+        return None;
+    }
+    let found = format!(
+        "{}: holds {images} already; the appliance does not judge images from before its start and moves them to the archive, \
+         which deletes its oldest images: move them elsewhere if you need them",
+        acquire.folder.display()
+    );
+    Some(Finding::warning("early images", found))
 }
 
 /// Checks the archive, or the folder in which it will be created: whether it can be written, is on the scanner's file system, and
@@ -278,6 +296,27 @@ mod tests {
     fn a_folder_whose_new_files_the_kernel_does_not_report_is_a_warning() {
         let state = |of: &str| scans_on(Path::new("scans"), FileSystem::of(Path::new(of)).unwrap()).state;
         assert_eq!((state("/dev/shm"), state("/proc")), (FindingState::Ok, FindingState::Warning));
+    }
+
+    #[test]
+    fn images_that_the_start_would_archive_unjudged_are_a_warning() {
+        let place = tempfile::tempdir().unwrap();
+        let mut config = Config::parse(Config::EXAMPLE, &place.path().join("edge.toml")).unwrap();
+        let AcquireConfig { folder, .. } = &config.acquire;
+        assert_eq!(early_images(&config.acquire), None, "no folder");
+        std::fs::create_dir_all(folder.join("3.tif")).unwrap();
+        for name in [".4.tif", "5.txt"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        assert_eq!(early_images(&config.acquire), None, "no image");
+        for name in ["1.tif", "2.TIFF"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        let found = early_images(&config.acquire).unwrap();
+        assert!(found.state == FindingState::Warning && found.found.contains("holds 2 "), "{found:?}");
+        assert!(examine(&config).contains(&found));
+        config.acquire.matching = Matching::FreeRunning;
+        assert_eq!(early_images(&config.acquire), None, "they are judged");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::limits::HEALTH_VALID_MS;
 pub struct WorkerProgress {
     /// When the worker last reported progress. An idle worker reports too.
     pub last_ms: u64,
-    /// The longest time between two reports of a live worker. The sum of this time and [`HEALTH_VALID_MS`] must be less than
-    /// [`crate::limits::DEVICE_STALE_MS`], so that the PLC notices a stopped worker in time.
+    /// The longest time between two reports of a live worker. Must be at most [`crate::limits::MAX_WORKER_PAUSE_MS`], unless no
+    /// PASS can be sent before the worker's next report.
     pub allowed_ms: u64,
 }
 

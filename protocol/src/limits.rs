@@ -33,9 +33,12 @@ pub const PLC_SCAN_MS: u64 = 50;
 /// The longest wait between two repetitions, unless the first wait is longer.
 pub const MAX_REPEAT_MS: u64 = 250;
 
-/// How long a health token is valid. The sum of this time and the time that a worker may stand still must be less than
-/// [`DEVICE_STALE_MS`].
+/// How long a health token is valid.
 pub const HEALTH_VALID_MS: u64 = 100;
+
+/// The longest time that a live worker may take between two reports while a PASS may be sent. A token is valid for less than
+/// [`HEALTH_VALID_MS`], so the device's heartbeat stops less than [`DEVICE_STALE_MS`] after the last report of a stopped worker.
+pub const MAX_WORKER_PAUSE_MS: u64 = DEVICE_STALE_MS - HEALTH_VALID_MS;
 
 /// The session concludes an unjudged part as REJECT/TIMEOUT this long before its deadline, so that the REJECT still arrives in
 /// time. If the part has less than twice this time, the session concludes it after half of its time.

@@ -29,7 +29,7 @@ pub use file_system::FileSystem;
 pub use image_file::{Change, Identity, ImageFile};
 pub use matching::{Matcher, NoImage};
 pub use unjudged::Unjudged;
-pub use watch::{FolderWatcher, WatchError};
+pub use watch::{FolderWatcher, WatchError, count_images};
 
 use std::time::Instant;
 

@@ -300,6 +300,20 @@ fn ignore(reported: &mut BTreeSet<PathBuf>, path: PathBuf) {
     reported.insert(path);
 }
 
+/// The number of images in `folder`, without watching it.
+///
+/// # Errors
+/// The folder can't be read.
+pub fn count_images(folder: &Path) -> std::io::Result<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_image = path.file_name().is_some_and(|name| is_radiograph(Path::new(name))) && may_be_regular(&path);
+        count += usize::from(is_image);
+    }
+    Ok(count)
+}
+
 /// Whether the name is that of a TIFF and not hidden. Scanners may hide files that they are still writing.
 fn is_radiograph(name: &Path) -> bool {
     let is_hidden = name.as_os_str().as_bytes().starts_with(b".");

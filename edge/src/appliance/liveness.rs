@@ -2,12 +2,13 @@
 //! the workers that are stuck.
 
 use cellgate_protocol::health::{Health, WorkerProgress};
+use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long an idle worker may go without a sign of life. The sum of this time and the 100 ms for which a health token is valid is
-/// less than the 300 ms after which the PLC rejects (`cellgate_protocol::limits::DEVICE_STALE_MS`).
+/// How long an idle worker may go without a sign of life.
 const IDLE: Duration = Duration::from_millis(150);
+const _: () = assert!(IDLE.as_millis() <= MAX_WORKER_PAUSE_MS as u128);
 /// The age that is given to the sign of life of a worker that can't do its work: too old for health, too young to count as stuck.
 const UNABLE: Duration = Duration::from_millis(500);
 /// The longest time that the watcher and the judge wait for work before they give their next sign of life.

@@ -7,13 +7,14 @@ use super::service::Service;
 use super::shared::Shared;
 use crate::acquire::{Arrival, FolderWatcher, Unjudged, WatchError};
 use crate::config::Matching;
+use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long reading the content of an image may take before the watcher counts as stuck.
-const MAX_READ_TIME: Duration = Duration::from_millis(200);
+const MAX_READ_TIME: Duration = Duration::from_millis(MAX_WORKER_PAUSE_MS);
 /// How long the watcher waits after an image's arrival before it reads the content for the digest. Most images are judged and
 /// archived by then, so that reading does not slow down judging.
 const READ_DELAY: Duration = Duration::from_millis(100);

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 ///
 /// --images and --into add a simulated scanner.
 ///
-/// Exit status: 0 the device gave every part a verdict, 1 the gate itself rejected some parts (late, stale heartbeat, unknown
-/// model, ...), 2 misuse or no device.
+/// Exit status: 0 the device gave every part a verdict and the gate itself rejected none, 1 some parts got no verdict (refused,
+/// late, ...) or the gate itself rejected theirs (stale heartbeat, unknown model, ...), 2 misuse or no device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   # a link without hardware: /tmp/plc for this command, /tmp/device for the appliance
@@ -100,12 +100,12 @@ fn baud(text: &str) -> Result<u32, String> {
     baud.ok_or_else(|| format!("found {text}, expected one of {}", BAUDS.map(|baud| baud.to_string()).join(", ")))
 }
 
-/// Reads the value of `--model-digest`: the first 8 bytes of a digest. Ignores further digits.
+/// Reads the value of `--model-digest`: the first 8 bytes of a digest, or more of it.
 fn model_digest(text: &str) -> Result<DigestStart, String> {
-    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..8).map(byte).collect();
-    let bytes = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-    bytes.map(DigestStart).ok_or_else(|| format!("found `{text}`, expected at least 16 hexadecimal digits"))
+    let is_digest = (16..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let start = text.get(..16).filter(|_| is_digest).and_then(|start| u64::from_str_radix(start, 16).ok());
+    let start = start.map(|start| DigestStart(start.to_be_bytes()));
+    start.ok_or_else(|| format!("found `{text}`, expected 16 to 64 hexadecimal digits"))
 }
 
 /// The outcomes of all parts.
@@ -116,6 +116,8 @@ struct Summary {
     rejected: u64,
     /// The rejected parts whose reason is the gate's own, such as a late verdict, and not the device's.
     by_gate: u64,
+    /// The parts that ended without a verdict of the device, such as a refused one.
+    without_verdict: u64,
     /// The time from each part's trigger to its outcome.
     times_ms: Vec<u64>,
 }
@@ -173,7 +175,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let _ = print(&mut output, outcome, args.json);
     }))?;
     summary.print(&mut output, start.elapsed(), args.json)?;
-    Ok(ExitCode::from(u8::from(summary.by_gate > 0)))
+    Ok(ExitCode::from(summary.status()))
 }
 
 /// Prints one part's outcome.
@@ -210,25 +212,95 @@ impl Summary {
                 self.by_gate += u64::from(reason.role() == Some(Role::Gate));
             }
         }
+        self.without_verdict += u64::from(outcome.claim.is_none());
         self.times_ms.push(outcome.elapsed_ms);
+    }
+
+    /// The exit status.
+    fn status(&self) -> u8 {
+        u8::from(self.by_gate > 0 || self.without_verdict > 0)
     }
 
     fn print(&mut self, output: &mut impl Write, elapsed: Duration, json: bool) -> io::Result<()> {
         let parts = self.times_ms.len();
         let [p50_ms, p99_ms] = [0.5, 0.99].map(|share| percentile(&mut self.times_ms, share).unwrap_or(0));
         let per_minute = parts as f64 / elapsed.as_secs_f64() * 60.0;
-        let Self { passed, reviewed, rejected, by_gate, .. } = self;
+        let Self { passed, reviewed, rejected, by_gate, without_verdict, .. } = self;
         if json {
             let line = serde_json::json!({
                 "parts": parts, "pass": passed, "review": reviewed, "reject": rejected, "rejected_by_gate": by_gate,
-                "p50_ms": p50_ms, "p99_ms": p99_ms, "parts_per_minute": per_minute,
+                "p50_ms": p50_ms, "p99_ms": p99_ms, "parts_per_minute": per_minute, "without_verdict": without_verdict,
             });
             return writeln!(output, "{line}");
         }
         writeln!(
             output,
-            "{parts} parts: {passed} PASS, {reviewed} REVIEW, {rejected} REJECT ({by_gate} by the gate itself); trigger to \
-             verdict p50 {p50_ms} ms, p99 {p99_ms} ms; {per_minute:.0} parts per minute"
+            "{parts} parts: {passed} PASS, {reviewed} REVIEW, {rejected} REJECT ({by_gate} by the gate itself); \
+             {without_verdict} without a verdict; trigger to verdict p50 {p50_ms} ms, p99 {p99_ms} ms; {per_minute:.0} parts per \
+             minute"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cellgate_protocol::code::VerdictCode;
+    use cellgate_protocol::gate::Claim;
+    use cellgate_protocol::reason::ReasonCode;
+    use cellgate_protocol::to_plc::Flags;
+
+    /// The outcome REJECT of a part with this reason, with a verdict of the device or without.
+    fn rejected(reason: ReasonCode, has_verdict: bool) -> PartEnd {
+        let claim = Claim {
+            crc_right: true,
+            complement_right: true,
+            part_id: 1,
+            nonce: 1,
+            code: VerdictCode::REJECT,
+            reason,
+            age_ms: 0,
+            model: DigestStart([1; 8]),
+            flags: Flags::default(),
+        };
+        let decision = GateDecision::Reject(reason);
+        PartEnd { part_id: 1, nonce: 1, decision, claim: has_verdict.then_some(claim), boot_epoch: None, elapsed_ms: 0 }
+    }
+
+    #[test]
+    fn a_digest_has_only_hexadecimal_digits() {
+        let digest = "9f2c41d200A1B3c4";
+        let start = DigestStart([0x9f, 0x2c, 0x41, 0xd2, 0x00, 0xa1, 0xb3, 0xc4]);
+        for good in [digest.to_owned(), format!("{digest}0"), digest.repeat(4)] {
+            assert_eq!(model_digest(&good), Ok(start), "{good}");
+        }
+        for bad in [
+            "",
+            &digest[1..],
+            "+f2c41d200a1b3c4",
+            &format!("{digest}, x"),
+            &format!("{}0", digest.repeat(4)),
+            "ääääääää",
+        ] {
+            assert!(model_digest(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Regression: a part that a NAK ended counted as a part with a verdict.
+    #[test]
+    fn the_status_is_1_if_a_part_got_no_verdict_or_the_gate_rejected_it() {
+        for (reason, has_verdict, status) in [
+            (ReasonCode::SCORE_FROM_REJECT, true, 0),
+            (ReasonCode::TIMEOUT, true, 0),
+            (ReasonCode::NOT_READY, false, 1),
+            (ReasonCode::STORE_FAILED, false, 1),
+            (ReasonCode::STORE_FAILED, true, 0),
+            (ReasonCode::LATE, false, 1),
+            (ReasonCode::MODEL_NOT_ALLOWED, true, 1),
+        ] {
+            let mut summary = Summary::default();
+            summary.add(&rejected(reason, has_verdict));
+            assert_eq!(summary.status(), status, "{reason}, {has_verdict}");
+        }
     }
 }

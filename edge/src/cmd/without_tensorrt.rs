@@ -1,4 +1,4 @@
-//! Defines the subcommands `plan` and `gpu-check` of a program that was built without TensorRT: each fails and says why.
+//! Defines the subcommands `plan` and `gpu-check` of a program that was built without TensorRT: each has a short help, and fails and says why.
 
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -14,11 +14,12 @@ pub(crate) struct Args {
 /// The subcommands that need TensorRT.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Needs a program that was built with the feature tensorrt.
-    #[command(hide = true, disable_help_flag = true)]
+    /// Builds, lists and removes this device's TensorRT plans. This program was built without TensorRT: build it with --features
+    /// tensorrt.
+    #[command(hide = true)]
     Plan(Args),
-    /// Needs a program that was built with the feature tensorrt.
-    #[command(hide = true, disable_help_flag = true)]
+    /// Checks this machine's GPU with a model. This program was built without TensorRT: build it with --features tensorrt.
+    #[command(hide = true)]
     GpuCheck(Args),
 }
 

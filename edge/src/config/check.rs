@@ -18,14 +18,19 @@ impl Config {
             Err(ConfigError::Value { path: path.to_owned(), key, found, expected })
         };
         let value = |key, found: String, expected: &'static str| refuse(key, found, expected.into());
+        let model = &self.model;
         for (key, named) in [
-            ("model.path", &self.model.path),
-            ("acquire.folder", &self.acquire.folder),
-            ("acquire.archive", &self.acquire.archive),
-            ("plc.port", &self.plc.port),
-            ("journal.path", &self.journal.path),
+            ("model.path", Some(&model.path)),
+            ("model.onnxruntime", model.onnxruntime.as_ref()),
+            ("model.tensorrt", model.tensorrt.as_ref()),
+            ("model.plans", Some(&model.plans)),
+            ("model.plan_key", Some(&model.plan_key)),
+            ("acquire.folder", Some(&self.acquire.folder)),
+            ("acquire.archive", Some(&self.acquire.archive)),
+            ("plc.port", Some(&self.plc.port)),
+            ("journal.path", Some(&self.journal.path)),
         ] {
-            if named.as_os_str().is_empty() {
+            if named.is_some_and(|named| named.as_os_str().is_empty()) {
                 return value(key, "\"\"".to_owned(), "a path");
             }
         }

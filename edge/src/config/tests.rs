@@ -63,6 +63,10 @@ fn values_out_of_range_are_refused() {
         "[model]\nthreads = 100000",
         "[model]\nprove_every_minutes = 4294967295",
         "[model]\nengine = \"cuda\"",
+        "[model]\nonnxruntime = \"\"",
+        "[model]\ntensorrt = \"\"",
+        "[model]\nplans = \"\"",
+        "[model]\nplan_key = \"\"",
     ]
     .map(|section| (section, LEAST.replace(section.split('\n').next().unwrap(), section)));
     let replaced = [

@@ -44,7 +44,7 @@ pub enum JournalError {
     Locked {
         /// The journal's file.
         path: PathBuf,
-        /// Numbers and names of the processes that hold the lock; empty if this user can't see them.
+        /// Numbers and names of the processes that hold a lock of the journal; empty if this user can't see them.
         by: String,
     },
     /// The disk has no space for the next rows.

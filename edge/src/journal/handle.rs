@@ -7,6 +7,7 @@ use super::options::{JournalHealth, JournalOptions, Recovery};
 use super::retention::Pruned;
 use super::verdict_row::{AcceptanceReceipt, Answer, CommitReceipt, JournalTrigger, OpenPart, VerdictEntry};
 use super::writer::{JournalRequest, Reply, Writer, WriterState, locked};
+use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 /// How long the thread may be silent while it waits for requests.
 const MAX_WAIT: Duration = Duration::from_millis(150);
+const _: () = assert!(MAX_WAIT.as_millis() <= MAX_WORKER_PAUSE_MS as u128);
 /// How long the thread may be silent while it tries to reopen the journal.
 const MAX_REOPENING_TIME: Duration = Duration::from_secs(30);
 
@@ -94,8 +96,8 @@ impl Journal {
         self.send(JournalRequest::Commit(Box::new(entry), Instant::now(), Box::new(done)))
     }
 
-    /// Notes that the PLC acknowledged a record. The acknowledgement is written with the next acceptance or verdict, or once no
-    /// request has come for a second. If the acknowledgement is lost, the record is sent once more, as RECORD.
+    /// Notes that the PLC acknowledged a record. The acknowledgement is written with the next acceptance or verdict, but
+    /// at most about a second later. If the acknowledgement is lost, the record is sent once more, as RECORD.
     ///
     /// # Errors
     /// The queue is full or the journal is closed.

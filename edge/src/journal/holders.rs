@@ -12,8 +12,8 @@ const INDEX: RangeInclusive<u64> = 120..=127;
 /// The byte of the WAL index that every process locks while it has the journal open.
 const INDEX_OPEN: RangeInclusive<u64> = 128..=128;
 
-/// The other processes that have locked the journal at `path`, such as `4711 (sqlite3)`. If no lock is visible, the other
-/// processes that have the journal open. Empty if this user can't see any of them.
+/// The other processes whose locks prevent writing to the journal at `path`, such as `4711 (sqlite3)`. If no such lock is visible,
+/// the other processes that hold any lock of the journal: each that has it open does. Empty if this user can't see any of them.
 pub(super) fn holders(path: &Path) -> String {
     let Ok(locks) = fs::read_to_string("/proc/locks") else { return String::new() };
     let inode = |suffix: &str| {
@@ -49,7 +49,7 @@ fn named(process: u32) -> String {
     }
 }
 
-/// A lock, from a line of text of `/proc/locks` such as `3: POSIX  ADVISORY  WRITE 4711 fd:01:173521 120 120`.
+/// A lock that a process holds, from a line of text of `/proc/locks` such as `3: POSIX  ADVISORY  WRITE 4711 fd:01:173521 120 120`.
 struct Lock<'l> {
     kind: &'l str,
     process: u32,
@@ -61,12 +61,25 @@ struct Lock<'l> {
 
 impl<'l> Lock<'l> {
     fn read(line: &'l str) -> Option<Self> {
-        // A process that waits for a lock has `->` after the number.
-        let mut words = line.split_whitespace().skip(1).skip_while(|word| *word == "->");
+        // A process that only waits for a lock has `->` after the number.
+        let mut words = line.split_whitespace().skip(1);
         let is_posix = words.next()? == "POSIX";
         let (kind, process, file, first) = (words.nth(1)?, words.next()?, words.next()?, words.next()?);
         let inode = file.rsplit(':').next()?.parse().ok()?;
         let (process, first) = (process.parse().ok()?, first.parse().ok()?);
         is_posix.then_some(Self { kind, process, inode, first })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_waits_for_a_lock_is_not_a_holder() {
+        let read = |line| Lock::read(line).map(|lock| (lock.kind, lock.process, lock.inode, lock.first));
+        assert_eq!(read("3: POSIX  ADVISORY  WRITE 4711 fd:01:173521 120 120"), Some(("WRITE", 4711, 173_521, 120)));
+        assert_eq!(read("3: -> POSIX  ADVISORY  WRITE 4712 fd:01:173521 120 120"), None);
+        assert_eq!(read("4: FLOCK  ADVISORY  WRITE 4713 fd:01:173521 0 EOF"), None);
     }
 }

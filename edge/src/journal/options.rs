@@ -1,14 +1,18 @@
 //! Defines the options of a journal, the result of opening it, and the report on whether it works.
 
 use super::verdict_row::VerdictRow;
-use std::num::NonZeroU32;
+use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
+
+/// How many of the newest rows are verified by default.
+const VERIFY_ROWS: NonZeroU64 = NonZeroU64::MIN.saturating_add(999);
 
 /// How a journal is opened.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
     /// How many of the newest rows are verified at each opening. The command `verify` verifies all.
-    pub verify_rows: u64,
+    pub verify_rows: NonZeroU64,
     /// How many requests may wait. A further request fails with [`super::JournalError::Overloaded`].
     pub queue: usize,
     /// A request that takes longer than this makes the journal not ready.
@@ -22,9 +26,9 @@ pub struct JournalOptions {
 impl Default for JournalOptions {
     fn default() -> Self {
         Self {
-            verify_rows: 1000,
+            verify_rows: VERIFY_ROWS,
             queue: 16,
-            stall: Duration::from_millis(200),
+            stall: Duration::from_millis(MAX_WORKER_PAUSE_MS),
             reopen_every: Duration::from_millis(250),
             retention: None,
         }

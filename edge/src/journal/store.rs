@@ -90,7 +90,7 @@ impl Stored {
 impl Store {
     /// Opens or creates the journal. Checks the database file, the newest `verify_rows` rows and all anchors, and moves the WAL
     /// into the database file. Returns the store and whether the journal was created.
-    pub(super) fn open(path: &Path, verify_rows: u64) -> Answer<(Self, bool)> {
+    pub(super) fn open(path: &Path, verify_rows: NonZeroU64) -> Answer<(Self, bool)> {
         let unusable = |error| unusable(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
@@ -104,7 +104,7 @@ impl Store {
         if check != "ok" {
             return Err(JournalError::Damaged { path: path.to_owned(), what: format!("SQLite found: {check}") });
         }
-        let report = verify::verified(&connection, path, verify_rows)?;
+        let report = verify::verified(&connection, path, verify_rows.get())?;
         let (identity, boot_epoch) = connection
             .query_row("SELECT identity, boot_epoch FROM state", [], |row| {
                 Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?))
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(first_epoch(1_577_836_800_000 + 86_400_000), 86_400);
         assert_eq!(first_epoch(i64::MAX), u32::MAX / 2);
         let folder = tempfile::tempdir().unwrap();
-        let (mut first, _) = Store::open(&folder.path().join("first"), 10).unwrap();
+        let (mut first, _) = Store::open(&folder.path().join("first"), NonZeroU64::MIN).unwrap();
         let begun = first.start().unwrap().0.get();
         // 2026-05-03, in seconds since 2020.
         assert!(begun > 200_000_000, "{begun}");

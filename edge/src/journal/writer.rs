@@ -25,9 +25,10 @@ use std::time::{Duration, Instant};
 
 /// Transactions between two checkpoints. A checkpoint runs after a caller was answered.
 const CHECKPOINT_EVERY: u32 = 250;
-/// Pause without requests after which waiting acknowledgements are written in a transaction of their own. Also the interval of
-/// the checks of files and free space.
-const IDLE: Duration = Duration::from_secs(1);
+/// Acknowledgements that have waited this long for an acceptance or a verdict are written in a transaction of their own.
+const MAX_ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_secs(1);
+/// The interval of the checks of files and free space.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often the thread gives a sign of life while there are no requests.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_millis(40);
 
@@ -145,31 +146,31 @@ impl Writer {
 
     /// Serves requests until all senders are gone, then writes waiting acknowledgements and empties the WAL.
     pub(super) fn run(mut self, requests: &Receiver<JournalRequest>) {
-        let mut last_request = Instant::now();
-        let mut checked_space_at = None;
+        let (mut checked_space_at, mut acknowledgements_wait_since) = (None, None);
         loop {
             locked(&self.state).seen = Some(Instant::now());
             if self.store.is_none() && self.last_attempt.elapsed() >= self.options.reopen_every {
                 self.reopen();
             }
-            if self.checked_at.elapsed() >= IDLE {
+            if self.checked_at.elapsed() >= CHECK_EVERY {
                 self.check_place();
             }
-            if checked_space_at.is_none_or(|at: Instant| at.elapsed() >= IDLE) {
+            if checked_space_at.is_none_or(|at: Instant| at.elapsed() >= CHECK_EVERY) {
                 checked_space_at = Some(Instant::now());
                 self.check_space();
             }
             match requests.recv_timeout(SIGN_OF_LIFE_EVERY) {
-                Ok(request) => {
-                    self.serve(request);
-                    last_request = Instant::now();
-                }
-                Err(RecvTimeoutError::Timeout) if last_request.elapsed() >= IDLE => {
-                    self.write_acknowledgements();
-                    last_request = Instant::now();
-                }
+                Ok(request) => self.serve(request),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.acknowledged.is_empty() {
+                acknowledgements_wait_since = None;
+            } else if acknowledgements_wait_since.get_or_insert_with(Instant::now).elapsed() >= MAX_ACKNOWLEDGEMENT_WAIT
+            {
+                self.write_acknowledgements();
+                // After an error they wait again.
+                acknowledgements_wait_since = None;
             }
             if self.transactions >= CHECKPOINT_EVERY {
                 self.transactions = 0;

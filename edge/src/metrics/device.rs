@@ -53,11 +53,11 @@ impl DeviceFigures {
                 "cellgate_state",
                 "State defined by OPC 40100-1: 1 preoperational, 2 halted, 3 error, 5 initialized, 6 ready, 7 single execution.",
             )?,
-            healthy: gauge(registry, "cellgate_healthy", "Whether every service that a PASS needs is alive: 0 or 1.")?,
+            healthy: gauge(registry, "cellgate_healthy", "Whether every worker that a PASS needs is alive: 0 or 1.")?,
             workers: gauges(
                 registry,
                 "cellgate_worker_alive",
-                "Whether the service gives its sign of life in time: 0 or 1.",
+                "Whether the worker gives its sign of life in time: 0 or 1.",
                 "worker",
                 workers.iter().map(|worker| (*worker, [*worker])),
             )?,

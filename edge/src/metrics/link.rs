@@ -95,7 +95,7 @@ impl LinkFigures {
             heartbeats: follower(
                 registry,
                 "cellgate_heartbeats_total",
-                "Increments of the heartbeat sent to the PLC: 10 a second while every service is alive.",
+                "Increments of the heartbeat sent to the PLC: 10 a second while every worker that a PASS needs is alive.",
             )?,
             plc_connected: gauge(
                 registry,

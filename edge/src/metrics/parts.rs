@@ -107,7 +107,7 @@ impl PartFigures {
         })
     }
 
-    /// Counts an accepted trigger.
+    /// Counts a trigger whose acceptance is durable.
     pub fn triggered(&self) {
         self.triggers.inc();
     }

@@ -83,8 +83,9 @@ pub async fn run(
     let (mut done, mut in_progress) = (0, false);
     // The earliest time of the next trigger; and the time of the last outcome, at first the time of the start.
     let (mut next_at, mut idle_since) = (Instant::now(), Instant::now());
-    // The part whose image is still to be written, with the time for that; and why the port is closed.
-    let (mut scan_due, mut no_port) = (None, None);
+    // The part whose image is still to be written, with the time for that; the part whose image was written before its trigger;
+    // and why the port is closed.
+    let (mut scan_due, mut scanned, mut no_port) = (None, None, None);
     loop {
         tokio::select! {
             happened = port.next() => match happened {
@@ -120,13 +121,16 @@ pub async fn run(
         if !in_progress && done < options.parts && Instant::now() >= next_at {
             if link.session().is_device_ready(now_ms()) {
                 let part_id = options.first_part + done;
-                match options.scan_after {
-                    None => scan(part_id)?,
-                    Some(after) => scan_due = Some((Instant::now() + after, part_id)),
+                // If the session refuses the trigger, the next round triggers the same part again. The part still gets one image.
+                if options.scan_after.is_none() && scanned.replace(part_id) != Some(part_id) {
+                    scan(part_id)?;
                 }
-                next_at = Instant::now() + options.every;
                 let nonce = (done as u32).wrapping_add(first_link_id);
                 in_progress = link.session().trigger(now_ms(), part_id, nonce, options.deadline_ms).is_ok();
+                if in_progress {
+                    next_at = Instant::now() + options.every;
+                    scan_due = options.scan_after.map(|after| (Instant::now() + after, part_id));
+                }
             } else if idle_since.elapsed() > options.patience {
                 let heard = link.session().device_heartbeat().and_then(|heartbeat| heartbeat.state.state());
                 let state =

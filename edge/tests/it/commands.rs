@@ -75,7 +75,10 @@ fn the_errors_of_plc_sim_equal_the_snapshots() {
 /// A build with TensorRT has the command `plan`, so this test is only for builds without TensorRT.
 #[cfg(not(feature = "tensorrt"))]
 #[test]
-fn the_error_of_plan_without_tensorrt_equals_the_snapshot() {
+fn the_error_and_the_help_of_commands_without_tensorrt_equal_the_snapshots() {
     let folder = tempfile::tempdir().unwrap();
     assert_text("plan_without_tensorrt", folder.path(), &["plan", "list"]);
+    assert_text("plan_without_tensorrt", folder.path(), &["plan", "list", "--plans", "plans"]);
+    assert_text("plan_help_without_tensorrt", folder.path(), &["plan", "--help"]);
+    assert_text("gpu_check_help_without_tensorrt", folder.path(), &["gpu-check", "--help"]);
 }

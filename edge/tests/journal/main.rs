@@ -21,7 +21,7 @@ use std::num::NonZeroU64;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A trigger of the PLC for this part.
 fn trigger(part: u64) -> JournalTrigger {
@@ -120,6 +120,27 @@ fn a_part_without_a_verdict_is_rejected_at_a_restart_and_reported_until_acknowle
     recovery.unacknowledged.iter().for_each(|record| journal.acknowledge(record.seq).unwrap());
     drop(journal);
     assert!(Journal::open(&path, JournalOptions::default()).unwrap().1.unacknowledged.is_empty());
+}
+
+/// Regression: each acknowledgement of a RECORD, every 250 ms, started the second without a request anew.
+#[test]
+fn acknowledgements_are_written_within_about_a_second_while_more_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("verdicts.sqlite");
+    let journal = open(&path);
+    let seqs: Vec<NonZeroU64> =
+        (1..=9).map(|part| journal.commit(entry(journal.accept(trigger(part)).unwrap().id())).unwrap().seq()).collect();
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let waiting = || database.query_row("SELECT count(*) FROM unacknowledged", [], |row| row.get::<_, u32>(0)).unwrap();
+    let counts: Vec<u32> = seqs
+        .into_iter()
+        .map(|seq| {
+            journal.acknowledge(seq).unwrap();
+            std::thread::sleep(Duration::from_millis(250));
+            waiting()
+        })
+        .collect();
+    assert!(counts[0] == 9 && counts[8] <= 5, "together, but not only at the end: {counts:?}");
 }
 
 #[test]

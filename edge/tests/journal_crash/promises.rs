@@ -56,7 +56,7 @@ impl Promises {
     /// Opens the journal in `folder` like an appliance after a power cut, and checks all promises.
     pub(crate) fn check(&self, folder: &Path) -> Result<(), String> {
         let path = folder.join("verdicts.sqlite");
-        let options = JournalOptions { verify_rows: 20, ..JournalOptions::default() };
+        let options = JournalOptions { verify_rows: NonZeroU64::new(20).unwrap(), ..JournalOptions::default() };
         let (journal, recovery) = Journal::open(&path, options).map_err(|error| error.to_string())?;
         drop(journal);
         if recovery.boot_epoch.get() <= self.epoch {

@@ -8,6 +8,12 @@ use std::path::PathBuf;
 /// Why a model could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
+    /// The model's folder does not exist.
+    #[error("{}: no such folder; expected the folder of a model, as `cellgate-trainer export` writes it", path.display())]
+    NoFolder {
+        /// The path.
+        path: PathBuf,
+    },
     /// The system reported an error.
     #[error("{}: {source}", path.display())]
     Io {

@@ -4,6 +4,7 @@ use super::{MemberName, ModelError, ModelLimits, NameError};
 use crate::plain_file::{Links, PlainFile, PlainFileError};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The content of a model's folder. All names are relative to that folder.
@@ -17,7 +18,11 @@ pub(super) struct Listing {
 
 /// Lists the model's folder `root`. The caller named `root`, so it may be a link itself. Links inside it are refused.
 pub(super) fn list(root: &Path, limits: &ModelLimits) -> Result<Listing, ModelError> {
-    if !fs::metadata(root).map_err(io(root))?.is_dir() {
+    let root_metadata = fs::metadata(root).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => ModelError::NoFolder { path: root.to_owned() },
+        _ => io(root)(source),
+    })?;
+    if !root_metadata.is_dir() {
         return Err(ModelError::Kind { path: root.to_owned(), found: "a file", expected: "a model's folder" });
     }
     let mut listing = Listing::default();

@@ -46,7 +46,7 @@ impl Model {
         if !listing.files.contains(MANIFEST) {
             let hint = match listing.files.contains(RUN) {
                 true => "; it is a training run: `cellgate-trainer export` makes a model from it",
-                false => "",
+                false => "; `cellgate-trainer export` writes one",
             };
             let message = format!("missing: the folder is not a model{hint}");
             return Err(ModelError::Content { path: manifest_path, message });

@@ -153,7 +153,7 @@ fn a_path_that_is_not_a_model_is_refused() {
     let run = open(folder.path()).unwrap_err();
     let texts = format!("empty folder: {empty}\ntraining run: {run}");
     insta::assert_snapshot!("not_a_model", texts.replace(&*folder.path().to_string_lossy(), "FOLDER"));
-    assert!(matches!(open(&folder.path().join("nowhere")).unwrap_err(), ModelError::Io { .. }));
+    assert!(matches!(open(&folder.path().join("nowhere")).unwrap_err(), ModelError::NoFolder { .. }));
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
     assert!(matches!(open(&file).unwrap_err(), ModelError::Kind { .. }));
@@ -358,6 +358,7 @@ fn error_texts() {
     let path = || PathBuf::from("model/FILE");
     let digest = |text: &str| Digest::of(text.as_bytes());
     let errors = [
+        ModelError::NoFolder { path: path() },
         ModelError::Io { path: path(), source: std::io::Error::other("SYSTEM'S ERROR") },
         ModelError::Kind { path: path(), found: "a symbolic link", expected: "a regular file or folder" },
         ModelError::Name { folder: "model".into(), source: MemberName::new(".hidden").unwrap_err() },

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::pipeline::{Activation, ActivationError, Alive, Chosen, Pipeline, Stage};
 use cellgate_models::model::Model;
 use cellgate_models::policy::Reason;
+use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use cellgate_protocol::reason::ReasonCode;
 use logic::{Effect, Logic, Next, Settings, View};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How long reading or converting an image may take before the judge counts as stuck.
-const MAX_STAGE_TIME: Duration = Duration::from_millis(200);
+const MAX_STAGE_TIME: Duration = Duration::from_millis(MAX_WORKER_PAUSE_MS);
 /// How long a step of loading an engine or of its first proof may take. The appliance is not ready meanwhile, so no part passes.
 const MAX_LOAD_TIME: Duration = Duration::from_secs(120);
 /// A proof of the running engine waits until no part is in progress, for at most the longest deadline and this time.

@@ -46,7 +46,7 @@ impl Backlog {
         u16::try_from(self.rows.len()).unwrap_or(u16::MAX)
     }
 
-    /// Delays the next RECORD, because a verdict is being sent now.
+    /// Delays the next RECORD, because the session sends one now.
     pub(super) fn postpone(&mut self, now_ms: u64) {
         self.due_ms = now_ms + REPLAY_EVERY_MS;
     }

@@ -17,10 +17,7 @@ impl Line {
                 Effect::Commit(entry) => self.commit(part.number, *entry),
                 Effect::Archive { image, name } => self.archiver.archive(image, name),
                 Effect::SetAside(image) => self.archiver.set_aside(vec![image], Unjudged::TooLate),
-                Effect::Sent => {
-                    self.shared.metrics.parts.sent(part.triggered.elapsed());
-                    self.backlog.postpone(self.shared.clock.now_ms());
-                }
+                Effect::Sent => self.shared.metrics.parts.sent(part.triggered.elapsed()),
                 Effect::SentAsRecord { seq, origin } => {
                     let why = log::why_record(origin);
                     tracing::warn!(event = "verdict_sent_as_record", %seq, why, "the verdict is sent as information only");
@@ -30,6 +27,7 @@ impl Line {
                     self.shared.metrics.parts.acknowledged(part.triggered.elapsed(), after);
                 }
                 Effect::NotAcknowledged(seq) => {
+                    self.backlog.postpone(self.shared.clock.now_ms());
                     tracing::warn!(event = "verdict_not_acknowledged", %seq, "the PLC did not acknowledge the verdict in time");
                 }
                 Effect::Owed { image } => {

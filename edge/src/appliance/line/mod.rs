@@ -144,8 +144,8 @@ impl Line {
         }
         self.update_metrics(state, &journal);
         let now_ms = self.shared.clock.now_ms();
-        let is_open = self.memory.triggered.as_ref().is_some_and(Life::is_open);
-        if !is_open
+        // The PLC ends its open part as REJECT when it gets a RECORD of that part. So no RECORD is sent until the part is over.
+        if self.memory.triggered.is_none()
             && self.transport.is_open()
             && let Some(record) = self.backlog.next(now_ms)
         {
@@ -160,7 +160,7 @@ impl Line {
         let metrics = &self.shared.metrics;
         metrics.link.set(&self.transport.counts(heartbeat));
         metrics.device.set_state(state);
-        metrics.parts.set_in_hand(self.memory.triggered.as_ref().is_some_and(Life::is_open));
+        metrics.parts.set_in_hand(self.memory.triggered.as_ref().is_some_and(Life::is_before_commit));
         metrics.store.set_journal(journal, self.backlog.len());
     }
 
@@ -224,7 +224,6 @@ impl Line {
     }
 
     fn on_triggered(&mut self, trigger: Trigger) {
-        self.shared.metrics.parts.triggered();
         let now = Instant::now();
         let deadline = self.shared.clock.instant(trigger.deadline_at_ms());
         let part = self.next_part(trigger.part_id(), now, deadline);
@@ -286,6 +285,9 @@ impl Line {
             }
         };
         if let Some(kind) = self.kind_of(number) {
+            if kind == Kind::Triggered && id.is_some() {
+                self.shared.metrics.parts.triggered();
+            }
             self.input(kind, Input::Accepted(id));
         }
     }

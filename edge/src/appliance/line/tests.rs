@@ -2,9 +2,10 @@ use super::*;
 use crate::acquire::ImageFile;
 use crate::appliance::messages::ToArchiver;
 use crate::appliance::shared::tests::shared;
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use cellgate_protocol::session::device::{DeviceAction, DeviceSessionConfig};
 use cellgate_protocol::to_device::{Ack, TriggerRequest};
+use cellgate_protocol::to_plc::ToPlc;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 
@@ -19,8 +20,13 @@ struct LineBench {
 
 impl LineBench {
     fn new() -> Self {
+        Self::with_profile(Profile::Native)
+    }
+
+    fn with_profile(profile: Profile) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config::parse(Config::EXAMPLE, &folder.path().join("edge.toml")).unwrap();
+        let mut config = Config::parse(Config::EXAMPLE, &folder.path().join("edge.toml")).unwrap();
+        config.plc.profile = profile;
         let (journal, _) = Journal::open(&config.journal.path, journal::JournalOptions::default()).unwrap();
         let session = DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
         let (judge, to_judge) = JudgeQueue::new();
@@ -74,6 +80,21 @@ impl LineBench {
         })
     }
 
+    /// Whether a RECORD is due now and is sent.
+    fn sends_record(&mut self) -> bool {
+        self.line.update_condition();
+        let now_ms = self.line.shared.clock.now_ms();
+        let session = self.line.transport.session();
+        std::iter::from_fn(|| session.poll(now_ms, None))
+            .any(|action| matches!(action, DeviceAction::Send(ToPlc::Record(_))))
+    }
+
+    /// The number of accepted triggers on the metrics page.
+    fn accepted_triggers(&self) -> String {
+        let page = self.line.shared.metrics.page().unwrap();
+        page.lines().find_map(|line| line.strip_prefix("cellgate_triggers_total ")).unwrap().to_owned()
+    }
+
     /// Whether a proof that is requested now is granted.
     fn may_prove(&mut self) -> bool {
         self.line.shared.engine.request_proof();
@@ -118,6 +139,26 @@ fn a_proof_that_is_due_waits_for_the_part_in_progress() {
     assert_eq!(bench.line.backlog.len(), 0);
 }
 
+/// Regression: 250 ms after a VERDICT was first sent, its own RECORD was sent between its repetitions, and the PLC rejected the part.
+#[test]
+fn no_record_is_sent_before_the_part_is_over() {
+    // In this profile a RECORD can be sent without a HELLO of the PLC.
+    let mut bench = LineBench::with_profile(Profile::Modbus);
+    bench.trigger(5_000);
+    bench.judged();
+    assert!(!bench.sends_record(), "its acceptance is being stored");
+    bench.answer();
+    assert!(!bench.sends_record(), "its verdict is being stored");
+    bench.answer();
+    let longer_than_the_pause_between_records = Duration::from_millis(260);
+    std::thread::sleep(longer_than_the_pause_between_records);
+    assert!(!bench.sends_record() && bench.line.backlog.len() == 1, "its VERDICT is being repeated");
+    bench.line.on_event(DeviceEvent::Undelivered { verdict_seq: 1 });
+    assert!(!bench.sends_record(), "the session has just sent the RECORD");
+    std::thread::sleep(longer_than_the_pause_between_records);
+    assert!(bench.sends_record(), "over");
+}
+
 #[test]
 fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
     for judged_first in [true, false] {
@@ -131,10 +172,12 @@ fn the_image_of_a_part_that_was_refused_or_timed_out_is_set_aside() {
             bench.judged();
         }
         assert!(bench.is_set_aside(), "refused, judged first: {judged_first}");
+        assert_eq!(bench.accepted_triggers(), "0");
     }
     let mut bench = LineBench::new();
     bench.trigger(2_000);
     bench.answer();
+    assert_eq!(bench.accepted_triggers(), "1");
     // About 10 ms before the deadline: the session concludes a part 50 ms before it.
     let later_ms = bench.line.shared.clock.now_ms() + 1_990;
     let concluded =

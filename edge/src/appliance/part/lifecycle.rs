@@ -186,7 +186,7 @@ impl Life {
     }
 
     /// Whether the verdict has not been passed to the journal yet.
-    pub(in crate::appliance) fn is_open(&self) -> bool {
+    pub(in crate::appliance) fn is_before_commit(&self) -> bool {
         let is_waiting =
             matches!(self.stage, LifeStage::WaitingForAcceptance(_) | LifeStage::WaitingForConclusion { .. });
         is_waiting || self.is_being_judged()

@@ -41,8 +41,8 @@ pub fn compile(kernels: &[Kernel], capability: (u32, u32)) -> Result<Compiled, C
 /// The version of NVRTC, major and minor.
 ///
 /// # Errors
-/// As [`compile`].
+/// [`CudaError::LibraryMissing`] and [`CudaError::LibraryUnusable`] without NVRTC, [`CudaError::CompilerVersion`] with NVRTC's
+/// message.
 pub fn nvrtc_version() -> Result<(i32, i32), CudaError> {
-    let detail = |error| format!("reading NVRTC's version: {error}");
-    Nvrtc::load()?.version().map_err(|error| CudaError::Compile { capability: (0, 0), detail: detail(error) })
+    Nvrtc::load()?.version().map_err(|detail| CudaError::CompilerVersion { detail })
 }

@@ -42,6 +42,12 @@ pub enum CudaError {
         /// The oldest version that can be used.
         expected: (i32, i32),
     },
+    /// The compiler NVRTC did not return its version.
+    #[error("reading NVRTC's version: {detail}")]
+    CompilerVersion {
+        /// The compiler's message.
+        detail: String,
+    },
     /// The kernels could not be compiled.
     #[error("compiling the conversion's kernels for compute capability {}.{}: {detail}", capability.0, capability.1)]
     Compile {
@@ -179,6 +185,7 @@ mod tests {
             },
             CudaError::LibraryUnusable { path: path.clone(), detail: "it has no cuInit".to_owned(), library, package },
             CudaError::DriverTooOld { path, found: (12, 8), expected: (13, 0) },
+            CudaError::CompilerVersion { detail: "NVRTC_ERROR_INTERNAL_ERROR".to_owned() },
             CudaError::Compile { capability: (8, 7), detail: "NVRTC 13.0: error".to_owned() },
             CudaError::TooLarge { found: 101, expected: 100 },
             CudaError::ContextLost { doing, detail: detail.clone() },
