@@ -26,8 +26,8 @@ impl Thresholds {
     /// rate, both thresholds are equal and nothing is reviewed.
     ///
     /// # Errors
-    /// [`TrainingError::OneClass`] if [`stats::smoothed`] or [`stats::max_escape`] finds no threshold, usually because `scored`
-    /// has one class only. [`TrainingError::Policy`] if the thresholds do not form a valid policy.
+    /// [`TrainingError::OneClass`] if `scored` has one class only. [`TrainingError::TooManyEscapes`] if no threshold keeps the
+    /// allowed escape rate. [`TrainingError::Policy`] if the thresholds do not form a valid policy.
     pub fn policy(&self, scored: &[Scored], threshold: f64) -> Result<Policy, TrainingError> {
         let reject_from = match self.costs {
             None => threshold,
@@ -38,8 +38,19 @@ impl Thresholds {
                     .ok_or(TrainingError::OneClass)?
             }
         };
-        let review_from = stats::max_escape(scored, self.max_escape).ok_or(TrainingError::OneClass)?.min(reject_from);
+        let review_from =
+            stats::max_escape(scored, self.max_escape).ok_or_else(|| self.no_threshold(scored))?.min(reject_from);
         Ok(Policy::new(review_from as f32, reject_from as f32)?)
+    }
+
+    /// The reason why [`stats::max_escape`] finds no threshold for `scored`.
+    fn no_threshold(&self, scored: &[Scored]) -> TrainingError {
+        let abnormal: Vec<_> = scored.iter().filter(|part| part.label == Label::Abnormal).collect();
+        if abnormal.is_empty() || abnormal.len() == scored.len() {
+            return TrainingError::OneClass;
+        }
+        let passing = abnormal.iter().filter(|part| stats::log_odds(part.score) <= stats::log_odds(0.0)).count();
+        TrainingError::TooManyEscapes { passing, abnormal: abnormal.len(), max_escape: self.max_escape }
     }
 }
 
@@ -83,5 +94,16 @@ mod tests {
         let normal: Vec<Scored> = scored().into_iter().take(7).collect();
         let found = Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.policy(&normal, 0.5);
         assert!(matches!(found, Err(TrainingError::OneClass)), "{found:?}");
+    }
+
+    #[test]
+    fn abnormal_parts_with_a_score_of_0_are_not_reported_as_one_class() {
+        let mut scored = scored();
+        scored.extend([0.0, 1e-12, 1e-6].map(|score| Scored { score, label: Label::Abnormal }));
+        let policy = |max_escape| Thresholds { max_escape, costs: None, abnormal_share: None }.policy(&scored, 0.5);
+        // Two of ten abnormal parts pass at every threshold.
+        let found = policy(0.1);
+        assert!(matches!(found, Err(TrainingError::TooManyEscapes { passing: 2, abnormal: 10, .. })), "{found:?}");
+        assert!(policy(0.2).unwrap().review_from() < 1e-6);
     }
 }
