@@ -6,7 +6,9 @@ use cellgate_models::model::{Existing, Model, ModelLimits, Precision, RecipeReco
 use cellgate_models::policy::Policy;
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
-use cellgate_trainer::export::{BackboneFile, ExportError, ExportOptions, GoldenFile, TrainingRun, export};
+use cellgate_trainer::export::{
+    BackboneFile, ExportError, ExportOptions, GoldenFile, TrainingRun, TrainingRunError, export,
+};
 use cellgate_trainer::network::head::Activation;
 use cellgate_trainer::network::{Backbone, Block, Head, Layer};
 use cellgate_trainer::results::DatasetSummary;
@@ -132,6 +134,18 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     let lines = errors.iter().map(|error| format!("{error}\n")).collect::<String>();
     let lines = lines.replace(&folder.path().display().to_string(), "FOLDER");
     insta::with_settings!({ filters => vec![(r"[0-9a-f]{64}", "DIGEST")] }, { insta::assert_snapshot!("errors", lines) });
+}
+
+#[test]
+fn a_run_that_cannot_be_written_is_no_error_of_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = run(folder.path(), 2.0);
+    let (_, head) = TrainingRun::load(folder.path()).unwrap();
+    let full = folder.path().join("full");
+    // A file can't replace a folder.
+    std::fs::create_dir_all(full.join("run.json")).unwrap();
+    let error = trained.save(&full, &head).unwrap_err();
+    assert!(matches!(error, TrainingRunError::Write(_)), "{error}");
 }
 
 #[cfg(not(feature = "tensorrt"))]
