@@ -88,7 +88,7 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     std::fs::create_dir(&run_folder).unwrap();
     let trained = run(&run_folder, 2.0);
 
-    let output = export_with(&run_folder, &out, &[]);
+    let output = export_with(&run_folder, &out, &["--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(summary["parity"]["f16"]["largest_difference"].as_f64().unwrap() < 5e-3, "{summary}");
@@ -106,6 +106,11 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && stderr.contains("--replace"), "{stderr}");
     assert_eq!(Model::open(&out, &ModelLimits::default()).unwrap().digest(), model.digest());
+
+    let output = export_with(&run_folder, &out, &["--replace"]);
+    let text = String::from_utf8(output.stdout).unwrap().replace(&folder.path().display().to_string(), "FOLDER");
+    let filters = vec![(r"[0-9a-f]{64}", "DIGEST"), (r"libtorch: \S+", "libtorch: DIFFERENCE")];
+    insta::with_settings!({ filters => filters }, { insta::assert_snapshot!("text", text) });
 
     let out = folder.path().join("refused");
     let image = run_folder.join("golden image.tif");
