@@ -58,6 +58,11 @@ fn bad_tags() -> Vec<(&'static str, Vec<u8>)> {
         ("a negative width", with_entry(SLONG, 1, [0xff; 4])),
         ("a width beyond the file", with_entry(SLONG, 1 << 28, [0; 4])),
         ("predictor 9", with(317, 9)),
+        ("fill order 0", with(266, 0)),
+        (
+            "fill order 3 of compressed levels",
+            built(&Form { compression: 5, tags: vec![(266, vec![3])], ..Form::default() }),
+        ),
     ]
 }
 

@@ -67,6 +67,7 @@ def main(folder):
     torch.save({**others, "conv1.weight": weight.to_sparse()}, "sparse.pth")
     torch.save({**others, "conv1.weight": torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)}, "quantised.pth")
     torch.save({**others, "conv1.weight": weight.to(torch.int8)}, "integers.pth")
+    torch.save({**state, "layer1.0.bn1.bias": state["layer1.0.bn1.bias"].to(torch.int8)}, "bias.pth")
     torch.save({**others, "conv1.weight": weight.to("meta")}, "meta.pth")
     torch.jit.save(torch.jit.script(torch.nn.Linear(3, 4)), "script.pt")
     # Nine numbers with a declared shape of a million times a million.

@@ -18,29 +18,42 @@ pub fn bar(total: u64, what: &'static str) -> ProgressBar {
 /// Makes a bar like [`bar`] for work that is continued: an earlier call of the command completed `done` of the steps.
 #[must_use]
 pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
-    let (target, template) = if io::stderr().is_terminal() {
-        (ProgressDrawTarget::stderr(), "{prefix:>12} [{wide_bar}] {human_pos}/{human_len} {msg} ({left} left)")
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
     } else {
         let log = Log { next: Mutex::new(Instant::now() + LINE_INTERVAL) };
-        (
-            ProgressDrawTarget::term_like_with_hz(Box::new(log), 1),
-            "{prefix}: {human_pos}/{human_len} {msg} ({left} left)",
-        )
+        ProgressDrawTarget::term_like_with_hz(Box::new(log), 1)
+    };
+    ProgressBar::with_draw_target(Some(total), target).with_style(style(done)).with_prefix(what).with_position(done)
+}
+
+/// Lets the time left of `bar` follow from the steps after this call only. The steps before it may have taken much less time, such
+/// as those that read from a cache.
+pub fn restart_time_left(bar: &ProgressBar) {
+    bar.reset_elapsed();
+    bar.set_style(style(bar.position()));
+}
+
+/// The style of a bar whose time left follows from the steps after the first `done`.
+fn style(done: u64) -> ProgressStyle {
+    let template = if io::stderr().is_terminal() {
+        "{prefix:>12} [{wide_bar}] {human_pos}/{human_len} {msg} ({left} left)"
+    } else {
+        "{prefix}: {human_pos}/{human_len} {msg} ({left} left)"
     };
     // indicatif's own estimate uses the pace of the last seconds only. While a step lasts longer, the estimate rises to years.
     let left = move |state: &ProgressState, out: &mut dyn fmt::Write| {
-        let left = time_left(state.elapsed(), state.pos().saturating_sub(done), total.saturating_sub(state.pos()));
+        let rest = state.len().unwrap_or_default().saturating_sub(state.pos());
         // A formatting error only loses this text.
-        let _ = match left {
+        let _ = match time_left(state.elapsed(), state.pos().saturating_sub(done), rest) {
             Some(left) => write!(out, "{:#}", HumanDuration(left)),
             None => write!(out, "?"),
         };
     };
-    let style = ProgressStyle::with_template(template)
+    ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .with_key("left", left)
-        .progress_chars("=> ");
-    ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what).with_position(done)
+        .progress_chars("=> ")
 }
 
 /// The time that `rest` steps take if `done` steps took the time `elapsed`; `None` while `done` is 0.
@@ -94,6 +107,58 @@ impl TermLike for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    /// A terminal that collects all texts.
+    #[derive(Debug, Default, Clone)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            120
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(line)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn quick_steps_before_a_restart_do_not_count_for_the_time_left() {
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let bar = ProgressBar::with_draw_target(Some(160), target).with_style(style(0)).with_position(150);
+        let bar = bar.with_elapsed(Duration::from_secs(60));
+        let text = || {
+            screen.0.lock().unwrap().clear();
+            bar.tick();
+            screen.0.lock().unwrap().clone()
+        };
+        assert!(text().contains("(4s left)"), "{}", text());
+        restart_time_left(&bar);
+        assert!(text().contains("(? left)"), "{}", text());
+    }
 
     #[test]
     fn the_time_left_follows_from_the_average_time_of_a_step() {

@@ -83,16 +83,23 @@ fn limit(path: &Path, what: &'static str, found: u64, expected: u64) -> ModelErr
 }
 
 fn to_text<'n>(root: &Path, name: &'n std::ffi::OsStr) -> Result<&'n str, ModelError> {
-    name.to_str().ok_or_else(|| ModelError::Name {
-        folder: root.to_owned(),
-        source: NameError { found: name.to_string_lossy().into_owned() },
-    })
+    name.to_str()
+        .ok_or_else(|| ModelError::Name { folder: root.to_owned(), source: NameError::of(&name.to_string_lossy()) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_long_name_is_cut_in_the_error_also_if_it_is_not_utf_8() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(std::ffi::OsStr::from_bytes(&[0xff; 200])), b"").unwrap();
+        let error = list(folder.path(), &ModelLimits::default()).unwrap_err();
+        assert!(matches!(&error, ModelError::Name { source, .. } if source.found.chars().count() == 160), "{error}");
+    }
 
     #[test]
     fn a_link_folder_or_pipe_that_replaces_a_listed_file_is_refused_without_waiting() {

@@ -17,12 +17,19 @@ pub struct MemberName(String);
 /// The text is not a member's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected a relative path of at most 128 letters, digits and `._-/`, no part empty or starting with a dot, \
-     found `{}`", found.escape_debug()
+    "expected a relative path of at most 128 letters, digits and `._-/`, no name between slashes empty or starting with a \
+     dot, found `{}`", found.escape_debug()
 )]
 pub struct NameError {
-    /// The text; [`MemberName::new`] cuts it after 160 characters.
+    /// The text, cut after 160 characters.
     pub found: String,
+}
+
+impl NameError {
+    /// The error for `text`, which may be long.
+    pub(super) fn of(text: &str) -> Self {
+        Self { found: text.chars().take(160).collect() }
+    }
 }
 
 impl MemberName {
@@ -37,7 +44,7 @@ impl MemberName {
         if text.len() <= MAX_BYTES && text.bytes().all(byte_is_allowed) && text.split('/').all(segment_is_allowed) {
             Ok(Self(text))
         } else {
-            Err(NameError { found: text.chars().take(160).collect() })
+            Err(NameError::of(&text))
         }
     }
 

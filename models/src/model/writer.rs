@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use tempfile::TempDir;
 
 /// Everything that goes into a model.
 #[derive(Debug, Clone)]
@@ -61,7 +62,8 @@ pub enum Existing {
 ///
 /// The files are written to a folder beside `path`, flushed to disk, read back with [`Model::open`] and moved into place. So
 /// `path` never holds a partial model. If the process is killed, a folder `.NAME.*.tmp` may remain. Replacing a model takes two
-/// moves. If the process is killed between the two moves, the old model is in that folder, and nothing is at `path`.
+/// moves. If the process is killed between the two moves, the old model is in that folder, and nothing is at `path`. The same holds
+/// if the second move fails and the old model can't be moved back. The error then names the folder.
 ///
 /// # Errors
 /// [`ModelError`] as for [`Model::open`], or if `path` exists or can't be written.
@@ -74,32 +76,42 @@ pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Dig
             return Err(ModelError::Kind { path: path.to_owned(), found: "no name", expected: "a new folder's path" });
         }
     };
-    let temporary = || {
-        let prefix = format!(".{}.", name.to_string_lossy());
-        tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempdir_in(parent).map_err(io(parent))
-    };
-    let folder = temporary()?;
+    let prefix = format!(".{}.", name.to_string_lossy());
+    let folder = tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempdir_in(parent).map_err(io(parent))?;
     let new = folder.path().join("new");
     fs::create_dir(&new).map_err(io(&new))?;
     write_files(&new, contents)?;
     let digest = Model::open(&new, &ModelLimits::default())?.digest();
-    move_into_place(&new, path, &folder.path().join("old"))?;
+    let folder = move_into_place(folder, path)?;
     sync_folder(parent)?;
+    // Deletes the old model.
+    drop(folder);
     Ok(digest)
 }
 
-/// Moves what is at `path` to `old`, and then `new` to `path`. If the second move fails, moves `old` back to `path`.
-fn move_into_place(new: &Path, path: &Path, old: &Path) -> Result<(), ModelError> {
+/// Moves what is at `path` to `old` in `folder`, and then `new` in `folder` to `path`. If the second move fails, moves `old` back.
+/// Returns `folder`, which still holds `old`.
+fn move_into_place(folder: TempDir, path: &Path) -> Result<TempDir, ModelError> {
     let replaces = path.symlink_metadata().is_ok();
     if replaces {
-        fs::rename(path, old).map_err(io(path))?;
+        fs::rename(path, folder.path().join("old")).map_err(io(path))?;
     }
-    fs::rename(new, path).map_err(|error| {
-        if replaces && let Err(undo) = fs::rename(old, path) {
-            return io(path)(std::io::Error::other(format!("{error}; moving the old model back also failed: {undo}")));
-        }
-        io(path)(error)
-    })
+    match fs::rename(folder.path().join("new"), path) {
+        Ok(()) => Ok(folder),
+        Err(error) if replaces => Err(io(path)(move_back(folder, path, error))),
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
+/// Moves `old` in `folder` back to `path` after moving the new model failed with `error`. If this fails too, keeps `folder`, which
+/// then holds the only copy of the old model. Returns the error to report.
+fn move_back(folder: TempDir, path: &Path, error: std::io::Error) -> std::io::Error {
+    let Err(undo) = fs::rename(folder.path().join("old"), path) else { return error };
+    let old = folder.keep().join("old");
+    std::io::Error::other(format!(
+        "{error}; moving the old model back also failed: {undo}; the old model is kept in {}",
+        old.display()
+    ))
 }
 
 /// Checks that `path` does not exist, or that it has a valid manifest and may be replaced.
@@ -182,4 +194,36 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
 
 fn sync_folder(path: &Path) -> Result<(), ModelError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_model_that_cannot_be_moved_back_is_kept() {
+        let parent = tempfile::tempdir().unwrap();
+        let (path, folder) = (parent.path().join("model"), TempDir::new_in(parent.path()).unwrap());
+        let old = folder.path().join("old");
+        fs::create_dir(&old).unwrap();
+        fs::write(old.join(MANIFEST), b"the old model").unwrap();
+        // A folder with a file in it can't be replaced by a rename.
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("file"), b"").unwrap();
+        let error = move_back(folder, &path, std::io::Error::other("DISK FULL"));
+        assert_eq!(fs::read(old.join(MANIFEST)).unwrap(), b"the old model");
+        assert!(error.to_string().contains(&*old.to_string_lossy()), "{error}");
+    }
+
+    #[test]
+    fn an_old_model_is_moved_back_if_the_new_one_cannot_be_moved() {
+        let parent = tempfile::tempdir().unwrap();
+        let (path, folder) = (parent.path().join("model"), TempDir::new_in(parent.path()).unwrap());
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join(MANIFEST), b"the old model").unwrap();
+        // The folder has no `new`.
+        assert!(move_into_place(folder, &path).is_err());
+        assert_eq!(fs::read(path.join(MANIFEST)).unwrap(), b"the old model");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1, "no temporary folder remains");
+    }
 }

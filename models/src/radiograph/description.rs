@@ -103,14 +103,14 @@ fn by_imagej(text: &[u8], clock: &mut Clock) -> Result<Option<Planes>, Refusal> 
         let Some(equals) = line.iter().position(|byte| *byte == b'=') else { continue };
         let (key, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
         let Some(key) = KEYS.into_iter().find(|name| key.eq_ignore_ascii_case(name.as_bytes())) else { continue };
-        // ImageJ accepts a number with decimal places too.
+        // ImageJ accepts a number with decimal places too, and drops them.
         let number = str::from_utf8(value).ok().and_then(|value| value.parse::<f64>().ok());
         let Some(number) = number.filter(|number| number.is_finite()) else {
             return Err(not_understood(&format!("an ImageJ value `{key}` that is not a number")));
         };
-        if number > 1.0 {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and it saturates")]
-            let planes = number as u64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates at 0 and `u64::MAX`")]
+        let planes = number as u64;
+        if planes > 1 {
             return Ok(Some(Planes::of_tag(IMAGE_DESCRIPTION, planes, &format!("ImageJ's {key}={number}"))));
         }
     }
@@ -195,6 +195,9 @@ mod tests {
             ("ImageJ=1.11a\nimages=1\nchannels=3\nmode=composite", 3),
             ("\u{feff} imagej=1.54p\nIMAGES=2", 2),
             ("ImageJ\nimages=2.9", 2),
+            ("ImageJ\nimages=1.5", 1),
+            ("ImageJ\nimages=1.5\nslices=3", 3),
+            ("ImageJ\nimages=-2", 1),
             ("SCIFIO=0.37\naxes=X,Y,Z\nimages=1\nslices=5\n", 5),
             ("ImageJ=1.11a\nimages=1\nslices=1\nframes=1\nchannels=1\nhyperstack=true\n", 1),
             ("ImageJ=1.54p\nmin=1694.0\nmax=2578.0\nunit=\\u00B5m\n", 1),

@@ -62,7 +62,11 @@ impl Kind {
         let (bits, inverted) = one_grey_channel(page)?;
         let compression = compression(page)?;
         let predicted = predicted(page, bits)?;
-        let reversed = page.first_or(FILL_ORDER, 1)? != 1;
+        let reversed = match page.first_or(FILL_ORDER, 1)? {
+            1 => false,
+            2 => true,
+            other => return Err(Refusal::malformed(format!("fill order {other}"), "1 or 2")),
+        };
         // libtiff, tifffile and Pillow agree only on 16 bits without compression.
         if reversed && (bits != 16 || compression != Compression::None || predicted) {
             return Err(Refusal::unsupported(

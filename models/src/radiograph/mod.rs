@@ -9,7 +9,7 @@
 //! | strips and tiles; at 16 bits without compression also without their lengths, or with lengths of 0 | |
 //! | no compression, LZW, deflate (both codes), PackBits | JPEG, fax, ZSTD, WebP, LERC, LZMA and unknown compressions |
 //! | no predictor; the horizontal one at 16 bits | the floating-point predictor; the horizontal one on packed samples |
-//! | fill order 1; 2 (each byte's bits reversed) at 16 bits without compression | fill order 2 otherwise |
+//! | fill order 1; 2 (each byte's bits reversed) at 16 bits without compression | fill order 2 otherwise; other fill orders |
 //! | BlackIsZero; WhiteIsZero, inverted to `2^bits - 1 - level`; without the tag, levels as stored | palettes, masks, colour spaces |
 //!
 //! Some programs store several images under one page. Each of these images is called a plane. The file is refused if one of these

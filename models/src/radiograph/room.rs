@@ -9,8 +9,11 @@ use super::pages::Pages;
 
 /// The length of a JPEG preview inside the file.
 const JPEG_LENGTH: Tag = Tag(514, "JPEGInterchangeFormatLength");
-/// The largest factor by which deflate can compress a plane, reached if all pixels have the same level.
-const BEST_COMPRESSION: u64 = 1032;
+/// The largest factor by which LZW can compress a plane, reached if all pixels have the same level. It is larger than deflate's
+/// factor of 1032. The writer clears its table after at most 3837 codes, when it adds entry 4094 (TIFF 6.0, section 13). The first
+/// of these codes represents 1 byte, the last 3837 bytes, together 7,363,203 bytes. With the clear code they take 43,246 bits, which
+/// gives a factor of 1362.1.
+const BEST_COMPRESSION: u64 = 1363;
 
 /// The number of unreferenced bytes, and the sizes to compare it with.
 pub(super) struct Room {
@@ -49,8 +52,8 @@ impl Room {
     }
 
     /// Whether the file has enough unreferenced bytes for another plane that its metadata claims. A quarter of the image's bytes is
-    /// enough, since the file may be cut off. The smallest size to which deflate can compress a plane, or 256 bytes if that size
-    /// is smaller, is also enough.
+    /// enough, since the file may be cut off. The smallest size to which LZW or deflate can compress a plane, or 256 bytes if that
+    /// size is smaller, is also enough.
     pub(super) fn has_room_for_claimed_plane(&self) -> bool {
         let least = self.image.div_ceil(4).min(MIN_HIDDEN_BYTES.max(self.unpacked / BEST_COMPRESSION));
         self.unreferenced >= least
@@ -83,4 +86,21 @@ fn sum(directory: &Directory<'_>, tag: Tag, clock: &mut Clock) -> Result<u64, Re
         sum = sum.saturating_add(values.get(index));
     }
     Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn no_plane_is_compressed_better_than_by_the_largest_factor() {
+        let plane = vec![0; 16 << 20];
+        let lzw = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&plane).unwrap();
+        let mut deflate = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        deflate.write_all(&plane).unwrap();
+        for packed in [lzw, deflate.finish().unwrap()] {
+            assert!(packed.len() as u64 >= plane.len() as u64 / BEST_COMPRESSION, "{} bytes", packed.len());
+        }
+    }
 }

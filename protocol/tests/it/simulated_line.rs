@@ -45,3 +45,8 @@ fn the_same_seed_gives_the_same_run() {
         assert_eq!(run(profile, 3, BAD, 200), run(profile, 3, BAD, 200));
     }
 }
+
+#[test]
+fn no_progress_is_reported_before_100_000_parts() {
+    Line::new(Profile::Native, 1, BAD).run(3, |summary| panic!("{summary:?}"));
+}

@@ -126,7 +126,7 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
         (None, _) => writeln!(text, "{name:31} n/a (it needs parts of both labels)")?,
     }
     if let Some(auroc) = audit.auroc {
-        writeln!(text, "{:31} {auroc:5.3}", "AUROC of the scores")?;
+        writeln!(text, "{:31} {:5.1} %", "AUROC of the scores", 100.0 * auroc)?;
     }
     for (count, what) in [
         (audit.reference.len(), "reference parts (not counted in any rate)"),

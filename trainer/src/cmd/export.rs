@@ -2,7 +2,8 @@
 
 use anyhow::anyhow;
 use cellgate_models::model::{Existing, ModelError, Precision};
-use cellgate_trainer::export::{self, ExportError, ExportOptions, Plans};
+use cellgate_trainer::export::{self, ExportError, ExportOptions, Exported, Parity, Plans};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Replace an existing model
     #[arg(long)]
     replace: bool,
+    /// Print the result as JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `export`.
@@ -60,15 +64,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         error => error.into(),
     })?;
+    let plans = plans.map(|plans| plans.write()).transpose()?;
+    if args.json {
+        super::print_json(&json(args, &exported, plans))?;
+    } else {
+        super::print(&text(args, &exported, plans.as_ref()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json(args: &Args, exported: &Exported, plans: Option<Value>) -> Value {
     let parity = exported.parity.iter().map(|parity| {
         let difference = f64::from(parity.largest_difference);
-        (parity.precision.to_string(), serde_json::json!({"images": parity.images, "largest_difference": difference}))
+        (parity.precision.to_string(), json!({"images": parity.images, "largest_difference": difference}))
     });
-    let parity: serde_json::Map<String, serde_json::Value> = parity.collect();
-    let mut summary = serde_json::json!({"model": args.out, "digest": exported.digest, "parity": parity});
+    let parity: serde_json::Map<String, Value> = parity.collect();
+    let mut summary = json!({"model": args.out, "digest": exported.digest, "parity": parity});
     if let Some(plans) = plans {
-        summary["plans"] = plans.write()?;
+        summary["plans"] = plans;
     }
-    super::print_json(&summary)?;
-    Ok(ExitCode::SUCCESS)
+    summary
+}
+
+fn text(args: &Args, exported: &Exported, plans: Option<&Value>) -> String {
+    let mut text = format!("model   {}\ndigest  {}\n", args.out.display(), exported.digest);
+    for Parity { precision, images, largest_difference } in &exported.parity {
+        let precision = precision.to_string();
+        text += &format!(
+            "{precision:7} golden images: {images}, largest difference between ONNX Runtime and libtorch: \
+             {largest_difference:.1e}\n"
+        );
+    }
+    if let Some(folder) = plans.and_then(|plans| plans["folder"].as_str()) {
+        text += &format!("plans   {folder}\n");
+    }
+    text
 }

@@ -131,6 +131,7 @@ mod tests {
                 torch_verdict: Verdict::Pass,
                 tolerance: 0.005,
             },
+            ExportError::Onnx(OnnxError::NotFinite { tensor: "conv1.weight".into() }),
             ExportError::Onnx(OnnxError::OutOfRange { tensor: "conv1.weight".into() }),
             ExportError::Onnx(OnnxError::Unsound("two values called score".into())),
         ];

@@ -1,7 +1,7 @@
 //! Reads and writes the folder of a training run: `run.json` and `head.safetensors`.
 
 use crate::dataset::Label;
-use crate::files;
+use crate::files::{self, FileError};
 use crate::network::Head;
 use crate::network::head::HeadFileError;
 use crate::results::DatasetSummary;
@@ -69,7 +69,7 @@ pub struct GoldenFile {
 /// Error of reading or writing a training run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingRunError {
-    /// A file can't be read or written.
+    /// A file can't be read.
     #[error("{}: {source}; expected the folder of a finished training run, as `train` writes it", path.display())]
     Io {
         /// The file.
@@ -89,6 +89,9 @@ pub enum TrainingRunError {
         /// The fault or the version found.
         found: String,
     },
+    /// `run.json` can't be written.
+    #[error(transparent)]
+    Write(#[from] FileError),
     /// The head can't be read or written.
     #[error(transparent)]
     Head(#[from] HeadFileError),
@@ -104,13 +107,8 @@ impl TrainingRun {
     /// # Errors
     /// [`TrainingRunError`]: the head is inconsistent, or a file can't be written.
     pub fn save(&self, folder: &Path, head: &Head) -> Result<(), TrainingRunError> {
-        let path = folder.join(RUN);
-        let io = |source| TrainingRunError::Io { path: path.clone(), source };
         head.write(&folder.join(HEAD))?;
-        let mut json = serde_json::to_vec_pretty(self)
-            .map_err(|error| TrainingRunError::Malformed { path: path.clone(), found: error.to_string() })?;
-        json.push(b'\n');
-        files::write(&path, &json).map_err(io)?;
+        files::write_json(&folder.join(RUN), self)?;
         Ok(())
     }
 

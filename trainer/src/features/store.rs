@@ -7,6 +7,7 @@ use crate::dataset::Part;
 use crate::network::Backbone;
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
+use crate::progress;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use indicatif::ProgressBar;
@@ -83,8 +84,8 @@ impl FeatureStore {
                 }
             }
         }
-        // Reading from the cache is much faster than computing, so indicatif's estimate of the time left starts again here.
-        progress.reset_eta();
+        // Reading from the cache is much faster than computing.
+        progress::restart_time_left(progress);
         compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
             let key = settings.key(part.digest);
             let path = self.path(key);

@@ -71,16 +71,15 @@ fn lock(folder: &Path) -> Result<File, PretrainError> {
     let entries = std::fs::read_dir(folder).map_err(io)?.collect::<std::io::Result<Vec<_>>>();
     let mut names: Vec<_> = entries.map_err(io)?.iter().map(std::fs::DirEntry::file_name).collect();
     names.retain(|name| name != LOCK);
-    let has_checkpoint = names.iter().any(|name| name == checkpoint::FILE);
-    for name in names.iter().filter(|name| name.to_string_lossy().starts_with(files::TEMPORARY)) {
+    let (temporary, names): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| name.to_string_lossy().starts_with(files::TEMPORARY));
+    if !names.is_empty() && !names.iter().any(|name| name == checkpoint::FILE) {
+        return Err(PretrainError::OtherFiles { path: folder.to_owned(), expected: checkpoint::FILE });
+    }
+    for name in temporary {
         std::fs::remove_file(folder.join(name)).map_err(io)?;
     }
-    names.retain(|name| !name.to_string_lossy().starts_with(files::TEMPORARY));
-    if has_checkpoint || names.is_empty() {
-        Ok(file)
-    } else {
-        Err(PretrainError::OtherFiles { path: folder.to_owned(), expected: checkpoint::FILE })
-    }
+    Ok(file)
 }
 
 /// A pre-training in progress.

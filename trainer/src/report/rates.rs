@@ -65,7 +65,7 @@ fn table(analysis: &Analysis<'_>, kind: &RateKind) -> Markup {
                         th.group colspan=(LIMITS.len() + 1) { "Further " (kind.parts) " parts needed to show a rate of at most" }
                     }
                     tr {
-                        th { "If further parts have" }
+                        th.needed { "If further parts have" }
                         @for limit in LIMITS { th { (percent(limit, 0)) " %" } }
                     }
                 }

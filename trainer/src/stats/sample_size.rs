@@ -11,7 +11,8 @@ use super::binomial_cdf;
 /// Largest probability that a limit counts as shown although the true rate is at or above the limit.
 const ALPHA: f64 = 0.05;
 
-/// Largest total number of parts that is considered. If more parts are needed, the functions return `None`.
+/// Largest total number of parts that is considered. If more parts are needed, the functions return `None`. If more parts than
+/// this were judged already, only their own number is considered.
 pub const MAX_PARTS: u64 = 100_000;
 
 /// Whether `errors` among `parts` parts show, with 95 % confidence, that the true rate is at most `limit`, 0..=1.
@@ -23,10 +24,10 @@ pub fn shows_at_most(errors: u64, parts: u64, limit: f64) -> bool {
 /// The smallest number of further parts after which the rate is shown to be at most `limit`, if all further parts are
 /// judged correctly.
 ///
-/// `None` if the total would be above [`MAX_PARTS`].
+/// `None` if the total would be above [`MAX_PARTS`] and above `parts`.
 #[must_use]
 pub fn still_needed_without_error(errors: u64, parts: u64, limit: f64) -> Option<u64> {
-    let total = smallest_total(errors, parts.max(errors), MAX_PARTS, limit)?;
+    let total = smallest_total(errors, parts.max(errors), MAX_PARTS.max(parts), limit)?;
     Some(total - parts)
 }
 
@@ -34,7 +35,7 @@ pub fn still_needed_without_error(errors: u64, parts: u64, limit: f64) -> Option
 /// observed rate.
 ///
 /// The number of errors among n parts is assumed to be the observed rate times n, rounded up. `None` if the total
-/// would be above [`MAX_PARTS`], if `parts` is 0, or if the observed rate is at or above the limit.
+/// would be above [`MAX_PARTS`] and above `parts`, if `parts` is 0, or if the observed rate is at or above the limit.
 #[must_use]
 pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<u64> {
     if parts == 0 || errors as f64 >= limit * parts as f64 {
@@ -45,13 +46,14 @@ pub fn still_needed_at_same_rate(errors: u64, parts: u64, limit: f64) -> Option<
     }
     // Each assumed number of errors belongs to a range of totals. Within a range, a larger total shows a lower rate, so
     // the smallest total can be found by bisection.
+    let most = MAX_PARTS.max(parts);
     let mut from = parts;
     for expected in errors.. {
-        let to = (expected * parts / errors).min(MAX_PARTS);
+        let to = (expected * parts / errors).min(most);
         if let Some(total) = smallest_total(expected, from, to, limit) {
             return Some(total - parts);
         }
-        if to == MAX_PARTS {
+        if to == most {
             break;
         }
         from = to + 1;
@@ -117,6 +119,16 @@ mod tests {
         assert_eq!(still_needed_at_same_rate(0, 0, 0.2), None);
         assert_eq!(still_needed_at_same_rate(999, 20_000, 0.05), None, "more than MAX_PARTS");
         assert_eq!(still_needed_without_error(0, 0, 0.000_001), None, "more than MAX_PARTS");
+    }
+
+    #[test]
+    fn more_parts_than_max_parts_show_a_limit_without_further_parts() {
+        for (errors, parts) in [(0, 150_000), (100, 150_000), (0, MAX_PARTS + 1)] {
+            assert_eq!(still_needed_without_error(errors, parts, 0.01), Some(0), "{errors} {parts}");
+            assert_eq!(still_needed_at_same_rate(errors, parts, 0.01), Some(0), "{errors} {parts}");
+        }
+        assert_eq!(still_needed_without_error(1499, 150_000, 0.01), None);
+        assert_eq!(still_needed_at_same_rate(1499, 150_000, 0.01), None);
     }
 
     proptest! {

@@ -36,9 +36,22 @@ pub enum TrainingError {
         /// The `run.json` of the training run in the folder.
         path: PathBuf,
     },
-    /// No thresholds can be chosen, usually because the out-of-fold scores are of one class only.
+    /// No thresholds can be chosen, because the out-of-fold scores are of one class only.
     #[error("found out-of-fold scores of one class only, expected normal and abnormal parts to choose thresholds from")]
     OneClass,
+    /// More abnormal parts than allowed pass at every threshold.
+    #[error(
+        "found {passing} of {abnormal} abnormal parts with an out-of-fold score of 0, which pass at every threshold; expected at \
+         most the share {max_escape} to pass: check their labels, add parts like them, or allow more with --max-escape"
+    )]
+    TooManyEscapes {
+        /// Number of abnormal parts with a score within 1e-9 of 0.
+        passing: usize,
+        /// Number of abnormal parts.
+        abnormal: usize,
+        /// The largest share of abnormal parts that may pass.
+        max_escape: f64,
+    },
     /// The scores can't be written as CSV.
     #[error("scores.csv can't be written: {0}")]
     Table(#[from] csv::Error),
@@ -82,6 +95,7 @@ mod tests {
             TrainingError::TooLittle { root: "data".into(), source: FeasibilityError::NoOperatingPoint },
             TrainingError::Exists { path: "run/run.json".into() },
             TrainingError::OneClass,
+            TrainingError::TooManyEscapes { passing: 2, abnormal: 10, max_escape: 0.1 },
             TrainingError::Fit(FitError::OneClass { found: Label::Normal, missing: Label::Abnormal }),
             TrainingError::Fit(FitError::NoReference),
         ];

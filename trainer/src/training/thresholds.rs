@@ -3,7 +3,7 @@
 use super::TrainingError;
 use crate::dataset::Label;
 use crate::fit::Calibrated;
-use crate::stats::{self, ErrorWeights};
+use crate::stats::{self, ErrorWeights, Scored};
 use cellgate_models::policy::OperatingPoint;
 use serde::Serialize;
 
@@ -27,7 +27,8 @@ impl Thresholds {
     /// rate, both thresholds are equal and nothing is reviewed.
     ///
     /// # Errors
-    /// The scores have one class only.
+    /// [`TrainingError::OneClass`] if the scores have one class only. [`TrainingError::TooManyEscapes`] if no threshold keeps the
+    /// allowed escape rate. [`TrainingError::Policy`] if the thresholds do not form a valid policy.
     pub fn operating_point(&self, calibrated: &Calibrated) -> Result<OperatingPoint, TrainingError> {
         let Calibrated { scored, threshold, .. } = calibrated;
         let reject_from = match self.costs {
@@ -39,15 +40,25 @@ impl Thresholds {
                     .ok_or(TrainingError::OneClass)?
             }
         };
-        let review_from = stats::max_escape(scored, self.max_escape).ok_or(TrainingError::OneClass)?.min(reject_from);
+        let review_from =
+            stats::max_escape(scored, self.max_escape).ok_or_else(|| self.no_threshold(scored))?.min(reject_from);
         Ok(calibrated.operating_point([review_from, reject_from])?)
+    }
+
+    /// The reason why [`stats::max_escape`] finds no threshold for `scored`.
+    fn no_threshold(&self, scored: &[Scored]) -> TrainingError {
+        let abnormal: Vec<_> = scored.iter().filter(|part| part.label == Label::Abnormal).collect();
+        if abnormal.is_empty() || abnormal.len() == scored.len() {
+            return TrainingError::OneClass;
+        }
+        let passing = abnormal.iter().filter(|part| stats::log_odds(part.score) <= stats::log_odds(0.0)).count();
+        TrainingError::TooManyEscapes { passing, abnormal: abnormal.len(), max_escape: self.max_escape }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Scored;
     use cellgate_models::policy::Calibration;
 
     /// Abnormal parts at 0.35, 0.45 .. 0.95 and normal parts at 0.05, 0.15 .. 0.65. The classes overlap in the middle.
@@ -90,5 +101,18 @@ mod tests {
         normal.scored.truncate(7);
         let found = Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.operating_point(&normal);
         assert!(matches!(found, Err(TrainingError::OneClass)), "{found:?}");
+    }
+
+    #[test]
+    fn abnormal_parts_with_a_score_of_0_are_not_reported_as_one_class() {
+        let mut calibrated = calibrated();
+        calibrated.scored.extend([0.0, 1e-12, 1e-6].map(|score| Scored { score, label: Label::Abnormal }));
+        let point =
+            |max_escape| Thresholds { max_escape, costs: None, abnormal_share: None }.operating_point(&calibrated);
+        // Two of ten abnormal parts pass at every threshold.
+        let found = point(0.1);
+        assert!(matches!(found, Err(TrainingError::TooManyEscapes { passing: 2, abnormal: 10, .. })), "{found:?}");
+        let point = point(0.2).unwrap();
+        assert!(point.calibration().score(point.review_from()) < 1e-6);
     }
 }

@@ -5,7 +5,9 @@ use cellgate_models::digest::Digest;
 use cellgate_models::model::{Existing, Model, ModelLimits, Precision, RecipeRecord};
 use cellgate_models::radiograph::{self, Radiograph};
 use cellgate_trainer::dataset::Label;
-use cellgate_trainer::export::{BackboneFile, ExportError, ExportOptions, GoldenFile, TrainingRun, export};
+use cellgate_trainer::export::{
+    BackboneFile, ExportError, ExportOptions, GoldenFile, TrainingRun, TrainingRunError, export,
+};
 use cellgate_trainer::network::head::Activation;
 use cellgate_trainer::network::{Backbone, Block, Head, Layer};
 use cellgate_trainer::results::DatasetSummary;
@@ -85,7 +87,7 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     std::fs::create_dir(&run_folder).unwrap();
     let trained = run(&run_folder, 2.0);
 
-    let output = export_with(&run_folder, &out, &[]);
+    let output = export_with(&run_folder, &out, &["--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(summary["parity"]["f16"]["largest_difference"].as_f64().unwrap() < 5e-3, "{summary}");
@@ -103,6 +105,11 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && stderr.contains("--replace"), "{stderr}");
     assert_eq!(Model::open(&out, &ModelLimits::default()).unwrap().digest(), model.digest());
+
+    let output = export_with(&run_folder, &out, &["--replace"]);
+    let text = String::from_utf8(output.stdout).unwrap().replace(&folder.path().display().to_string(), "FOLDER");
+    let filters = vec![(r"[0-9a-f]{64}", "DIGEST"), (r"libtorch: \S+", "libtorch: DIFFERENCE")];
+    insta::with_settings!({ filters => filters }, { insta::assert_snapshot!("text", text) });
 
     let out = folder.path().join("refused");
     let image = run_folder.join("golden image.tif");
@@ -131,6 +138,18 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     let lines = errors.iter().map(|error| format!("{error}\n")).collect::<String>();
     let lines = lines.replace(&folder.path().display().to_string(), "FOLDER");
     insta::with_settings!({ filters => vec![(r"[0-9a-f]{64}", "DIGEST")] }, { insta::assert_snapshot!("errors", lines) });
+}
+
+#[test]
+fn a_run_that_cannot_be_written_is_no_error_of_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = run(folder.path(), 2.0);
+    let (_, head) = TrainingRun::load(folder.path()).unwrap();
+    let full = folder.path().join("full");
+    // A file can't replace a folder.
+    std::fs::create_dir_all(full.join("run.json")).unwrap();
+    let error = trained.save(&full, &head).unwrap_err();
+    assert!(matches!(error, TrainingRunError::Write(_)), "{error}");
 }
 
 #[cfg(not(feature = "tensorrt"))]

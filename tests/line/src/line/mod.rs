@@ -93,11 +93,12 @@ impl Line {
         }
     }
 
-    /// Simulates until `cycles` parts were triggered and settled.
+    /// Simulates until `cycles` parts were triggered and settled. Calls `progress` once for every 100,000 triggered parts.
     pub fn run(&mut self, cycles: u64, mut progress: impl FnMut(&Summary)) -> Summary {
         while self.summary.cycles < cycles {
+            let before = self.summary.cycles;
             self.step(true);
-            if self.summary.cycles.is_multiple_of(100_000) {
+            if self.summary.cycles > before && self.summary.cycles.is_multiple_of(100_000) {
                 progress(&self.summary);
             }
         }

@@ -11,6 +11,9 @@ use cellgate_models::radiograph::ReadError;
 const SATURATED_SHARE: f64 = 0.001;
 /// An image whose width or height differs from the median by more than this share is a finding.
 const ODD_SIDE_SHARE: f64 = 0.1;
+/// The smallest number of bundles with normal images, and with abnormal images, for a cross-validation of the default recipe. One
+/// bundle is the test bundle. The recipe scores another bundle to choose its operating point, and trains on a third bundle.
+const MIN_BUNDLES_OF_A_LABEL: usize = 3;
 
 /// Finds images that are unreadable, flat, saturated, of an odd size, or unlike the other images.
 pub(super) fn of_images(listing: &Listing, images: &[Result<ImageFacts, ReadError>]) -> Vec<Finding> {
@@ -75,15 +78,16 @@ pub(super) fn of_balance(bundles: &[BundleParts], all: &BundleParts) -> Vec<Find
     if let [bundle] = bundles {
         let message = format!("`{}` is the only bundle; cross-validation needs at least two", bundle.name);
         findings.push(Finding::new(FindingKind::OneBundle, message, Vec::new()));
-    } else if let Some(left_out) = bundles.iter().find(|bundle| !can_choose_without(bundle, bundles)) {
-        let both = bundles.iter().filter(|bundle| !bundle.has_one_class()).count();
-        let message = format!(
-            "{both} of {} bundles have both classes; the default recipe needs at least three: without `{}`, it can't choose its \
-             operating point",
-            bundles.len(),
-            left_out.name
-        );
-        findings.push(Finding::new(FindingKind::FewBundles, message, Vec::new()));
+    } else {
+        let normal = bundles.iter().filter(|bundle| bundle.normal > 0).count();
+        let abnormal = bundles.iter().filter(|bundle| bundle.abnormal > 0).count();
+        if normal.min(abnormal) < MIN_BUNDLES_OF_A_LABEL {
+            let message = format!(
+                "bundles with normal images: {normal}, with abnormal images: {abnormal}; the default recipe needs at least \
+                 {MIN_BUNDLES_OF_A_LABEL} of each to choose its operating point"
+            );
+            findings.push(Finding::new(FindingKind::FewBundles, message, Vec::new()));
+        }
     }
     for bundle in bundles.iter().filter(|bundle| bundle.has_one_class()) {
         let message = format!("`{}`: {}, so it has no balanced accuracy", bundle.name, all_are(bundle, only(bundle)));
@@ -98,20 +102,6 @@ fn all_are(bundle: &BundleParts, label: Label) -> String {
         1 => format!("the only image is {label}"),
         images => format!("all {images} images are {label}"),
     }
-}
-
-/// Whether the default recipe can be trained on all `bundles` except `left_out`.
-///
-/// The recipe scores each training bundle by training on the other training bundles. A bundle is scored only if these other bundles
-/// have both classes. The operating point is chosen on these scores, so the scored bundles together must have both classes.
-fn can_choose_without(left_out: &BundleParts, bundles: &[BundleParts]) -> bool {
-    let both_classes = |bundles: &[&BundleParts]| {
-        bundles.iter().any(|bundle| bundle.normal > 0) && bundles.iter().any(|bundle| bundle.abnormal > 0)
-    };
-    let training: Vec<_> = bundles.iter().filter(|bundle| bundle.name != left_out.name).collect();
-    let without = |name: &str| training.iter().copied().filter(|bundle| bundle.name != name).collect::<Vec<_>>();
-    let scored: Vec<_> = training.iter().copied().filter(|bundle| both_classes(&without(&bundle.name))).collect();
-    both_classes(&scored)
 }
 
 /// Finds bundles whose names look alike.

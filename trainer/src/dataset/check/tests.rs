@@ -135,6 +135,8 @@ fn too_few_bundles_for_the_default_recipe_are_reported() {
     let one_class = [("a", Normal), ("b", Normal), ("c", Normal), ("d", Abnormal), ("e", Abnormal), ("f", Abnormal)];
     let one_class = one_class.map(|(bundle, label)| (bundle, bundle, label));
     assert_eq!(kinds_of(&one_class), [FindingKind::OneClassBundle; 6]);
+    // Two abnormal bundles do not suffice.
+    assert_eq!(kinds_of(&one_class[..5])[0], FindingKind::FewBundles);
 }
 
 #[test]

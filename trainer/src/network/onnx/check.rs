@@ -47,5 +47,31 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), OnnxError> {
         let found = tensor.raw_data.len();
         return Err(OnnxError::Unsound(format!("{}: {found} bytes for the shape {:?}", tensor.name, tensor.dims)));
     }
-    if finite { Ok(()) } else { Err(OnnxError::OutOfRange { tensor: tensor.name.clone() }) }
+    match tensor.data_type {
+        _ if finite => Ok(()),
+        FLOAT16 => Err(OnnxError::OutOfRange { tensor: tensor.name.clone() }),
+        _ => Err(OnnxError::NotFinite { tensor: tensor.name.clone() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_infinity_in_f32_is_not_reported_as_beyond_f16() {
+        let tensor = |data_type, raw_data: &[u8]| TensorProto {
+            dims: vec![1],
+            data_type,
+            name: "weight".into(),
+            raw_data: raw_data.into(),
+        };
+        for number in [f32::INFINITY, f32::NAN] {
+            let error = check_tensor(&tensor(FLOAT, &number.to_le_bytes())).unwrap_err();
+            assert!(matches!(error, OnnxError::NotFinite { .. }), "{error}");
+        }
+        let error = check_tensor(&tensor(FLOAT16, &half::f16::INFINITY.to_le_bytes())).unwrap_err();
+        assert!(matches!(error, OnnxError::OutOfRange { .. }), "{error}");
+        assert!(check_tensor(&tensor(FLOAT, &1.0_f32.to_le_bytes())).is_ok());
+    }
 }

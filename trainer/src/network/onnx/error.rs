@@ -11,7 +11,15 @@ pub enum OnnxError {
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
-    /// A weight is not finite, or it is too large for f16.
+    /// An f32 tensor has a number that is not finite.
+    #[error(
+        "tensor {tensor}: found a NaN or an infinity, expected finite numbers: use another backbone, or train again"
+    )]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+    },
+    /// An f16 tensor has a number that is too large for f16, or not finite.
     #[error("tensor {tensor}: found a number beyond f16, expected at most 65504: export with --precision f32")]
     OutOfRange {
         /// The tensor.

@@ -70,7 +70,9 @@ pub fn write(
         ir_version: IR_VERSION,
         producer_name: "cellgate-trainer".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        doc_string: "ResNet-34, pooling and head: a normalised radiograph in, the probability of `abnormal` out".into(),
+        doc_string: "ResNet-34, pooling and head: a normalised radiograph in, one number out; the higher, the more likely the part \
+                     is abnormal"
+            .into(),
         graph: Some(graph),
         opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: metadata.iter().map(entry).collect(),

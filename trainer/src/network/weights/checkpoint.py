@@ -57,8 +57,8 @@ def other_form(tensor, torch):
     if tensor.is_quantized:
         return f"quantised, {tensor.dtype}"
     if not tensor.is_floating_point():
-        # Integers with at most one dimension are counters such as num_batches_tracked, not weights.
-        return f"{tensor.dtype}" if tensor.dim() > 1 else ""
+        # Single integers are counters such as num_batches_tracked, not weights.
+        return f"{tensor.dtype}" if tensor.numel() > 1 else ""
     return None
 
 

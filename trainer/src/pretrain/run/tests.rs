@@ -85,3 +85,18 @@ fn a_stopped_pre_training_writes_a_checkpoint() {
     assert_eq!((stopped.steps, stopped.finished), (0, false));
     assert!(checkpoint::read(&folder.path().join(checkpoint::FILE), Device::Cpu).unwrap().is_some());
 }
+
+#[test]
+fn a_folder_with_other_files_is_refused_and_keeps_all_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = folder.path().join(format!("{}x", files::TEMPORARY));
+    std::fs::write(&temporary, b"of another program").unwrap();
+    std::fs::write(folder.path().join("thesis.tex"), b"").unwrap();
+    let error = pretrain(folder.path(), CONFIG, 1).unwrap_err();
+    assert!(matches!(error, PretrainError::OtherFiles { .. }), "{error}");
+    assert!(temporary.exists());
+    // Without the other file, the folder is that of a pre-training that was killed before its first checkpoint.
+    std::fs::remove_file(folder.path().join("thesis.tex")).unwrap();
+    drop(lock(folder.path()).unwrap());
+    assert!(!temporary.exists());
+}

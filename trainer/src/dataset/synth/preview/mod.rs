@@ -277,7 +277,9 @@ fn cut(picture: &Canvas, (left, top, side): Square) -> Canvas {
 fn outlined(mut picture: Canvas, mask: &Canvas) -> Canvas {
     let marked = |index: usize| mask.pixels[index][0] > 127;
     for index in mask.width..mask.pixels.len() {
-        let is_border = marked(index) != marked(index - mask.width) || marked(index) != marked(index - 1);
+        // The first pixel of a row has no left neighbour.
+        let left = if index % mask.width == 0 { index } else { index - 1 };
+        let is_border = marked(index) != marked(index - mask.width) || marked(index) != marked(left);
         if is_border {
             picture.pixels[index] = ORANGE;
         }
@@ -315,5 +317,15 @@ mod tests {
             assert!(left + side <= width && top + side <= height);
         }
         assert_eq!(window(&vec![0; width * height], width).2, 8);
+    }
+
+    #[test]
+    fn an_outline_at_the_right_edge_does_not_continue_at_the_left_edge() {
+        let (width, height) = (4, 3);
+        let mask = (0..width * height).map(|index| if index % width == width - 1 { [255; 3] } else { [0; 3] });
+        let outlined = outlined(Canvas::new(width, height), &Canvas::of(width, mask.collect()));
+        let is_line = |index: usize| outlined.pixels[index] == ORANGE;
+        let lines: Vec<usize> = (0..width * height).filter(|&index| is_line(index)).collect();
+        assert_eq!(lines, [7, 11]);
     }
 }

@@ -83,7 +83,7 @@ fn checkpoints_are_read_or_refused_with_their_content() {
     for name in ["resnet18.pth", "one.pth", "ema.pth"] {
         assert!(matches!(refused(name), WeightsError::NotResNet34 { .. }), "{name}");
     }
-    for name in ["sparse.pth", "quantised.pth", "integers.pth", "meta.pth"] {
+    for name in ["sparse.pth", "quantised.pth", "integers.pth", "bias.pth", "meta.pth"] {
         let error = refused(name);
         assert!(matches!(&error, WeightsError::NotPlain { tensors, .. } if tensors.len() == 1), "{error}");
     }
