@@ -33,8 +33,8 @@ struct ConvertParameters {
     float std[3];
 };
 
-// The input, the spreads, and for both passes the first input pixel of each output pixel and the weights: the first weight of
-// every output pixel, then the second, and so on.
+// The input, the spreads, and for each of the two passes the first input pixel of every output pixel, and the weights. The weights
+// are in this order: the first weight of every output pixel, then the second, and so on.
 struct Source {
     const u16* levels;
     const Spread* spreads;

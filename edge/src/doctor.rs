@@ -89,7 +89,7 @@ fn archive(config: &Config) -> Finding {
     let acquire = &config.acquire;
     let named = acquire.archive.display();
     let Some(place) = acquire.archive.ancestors().map(or_here).find(|place| place.is_dir()) else {
-        return Finding::failure(what, format!("{named}: no such folder; set [acquire] archive to another"));
+        return Finding::failure(what, format!("{named}: no such folder; set [acquire] archive to another folder"));
     };
     if let Err(error) = access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
         return Finding::failure(what, format!("{named}: {error}; let this user read and write there"));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_whose_new_files_the_kernel_does_not_report_is_a_warning() {
+    fn a_folder_whose_new_files_the_linux_kernel_does_not_report_is_a_warning() {
         let state = |of: &str| scans_on(Path::new("scans"), FileSystem::of(Path::new(of)).unwrap()).state;
         assert_eq!((state("/dev/shm"), state("/proc")), (FindingState::Ok, FindingState::Warning));
     }
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_a_journal_behind_a_link_is_that_of_the_link_s_target() {
+    fn the_folder_of_a_journal_behind_a_symbolic_link_is_the_folder_of_the_target() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("journal");
         drop(Journal::open(&path, JournalOptions::default()).unwrap());

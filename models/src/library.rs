@@ -82,7 +82,7 @@ pub enum Missing {
     },
     /// No place has the library.
     Nowhere {
-        /// The environment variable, which is not set or empty.
+        /// The environment variable, which is empty or not set.
         environment: &'static str,
         /// Every place that was tried, each followed by a line feed.
         looked_for: String,
@@ -112,7 +112,7 @@ impl Search {
         Self {
             explicit: explicit.map(Path::to_owned),
             environment: std::env::var_os(wanted.environment),
-            // The real path: a link in /usr/bin then leads to the folder with the program's libraries.
+            // The real path: a symbolic link in /usr/bin then leads to the folder with the program's libraries.
             program: std::env::current_exe().and_then(fs::canonicalize).ok(),
             wanted,
         }
@@ -188,8 +188,8 @@ impl Search {
     }
 }
 
-/// The folders of the wheel in `ancestor/.venv`, one per Python version. If no Python is there, one path with the pattern
-/// `python3*`, so that the error can name the place.
+/// The folders of the wheel in `ancestor/.venv`, one per Python version. If no Python is there, the result is one path with the
+/// pattern `python3*`, so that the error can name the place.
 fn virtual_environment_folders(ancestor: &Path, wheel: &str) -> Vec<PathBuf> {
     let libraries = ancestor.join(".venv/lib");
     let mut pythons: Vec<_> = fs::read_dir(&libraries)

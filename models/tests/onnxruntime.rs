@@ -26,7 +26,7 @@ fn input_with_mean(mean: f32) -> Vec<f32> {
 }
 
 #[test]
-fn the_logit_is_the_networks_and_the_same_every_time() {
+fn the_logit_is_that_of_the_network_and_the_same_every_time() {
     let mut engine = open("mean.onnx").unwrap();
     assert_eq!(engine.input_size(), Size { height: 4, width: 6 });
     for mean in [-3.0f32, 0.0, 1.5] {

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let mut shown = 0;
-    // Chances in 100,000.
+    // The chances of faults, each as a number in 100,000.
     let faults = Faults { frame: 2_000, restart: 500, appliance: 500 };
     let summary = Line::new(profile, seed, faults).run(cycles, |so_far| {
         if so_far.cycles != shown {

@@ -11,8 +11,8 @@ pub struct FaultCode(#[serde(with = "postcard::fixint::le")] pub u16);
 impl FaultCode {
     /// The sides have different versions. HELLO cannot succeed until one of them is updated.
     pub const INCOMPATIBLE: Self = Self(1);
-    /// The sender of this error does not know the link id of the frame that it answers, for example because the sender restarted.
-    /// It expects HELLO.
+    /// This error answers a frame with a link id that is not open, or with another boot epoch, for example because the sender of
+    /// the error restarted. The sender of the error expects HELLO.
     pub const UNKNOWN_LINK: Self = Self(2);
 }
 

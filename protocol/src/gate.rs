@@ -15,7 +15,7 @@ use crate::{
 pub struct Claim {
     /// Was the CRC of the whole frame or register block right?
     pub crc_right: bool,
-    /// Is the complement the inverted code, in the width of the profile?
+    /// Is the complement the inverted code? Both are compared as received: 32 bits in a frame, 16 bits in a register.
     pub complement_right: bool,
     /// The number of the part that the verdict is for.
     pub part_id: u64,

@@ -45,7 +45,7 @@ impl Health {
         live.then_some(Self { attested_ms: now_ms })
     }
 
-    /// Is the token valid? It is valid for [`HEALTH_VALID_MS`] after it was issued, and not earlier.
+    /// Is the token valid? It is valid from its issue on, for less than [`HEALTH_VALID_MS`].
     #[must_use]
     pub fn is_valid(&self, now_ms: u64) -> bool {
         now_ms.checked_sub(self.attested_ms).is_some_and(|age_ms| age_ms < HEALTH_VALID_MS)

@@ -24,7 +24,7 @@ pub const HEARTBEAT_MS: u64 = 100;
 /// The device holds when the PLC's heartbeat has not changed for this time.
 pub const PLC_SILENT_MS: u64 = 500;
 
-/// The PLC rejects when the device's heartbeat has not changed for longer than this.
+/// The PLC's gate rejects a part when the device's heartbeat has not changed for longer than this.
 pub const DEVICE_STALE_MS: u64 = 300;
 
 /// The time that a PLC and its gateway may need to answer. [`crate::session::repeat::first_wait_ms`] adds the time on the link.
@@ -36,8 +36,9 @@ pub const MAX_REPEAT_MS: u64 = 250;
 /// How long a health token is valid.
 pub const HEALTH_VALID_MS: u64 = 100;
 
-/// The longest time that a live worker may take between two reports while a PASS may be sent. A token is valid for less than
-/// [`HEALTH_VALID_MS`], so the device's heartbeat stops less than [`DEVICE_STALE_MS`] after the last report of a stopped worker.
+/// The longest time that a live worker may take between two reports while a PASS may be sent. A worker that stopped counts as live
+/// for at most this time after its last report. A token that was issued in this time is valid for less than [`HEALTH_VALID_MS`].
+/// The device's heartbeat therefore stops less than [`DEVICE_STALE_MS`] after the worker's last report.
 pub const MAX_WORKER_PAUSE_MS: u64 = DEVICE_STALE_MS - HEALTH_VALID_MS;
 
 /// The session concludes an unjudged part as REJECT/TIMEOUT this long before its deadline, so that the REJECT still arrives in

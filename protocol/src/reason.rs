@@ -1,7 +1,7 @@
 //! Reasons: why a verdict is what it is, and why a trigger was refused. `REASONS.md` has the same table for integrators.
 //!
 //! A reason travels as a raw 16-bit integer. An unknown reason is shown as its number. New numbers are only appended. A number
-//! that was removed gets no new meaning, so 0x0105 and 0x020D stay unused.
+//! that was removed gets no new meaning. 0x0105 and 0x020D were removed, so they stay unused.
 //!
 //! | codes | belong to |
 //! |---|---|
@@ -91,13 +91,13 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// PASS: the score is below the policy's lower threshold.
+    /// PASS: the logit is below the policy's lower threshold.
     Pass SCORE_BELOW_REVIEW = 0x0001;
-    /// REVIEW: the score is at or above the lower threshold and below the upper one.
+    /// REVIEW: the logit is at or above the lower threshold and below the upper one.
     Review SCORE_FROM_REVIEW = 0x0002;
-    /// REJECT: the score is at or above the upper threshold.
+    /// REJECT: the logit is at or above the upper threshold.
     Reject SCORE_FROM_REJECT = 0x0003;
-    /// REJECT: the score is not a number from 0 to 1.
+    /// REJECT: the network's output is NaN or infinite.
     Reject SCORE_INVALID = 0x0004;
     /// REJECT: the image's file could not be read from disk.
     Reject IMAGE_UNREADABLE = 0x0005;
@@ -110,7 +110,7 @@ reasons! {
     Reject IMAGE_OVER_LIMIT = 0x0008;
     /// REJECT: the image could not be converted to the network's input.
     Reject CONVERSION_FAILED = 0x0009;
-    /// REJECT: the engine returned no score.
+    /// REJECT: the engine returned no logit.
     Reject ENGINE_FAILED = 0x000A;
     /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
     Review BUNDLE_UNLIKE_TRAINING = 0x000B;

@@ -14,7 +14,7 @@ impl ScoreE4 {
     /// There is no score, or it is not a number from 0 to 1.
     pub const NONE: Self = Self(0xFFFF);
 
-    /// The score for the network's output. [`ScoreE4::NONE`] outside 0..=1 and for NaN.
+    /// Converts a score from 0 to 1. Any other number, and NaN, becomes [`ScoreE4::NONE`].
     #[must_use]
     pub fn from_probability(probability: f32) -> Self {
         if (0.0..=1.0).contains(&probability) {

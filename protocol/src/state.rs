@@ -11,7 +11,7 @@ pub enum DeviceState {
     Preoperational = 1,
     /// Stopped by a person or by a shutdown.
     Halted = 2,
-    /// Needs repair before it can judge, for example the store or the engine.
+    /// Unable to judge until something is repaired, for example the store or the engine.
     Error = 3,
     /// Able to work, but on hold: the PLC is silent or a worker stands still.
     Initialized = 5,
@@ -80,10 +80,11 @@ impl Status {
     pub const READY: Self = Self(1 << 0);
     /// A part was accepted, and its verdict is not stored yet.
     pub const BUSY: Self = Self(1 << 1);
-    /// The journal has stored the last part's verdict, and the PLC has not acknowledged it yet.
+    /// The journal has stored the last part's verdict, and the PLC has not acknowledged it yet. In the register, also set while the
+    /// registers show another record that waits for its acknowledgement.
     pub const DONE: Self = Self(1 << 2);
-    /// The PLC may act on the verdict: it was committed and not acknowledged, its deadline is not over, and for a PASS the
-    /// appliance is healthy and the PLC is live.
+    /// The PLC may act on the verdict: the journal has stored it, the PLC has not acknowledged it, and the part's deadline is not
+    /// over. For a PASS, the appliance must also be healthy, with a working store, and the PLC must be live.
     pub const VALID: Self = Self(1 << 3);
     /// A trigger was refused because a part was open. Set until the PLC clears it or opens a link.
     pub const OVERRUN: Self = Self(1 << 4);

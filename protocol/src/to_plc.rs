@@ -1,7 +1,7 @@
 //! Messages from the device to the PLC.
 //!
-//! Any code can read every message. On the device only a session ([`crate::session::device`]) makes a [`VerdictMessage`], and
-//! only from a committed journal entry. The PLC's side reads it from a frame or from registers.
+//! Every crate can read every message. On the device only a session ([`crate::session::device`]) makes a [`VerdictMessage`], and
+//! only from a committed journal entry. The PLC's side reads a [`VerdictMessage`] from a frame or from registers.
 
 use crate::{
     code::VerdictCode, digest::DigestStart, fault::LinkError, frame_type::FrameType, reason::ReasonCode,
@@ -177,7 +177,7 @@ impl Origin {
     /// A PASS that could not be sent as a verdict: a worker stood still, the appliance needed repair, the journal could not store
     /// verdicts, or the PLC was silent.
     pub const UNHEALTHY: Self = Self(2);
-    /// Sent again from the journal: a verdict of this start or an earlier one that the PLC has not acknowledged.
+    /// Sent again from the journal, because the PLC has not acknowledged the verdict. It may be of an earlier start of the device.
     pub const REPLAY: Self = Self(3);
     /// Judged without a trigger.
     pub const FREE_RUNNING: Self = Self(4);

@@ -20,8 +20,8 @@ use std::time::Instant;
 const HEIGHT: u32 = 2115;
 const WIDTH: u32 = 1219;
 const BOUNDS: &str = "1700,2800";
-/// Images per round for each of the two. There are several, so that the processor's caches are mostly in the state that the
-/// previous image left, as in production.
+/// Images per round, for Python and for this code. There are several, so that the processor's caches are mostly in the state
+/// that the previous image left, as in production.
 const IN_A_ROW: usize = 4;
 /// The methods with their targets: the factor by which this code must be faster than Python.
 const METHODS: [(Method, f64); 2] = [(Method::Global, 5.0), (Method::Local, 10.0)];

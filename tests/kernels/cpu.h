@@ -1,8 +1,8 @@
 // Defines the macros of edge/kernels/gpu.h for the processor instead of the GPU. Blocks, and the threads of each block, run one
 // after the other, either from the first to the last or from the last to the first.
 //
-// If a thread writes shared memory within an EACH_THREAD and another thread reads it within the same one, the two orders give
-// different results. Sequential execution can show no other races.
+// If a thread writes shared memory within an EACH_THREAD and another thread reads this memory within the same EACH_THREAD, the
+// two orders give different results. Sequential execution can show no other races.
 
 #include <cmath>
 #include <cstddef>

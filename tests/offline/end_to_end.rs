@@ -138,15 +138,15 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
         ensure!(judged.lines().count() == 48, "one line an image: {judged}");
         for (row, line) in rows.iter().zip(judged.lines()) {
             let line: Value = serde_json::from_str(line)?;
-            // Column 3 of scores.csv is the score of the finally trained head.
+            // Column 3 of scores.csv, counted from 0, is the score by the head that `train` trained on all bundles.
             let (device, trainer) = (line["score"].as_f64().context("a score")?, row[3].parse::<f64>()?);
             ensure!((device - trainer).abs() <= 1e-4, "{}: device {device}, trainer {trainer}", row[0]);
         }
-        // score.py computes only the paper's four conversions.
+        // logit.py computes only the paper's four conversions.
         if method != "clahe" {
             let file = place.path("judged.jsonl");
             std::fs::write(&file, &judged)?;
-            oracle("score.py", &[&model, &file])?;
+            oracle("logit.py", &[&model, &file])?;
         }
     }
     Ok(())

@@ -204,7 +204,8 @@ fn edit_tag(file: &mut [u8], state: &mut u64) {
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
         if is_little_endian { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
     };
-    // Where the header points to the directory; bytes of the entry count, of an entry, and of a value.
+    // `pointer` is the place in the header that holds the directory's position. The other numbers are the bytes of the entry count,
+    // of an entry, and of a value.
     let (pointer, head, entry_bytes, width) = if is_bigtiff { (8..16, 8, 20, 8) } else { (4..8, 2, 12, 4) };
     let Some(directory) = file.get(pointer).map(number).and_then(|at| usize::try_from(at).ok()) else { return };
     let index = random(state) as usize % 16;

@@ -213,7 +213,7 @@ impl Form {
                 encoder.write_all(bytes).expect("deflate into memory");
                 encoder.finish().expect("deflate into memory")
             }
-            // Runs of equal bytes, and single bytes as literals of one.
+            // Equal bytes become runs. A single byte becomes a literal of one byte.
             32773 => bytes
                 .chunk_by(|a, b| a == b)
                 .flat_map(|run| run.chunks(128))

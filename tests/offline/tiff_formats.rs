@@ -49,7 +49,7 @@ fn forms() -> impl Iterator<Item = Form> {
 }
 
 #[test]
-fn all_forms_give_the_levels_put_in() {
+fn all_forms_give_the_levels_that_were_written() {
     let mut count = 0;
     for form in forms() {
         let expected = levels(WIDTH * HEIGHT, form.bits);

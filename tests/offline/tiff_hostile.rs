@@ -150,7 +150,7 @@ fn many_strips_on_the_same_bytes_are_stopped_by_the_clock() {
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
 }
 
-/// A file whose first page is also the next one.
+/// A file whose first page names itself as the next page.
 pub(crate) fn with_a_cycle() -> Vec<u8> {
     let mut file = Form::default().build(WIDTH, &levels(WIDTH * HEIGHT, 16));
     let (end, first) = (file.len(), file[4..8].to_vec());

@@ -152,7 +152,7 @@ fn fewer_bits_in_samples_of_two_bytes_are_read() {
                 let mut expected = levels(WIDTH * HEIGHT, bits as u32);
                 let found = read(&form.build(WIDTH, &expected)).unwrap_or_else(|error| panic!("{form:?}: {error}"));
                 assert_eq!(found, expected, "{form:?}");
-                // A level above the bits, as if shifted to the left or in the other byte order.
+                // A level that needs more bits than declared, as if it were shifted to the left or in the other byte order.
                 expected[WIDTH * HEIGHT - 1] = 1 << bits;
                 let outcome = read(&form.build(WIDTH, &expected));
                 assert!(matches!(outcome, Err(ReadError::Malformed { .. })), "{form:?}: {outcome:?}");

@@ -133,7 +133,7 @@ pub struct Audit {
     pub parts: Vec<AuditedPart>,
     /// Images of reference parts. No rate counts them.
     pub reference: Vec<String>,
-    /// Other images of the data set without a verdict.
+    /// Images of the data set without a verdict, apart from those of reference parts.
     pub not_judged: Vec<String>,
     /// Number of verdicts on images that are not in the data set.
     pub on_others: usize,
@@ -144,7 +144,7 @@ pub struct Audit {
     pub superseded: usize,
     /// Number of replaced verdicts that were a PASS on an abnormal part. Without the later verdict, each would be an escape.
     pub superseded_escapes: usize,
-    /// Number of different models that gave the verdicts on [`Audit::parts`].
+    /// Number of different models that gave the verdicts on images of the data set. Replaced verdicts do not count.
     pub models: usize,
     /// Normal parts by verdict.
     pub normal: Calls,
@@ -167,7 +167,8 @@ pub struct Audit {
 
 impl Audit {
     /// Compares `verdicts`, oldest first, with the labels of `parts`. The last verdict on an image counts. Parts whose image has
-    /// one of the digests `references` are reference parts. They are left out: a person knew their label before.
+    /// one of the digests `references` are reference parts. They are left out, because a person knew their label before the
+    /// appliance judged them.
     #[must_use]
     pub fn new(parts: &[Part], verdicts: &[Judged], references: &HashSet<Digest>) -> Self {
         let mut newest: HashMap<Digest, &Judged> = HashMap::new();

@@ -46,8 +46,8 @@ impl FileError {
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    // By default, only its owner may read a temporary file. With 0o666 it gets the permissions of any new file, because the system
-    // removes the bits of the umask.
+    // By default, a temporary file can be read by its owner only. With 0o666 it gets the permissions of any new file, because the
+    // system removes the bits of the umask.
     let permissions = Permissions::from_mode(0o666);
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).permissions(permissions).tempfile_in(folder)?;
     file.write_all(bytes)?;

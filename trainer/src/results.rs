@@ -49,7 +49,7 @@ pub struct MethodResults {
     pub overall: Overall,
     /// One entry per test bundle, in the data set's order.
     pub bundles: Vec<BundleResults>,
-    /// The figures with reference parts, one entry for each number of them.
+    /// The figures with reference parts, one entry for each number of reference parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<ReferenceResults>,
 }
@@ -134,7 +134,7 @@ impl MethodResults {
         self.bundles.iter().find(|bundle| bundle.bundle == name)
     }
 
-    /// Summarises `method` without reference parts.
+    /// Makes the figures of `method` without reference parts. `bundles` and `ranks` hold the same bundles in the same order.
     #[must_use]
     pub fn summarise(
         method: &str,
@@ -165,7 +165,7 @@ impl Overall {
 }
 
 impl BundleResults {
-    /// The figures of the bundle called `bundle`, whose `parts` are called abnormal from `threshold` on.
+    /// The figures of the bundle called `bundle`. Those of its `parts` with a score of `threshold` or higher are called abnormal.
     #[must_use]
     pub fn at_threshold(bundle: &str, parts: &[Scored], threshold: f64) -> Self {
         let confusion = Confusion::at_threshold(parts, threshold);

@@ -224,7 +224,7 @@ fn anonymous_kib(pid: u32) -> u64 {
     kib.trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// socat's name for one end of the cable, a pseudo-terminal with a link in `folder`.
+/// socat's name for one end of the cable, a pseudo-terminal to which a symbolic link in `folder` leads.
 fn pty(folder: &Path, end: &str) -> String {
     format!("pty,raw,echo=0,link={}", folder.join(end).display())
 }

@@ -1,4 +1,4 @@
-//! Moves images to the archive, which has one folder for each day and a quota. For lack of space images are deleted, never
+//! Moves images to the archive, which has one folder for each day and a quota. If space is short, images are deleted, but never
 //! verdicts. Only files and folders whose names the appliance formed are deleted.
 
 mod names;
@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 const MIB: u64 = 1 << 20;
 
-/// Why an image is not in the archive, or the archive can't be used.
+/// Why an image is not in the archive, or why the archive can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// A file or folder can't be used.

@@ -70,7 +70,7 @@ impl Created {
     }
 
     /// The files that no process has open for writing. Returns no file if the last check was less than [`POLL_INTERVAL`] ago.
-    /// They stay in the list until [`Self::take`], because the event of their close may be on its way.
+    /// The returned files stay in the list until [`Self::take`], because the event of their close may be on its way.
     pub(super) fn complete(&mut self, now: Instant) -> Vec<ImageFile> {
         if self.checked_at.is_some_and(|at| now.saturating_duration_since(at) < POLL_INTERVAL) {
             return Vec::new();
@@ -92,8 +92,8 @@ impl Created {
         complete
     }
 
-    /// Takes a file that [`Self::complete`] returned out of the list. Returns false if the file's close was reported meanwhile
-    /// or the file was written to.
+    /// Removes `file`, which [`Self::complete`] returned, from the list. Returns false, and keeps the list as it is, if the file's
+    /// close was reported meanwhile or the file was written to.
     pub(super) fn take(&mut self, file: &ImageFile) -> bool {
         let is_complete = self.files.get(&file.path).is_some_and(|open| !open.is_written);
         is_complete && self.remove(&file.path)

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// The content of longer files is not read for a digest, because that would delay the next images.
+/// The content of a file longer than this is not read for a digest, because that would delay the next images.
 const MAX_CONTENT_BYTES: u64 = 64 << 20;
 /// How often the hard links of an image may change while [`ImageFile::read_content_if_linked`] reads it.
 const MAX_LINK_CHANGES: usize = 3;
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_read_only_of_the_file_that_arrived() {
+    fn content_is_not_read_if_the_file_changed_or_is_too_long() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.tif");
         fs::write(&path, b"bytes").unwrap();

@@ -11,8 +11,8 @@
 //! - an image on the wrong side of its trigger
 //!
 //! While they are out of step, no trigger gets an image and every image is set aside. Once neither an image nor a trigger has
-//! come for `lead`, they are in step again. This is correct as long as an image and its trigger are never further apart than
-//! `lead`.
+//! come for the configured time `lead`, they are in step again. This is correct as long as an image and its trigger are never
+//! further apart than `lead`.
 
 use super::{Arrival, ImageFile};
 use crate::config::Matching;
@@ -119,7 +119,7 @@ impl Matcher {
         Err(NoImage::OutOfStep)
     }
 
-    /// Puts images and triggers out of step at `now`, if they are matched by order. To be called after anything that makes the
+    /// Puts images and triggers out of step at `now`, if they are matched by order. Call this after anything that makes the
     /// order uncertain, such as a refused trigger or a time in which the folder was not watched.
     pub fn doubt(&mut self, now: Instant) {
         if self.matching.is_by_order() {

@@ -11,7 +11,7 @@
 //! | `settle` | which files are complete if their writer was not watched |
 //! | `matching` | which image belongs to a trigger |
 //! | `unjudged` | why an image is set aside |
-//! | `archive` | where images go, and how much of them is kept |
+//! | `archive` | where images go, and how many of them are kept |
 
 mod archive;
 mod created;

@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 /// How often the folder is checked: it must still be the folder at its path, readable and writable. The Linux kernel reports
 /// if the folder is moved, but not if its parent is moved or a symbolic link in its path is changed.
 const POLL_INTERVAL: Duration = RESCAN;
-/// At most this many paths are remembered as reported because they are not regular files. Beyond that number, paths may be
-/// reported again.
+/// At most this many paths that are not regular files are remembered as reported. Beyond that number, paths may be reported
+/// again.
 const MAX_REPORTED: usize = 256;
 
 /// Why the scanner's folder can't be watched, or can't be watched any longer.

@@ -12,7 +12,7 @@ use std::path::Path;
 /// Whether a process of this machine has a file open for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writer {
-    /// No process has the file open for writing. The identity is from a moment at which no process had.
+    /// No process has the file open for writing. The identity was read at such a moment.
     Absent(Identity),
     /// A process has the file open for writing, or the file is empty.
     Present,
@@ -51,7 +51,7 @@ pub(super) fn writer_of(path: &Path) -> Writer {
     // Closing the file releases the lease.
 }
 
-/// Takes a read lease. A process that opens the file for writing meanwhile waits for its release, some microseconds later.
+/// Takes a read lease. A process that opens the file for writing meanwhile waits some microseconds, until the lease is released.
 #[expect(unsafe_code, reason = "neither std nor rustix has leases")]
 fn lease(file: &File) -> Result<(), Errno> {
     /// Linux's `F_SETSIG`, the same on all architectures.

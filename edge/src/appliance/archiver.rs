@@ -95,7 +95,7 @@ fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> 
     let stored = archive.store(file, name, SystemTime::now());
     let path = file.path.display();
     match (&stored, why) {
-        // An unjudged image that is gone or changed needs no log line: the watcher reports the file that is at its path now.
+        // An unjudged image that is gone or changed needs no log line: the watcher reports the file that is now at this path.
         (Ok(ArchiveOutcome::Moved), None)
         | (Err(_), None)
         | (Ok(ArchiveOutcome::Gone | ArchiveOutcome::Changed(_)), Some(_)) => {}
@@ -127,7 +127,8 @@ fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> 
     Some(image)
 }
 
-/// Tries to archive the images of `retries` again. Stops at the first failure, because its cause mostly affects all of them.
+/// Tries to archive the images of `retries` again. Stops at the first failure, because its cause mostly affects all
+/// images.
 fn retry(archive: &mut Archive, metrics: &Metrics, liveness: &Liveness, retries: &mut VecDeque<Move>) {
     for _ in 0..retries.len() {
         liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);

@@ -23,8 +23,8 @@ const MAX_END_TIME: Duration = Duration::from_secs(3);
 ///   allowed itself, and the appliance ends if it returns or panics before shutdown.
 ///
 /// Two threads are special. The port returns without shutdown once the appliance is stopping and no part is in progress, or after
-/// [`super::line::MAX_FINISH_TIME`]. Then the other services are shut down. The journal starts its own thread, because other
-/// programs use it without an appliance; see [`Services::depend_on`].
+/// [`super::line::MAX_FINISH_TIME`]. Then the other services are shut down. The journal starts its own thread, because tests
+/// use the journal without an appliance; see [`Services::depend_on`].
 pub(super) trait Service: Send + 'static {
     /// The name of the service's thread.
     fn name(&self) -> &'static str;

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 /// Judges radiographs with a model and prints one JSON line per image.
 ///
-/// First the engine must reproduce the expected scores of the model's golden images. If it does not, no image is judged.
+/// First the engine must reproduce the expected logits of the model's golden images. If it does not, no image is judged.
 /// An image that can't be judged gets the verdict REJECT with its reason, and the next image follows.
 ///
 /// With --reference, the images are parts of one bundle. Their logits are shifted by the offset that the bundle's reference
@@ -203,7 +203,7 @@ fn print_line(output: &mut impl Write, line: &JsonLine<'_>) -> anyhow::Result<bo
     still_open(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }
 
-/// Returns false if `written`, the result of writing to stdout, shows that its reader has closed it.
+/// Returns false if `written`, the result of writing to stdout, shows that the reader has closed stdout.
 fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
     match written {
         Ok(()) => Ok(true),

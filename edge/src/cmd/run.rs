@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match appliance::run(&config)? {
         Ended::Asked => Ok(ExitCode::SUCCESS),
         // A hanging thread can't be joined. It may also hold a lock that the exit handlers of libraries would wait for, so
-        // they must not run.
+        // this call ends the process without running the exit handlers.
         Ended::Stuck => signal_hook::low_level::exit(i32::from(STUCK)),
     }
 }

@@ -1,4 +1,5 @@
-//! Defines the subcommands `plan` and `gpu-check` of a program that was built without TensorRT: each has a short help, and fails and says why.
+//! Defines the subcommands `plan` and `gpu-check` of a program that was built without TensorRT. Each has a short help. If such a
+//! subcommand is run, it fails and says why.
 
 use clap::Subcommand;
 use std::ffi::OsString;

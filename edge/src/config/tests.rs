@@ -119,7 +119,7 @@ fn numbers_of_another_type_are_refused() {
     insta::assert_snapshot!("numbers_of_another_type", refusals);
 }
 
-/// With far more threads, a network would take minutes for an image.
+/// With far more threads than cores, a network would take minutes for an image.
 #[test]
 fn threads_are_at_most_the_number_of_cores() {
     let with = |threads: usize| parse(&LEAST.replace("[model]", &format!("[model]\nthreads = {threads}")));

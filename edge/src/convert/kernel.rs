@@ -93,7 +93,7 @@ impl Kernel {
             let _ = writeln!(text, "#line 1 \"{name}\"\n{content}");
         }
         for kernel in kernels {
-            // Only the kernels of `CONVERT` have a definition here.
+            // Only the kernels of `CONVERT` have a definition in `CONVERT_KERNELS`.
             let definition = CONVERT_KERNELS.lines().find(|text| text.contains(&format!("({},", kernel.name())));
             text.extend(definition.into_iter().chain(["\n"]));
         }

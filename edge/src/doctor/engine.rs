@@ -35,7 +35,7 @@ fn model_and_engine(config: &Config) -> Finding {
             let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
             let missing = pipeline.sandbox().protections().missing();
             let found = format!(
-                "{}: {chosen}; the golden images have their expected scores ({ms} ms, the slowest {slowest} ms)",
+                "{}: {chosen}; the golden images have their expected logits ({ms} ms, the slowest {slowest} ms)",
                 config.model.path.display()
             );
             // `auto` chose the CPU, which is a problem if there is a GPU.
@@ -44,7 +44,7 @@ fn model_and_engine(config: &Config) -> Finding {
             let hints = [
                 chosen.is_plan_new.then(|| plan_hint(&config.model.plans)),
                 (!missing.required().is_empty())
-                    .then(|| format!("the image decoder lacks {missing}: a newer kernel has them")),
+                    .then(|| format!("the image decoder lacks {missing}: a newer Linux kernel has them")),
                 gpu.map(|node| gpu_hint(&node)),
             ];
             let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();

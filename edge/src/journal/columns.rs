@@ -65,7 +65,7 @@ pub(super) const COLUMNS: [Column; 27] = [
     column!("verdict", "TEXT NOT NULL CHECK (verdict IN ('PASS', 'REVIEW', 'REJECT'))", entry.verdict),
     column!("reason", "TEXT NOT NULL", entry.reason),
     column!("score", "REAL", entry.score),
-    // A model was called a bundle when the table was made. A table of version 1 can't be renamed; exports have the new word.
+    // A model was called a bundle when the table was made. The columns of version 1 can't be renamed; exports have the new word.
     column!("bundle" as "model", "BLOB CHECK (length(bundle) = 32)", entry.model),
     column!("image", "BLOB CHECK (length(image) = 32)", entry.image),
     column!("image_name", "TEXT NOT NULL", entry.image_name),

@@ -161,7 +161,7 @@ pub enum JournalError {
         /// The error.
         why: String,
     },
-    /// More requests wait than the queue holds; nothing was written.
+    /// As many requests wait as the queue holds, so this one was refused; nothing was written.
     #[error("{waiting} requests already wait for the journal; nothing was written")]
     Overloaded {
         /// Length of the queue.

@@ -114,7 +114,7 @@ impl Journal {
     }
 
     /// Removes up to 1,000 of the oldest rows as [`JournalOptions::retention`] allows. `now_unix_ms` is the time in milliseconds
-    /// since 1970. To be called about every minute, and again at once while it returns `more`.
+    /// since 1970. Call this about every minute. If it returns `more`, call it again at once.
     ///
     /// # Errors
     /// The journal is not ready, or failed.

@@ -13,7 +13,8 @@ const INDEX: RangeInclusive<u64> = 120..=127;
 const INDEX_OPEN: RangeInclusive<u64> = 128..=128;
 
 /// The other processes whose locks prevent writing to the journal at `path`, such as `4711 (sqlite3)`. If no such lock is visible,
-/// the other processes that hold any lock of the journal: each that has it open does. Empty if this user can't see any of them.
+/// the other processes that hold any lock of the journal. Each process that has the journal open holds such a lock. Empty if this
+/// user can't see any of them.
 pub(super) fn holders(path: &Path) -> String {
     let Ok(locks) = fs::read_to_string("/proc/locks") else { return String::new() };
     let inode = |suffix: &str| {

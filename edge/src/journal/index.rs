@@ -55,7 +55,7 @@ pub(super) fn watched<T, E: From<rusqlite::Error>>(work: impl FnOnce() -> Result
     outcome
 }
 
-/// Checks inside [`watched`] work that the disk has refused no page of an index so far.
+/// Checks that the disk has refused no page of an index so far. Called within the work of [`watched`].
 ///
 /// # Errors
 /// As [`watched`].
@@ -82,8 +82,8 @@ pub(super) fn watched_reading<T>(work: impl FnOnce() -> T) -> Result<T, Gone> {
     if IS_REFUSED.get() { Err(Gone) } else { Ok(outcome) }
 }
 
-/// Watches this thread while it exists. Holds the values of [`WATCH`] and [`IS_REFUSED`] from before, which its drop restores,
-/// also after a panic.
+/// As long as this value exists, the thread is watched. It holds the values that [`WATCH`] and [`IS_REFUSED`] had before. Its
+/// drop restores them, also after a panic.
 struct Watching(Watch, bool);
 
 impl Watching {

@@ -35,7 +35,7 @@ impl Default for JournalOptions {
     }
 }
 
-/// Which rows may be removed: the oldest ones beyond a limit. These rows, and all rows after them, are always kept: the
+/// Which rows may be removed: the oldest ones beyond a limit. The following rows, and all rows after them, are always kept: the
 /// newest row, the oldest row that the PLC has not acknowledged, and the oldest row that is younger than `protect_days`.
 /// While the clock is not plausible, all rows are kept; see [`super::Pruned::clock_doubted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,7 +78,7 @@ impl Place {
 
     /// Notes whether an attempt to reopen the journal succeeded. After a success, the WAL that is there now is the journal's.
     /// After a failure, the WAL from before is still expected. If there was none, because its content was saved, the failed
-    /// attempt may have created the WAL that is there now.
+    /// attempt may have created the WAL that is there now. Then this WAL is expected.
     pub(super) fn opened(&mut self, is_open: bool) {
         if is_open || self.wal.is_none() {
             self.wal = Identity::of(&wal_of(&self.path)).ok();

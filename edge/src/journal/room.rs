@@ -1,7 +1,7 @@
 //! Checks whether the disk has space for the next rows.
 //!
-//! That one row could be written does not prove it: opening a journal truncates its WAL, which frees space for a few rows even
-//! on a full disk.
+//! A row that could be written does not prove that there is space: opening a journal truncates its WAL, which frees space for a
+//! few rows even on a full disk.
 
 use super::JournalError;
 use super::files::folder_of;
@@ -9,7 +9,8 @@ use super::verdict_row::Answer;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-/// The space that must be free, in bytes: enough for the rows of about ten parts in the WAL and the database pages they change.
+/// The space that must be free, in bytes: enough for the rows of about ten parts in the WAL, and for the database pages that
+/// these rows change.
 const ROOM_BYTES: usize = 256 * 1024;
 /// With this many free bytes the disk is certainly not full, although a file system's count may be inexact.
 const PLENTY_BYTES: u64 = 16 << 20;

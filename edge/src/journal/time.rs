@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The last time that jiff makes of milliseconds since 1970.
+    /// The last time that jiff can represent.
     const LAST_UNIX_MS: i64 = 253_402_207_200_000;
 
     #[test]

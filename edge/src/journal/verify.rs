@@ -25,14 +25,14 @@ impl fmt::Display for BadRow {
     }
 }
 
-/// The report on an intact chain. To detect that the newest rows were removed, compare `last` with a note from elsewhere.
+/// The report on an intact chain. To detect that the newest rows were removed, compare `last` with a copy that was noted elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Number of verified rows.
     pub rows: u64,
-    /// The oldest row in the journal; `None` if it has no rows.
+    /// The oldest row in the journal; `None` if the journal has no rows.
     pub first: Option<NonZeroU64>,
-    /// The newest row and its hash; `None` if it has no rows.
+    /// The newest row and its hash; `None` if the journal has no rows.
     pub last: Option<(NonZeroU64, Digest)>,
     /// Number of all rows that retention removed.
     pub pruned_rows: u64,

@@ -169,7 +169,7 @@ impl Writer {
             } else if acknowledgements_wait_since.get_or_insert_with(Instant::now).elapsed() >= MAX_ACKNOWLEDGEMENT_WAIT
             {
                 self.write_acknowledgements();
-                // After an error they wait again.
+                // After an error the acknowledgements wait again.
                 acknowledgements_wait_since = None;
             }
             if self.transactions >= CHECKPOINT_EVERY {
@@ -325,8 +325,8 @@ impl Writer {
         }
     }
 
-    /// Checks that the disk has space; otherwise the journal is not ready. The verdict of a part that is being judged is still
-    /// tried.
+    /// Checks that the disk has space; otherwise the journal is not ready. The writer still tries to store the verdict of a part
+    /// that is being judged.
     fn check_space(&self) {
         if self.store.is_none() {
             return;

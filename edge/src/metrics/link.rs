@@ -17,8 +17,8 @@ pub struct LinkCounts {
     pub bad_crc: u32,
     /// Modbus: bytes outside frames.
     pub bytes_dropped: u32,
-    /// Native: valid frames of another link or boot epoch, not newer than the last one, or with an `ack` for a frame that
-    /// was never sent.
+    /// Native: valid frames that were not used. Such a frame is of another link or boot epoch, is not newer than the last one, or
+    /// has an `ack` for a frame that was never sent.
     pub dropped: u32,
     /// Native: messages of a PLC with another version or schema of the protocol.
     pub incompatible: u32,

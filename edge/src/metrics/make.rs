@@ -124,7 +124,7 @@ pub(super) fn info(registry: &Registry, name: &str, help: &str, labels: [(&str, 
     Ok(())
 }
 
-/// Creates with `figure` the metric of each entry from the texts of its labels.
+/// Creates the metric of each entry. `figure` makes it from the texts of the entry's labels.
 fn family<K, M, const N: usize>(
     entries: impl IntoIterator<Item = (K, [&'static str; N])>,
     figure: impl Fn(&[&str]) -> Result<M>,

@@ -51,8 +51,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Creates all metrics with the value zero. `deadline` is the longest time of a part. `workers` are the names of the
-    /// workers whose liveness is shown.
+    /// Creates all metrics with the value zero. `deadline` is the longest time from a part's trigger to its verdict. `workers`
+    /// are the names of the workers whose liveness is shown.
     ///
     /// # Errors
     /// [`MetricsError`]: a metric name is duplicated or invalid.

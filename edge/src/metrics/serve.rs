@@ -32,7 +32,7 @@ const NICE_VALUE: i32 = 19;
 
 /// The server can't listen at the configured address.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics.listen {listen}: {source}; set a free address on loopback, or leave the key out")]
+#[error("metrics.listen {listen}: {source}; set a free address on loopback, or leave metrics.listen out")]
 pub struct ListenError {
     /// The address.
     pub listen: SocketAddr,

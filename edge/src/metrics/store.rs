@@ -73,8 +73,7 @@ impl StoreFigures {
         self.rows.sub(signed(rows));
     }
 
-    /// Takes over whether the journal is ready and its counts, and sets the number of verdicts that the PLC has not
-    /// acknowledged.
+    /// Takes over the journal's counts and whether it is ready. Sets the number of verdicts that the PLC has not acknowledged.
     pub fn set_journal(&self, health: &JournalHealth, unacknowledged: usize) {
         self.ready.set(i64::from(health.ready));
         self.failures.follow(health.failures);

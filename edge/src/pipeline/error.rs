@@ -42,7 +42,7 @@ pub enum ProofError {
         /// The network's precision.
         precision: Precision,
     },
-    /// Stopped by [`Alive`](super::Alive).
+    /// The callback [`Alive`](super::Alive) stopped the proof.
     #[error("stopped")]
     Stopped,
 }
@@ -81,7 +81,7 @@ pub enum ActivationError {
     /// The engine failed its proof.
     #[error("the engine failed its proof: {0}")]
     Proof(#[from] ProofError),
-    /// Stopped by [`Alive`](super::Alive).
+    /// The callback [`Alive`](super::Alive) stopped the activation.
     #[error("stopped")]
     Stopped,
     /// The GPU failed, and this process can't use it any more.

@@ -5,11 +5,11 @@ use cellgate_models::model::{GoldenImage, Model, Precision};
 use std::time::Duration;
 
 impl Pipeline {
-    /// Computes the logit of every golden image of `model` and compares it with the expected one. Calls `alive` before each image; `alive` can stop the
-    /// proof.
+    /// Computes the logit of every golden image of `model` and compares it with the expected one. Calls `alive` before each image;
+    /// `alive` can stop the proof.
     ///
-    /// A model is refused if a threshold for bundles without reference parts lies within the tolerance of a golden image's
-    /// logit. So every logit within the tolerance gives the same verdict there.
+    /// A model can't be opened if a threshold for bundles without reference parts lies within the tolerance of a golden image's
+    /// logit. So in such a bundle every logit within the tolerance gives the same verdict.
     ///
     /// # Errors
     /// [`ProofError`] at the first image whose logit is missing or outside its tolerance.

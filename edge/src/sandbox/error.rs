@@ -25,7 +25,7 @@ pub enum SandboxError {
     },
     /// The Linux kernel lacks required protections.
     #[error(
-        "the image decoder lacks required protections: {missing}; use a newer kernel, or set [acquire] \
+        "the image decoder lacks required protections: {missing}; use a newer Linux kernel, or set [acquire] \
          allow_weaker_sandbox = true"
     )]
     Unprotected {

@@ -229,8 +229,7 @@ fn cache(request: &PlanRequest<'_>) -> Result<(Cache, bool), NoPlan> {
 }
 
 /// The log message if a plan can't be kept.
-const NOT_KEPT: &str =
-    "a plan that is built is used but not kept, so that each start builds it again: let this user write there";
+const NOT_KEPT: &str = "a plan that is built is used but not kept, so that each start builds it again: let this user write to the folder of plans and to the key's folder";
 
 /// Builds the plan that `key` identifies, in a child process.
 ///

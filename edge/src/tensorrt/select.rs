@@ -14,7 +14,7 @@ use std::cell::Cell;
 /// Returns conversion and engine on the GPU, a description of the engine, and whether its plan was built just now.
 ///
 /// # Errors
-/// [`ActivationError`]: the GPU can't be used, or `alive` stopped the build of a plan.
+/// [`ActivationError`]: the GPU can't be used, or the callback `alive` asked to stop while a plan was built.
 pub(crate) fn scorer(
     model: &Model,
     precision: Precision,
@@ -34,7 +34,7 @@ pub(crate) fn scorer(
         next
     };
     let load = |plan: &AuthenticPlan, origin| -> Result<_, GpuError> {
-        // A sign of life only. If the activation is to stop, the proof of the engine stops it.
+        // This call only gives a sign of life, so its answer is ignored. The proof of the engine follows soon, and stops if asked.
         let _ = alive();
         let network = || PlanEngine::new(plan, libraries.as_deref());
         let scorer = GpuScorer::new(model.conversion(), max_pixels, network, alive)?;

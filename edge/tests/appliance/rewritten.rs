@@ -51,8 +51,8 @@ fn by_number_a_file_that_is_being_rewritten_does_not_pass() {
     check_a_file_that_is_being_rewritten("part-id");
 }
 
-/// If the next part's image replaces an image under the same name before it is archived, the new file must not be archived under the
-/// name of the earlier part.
+/// The next part's image replaces an image of the same name that is judged, but not archived yet. The new file must not be archived
+/// under the name of the earlier part.
 #[test]
 fn images_with_the_same_name_are_not_archived_under_another_part() {
     let mut plant = Plant::new("native", "image-first");

@@ -11,7 +11,7 @@ use cellgate_protocol::reason::ReasonCode;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_frozen_slow_network_is_a_timeout_at_the_deadline_and_then_a_restart() {
+fn a_frozen_slow_network_gives_a_timeout_at_the_deadline_and_then_ends_the_appliance() {
     let mut plant =
         Plant::with_model("native", "part-id", |folder| model(folder, &contents("slow_mean.onnx", mean_logit(DARK))));
     let plc = Plc::new(&plant, "native");

@@ -1,7 +1,7 @@
-//! Freezes each thread that a verdict depends on in turn, and kills the whole process. After each fault the heartbeat must stop
-//! within 300 ms, no part may pass from then until the restart, and the appliance must recover within 5 s. Both times begin just
-//! before the fault. The appliance has recovered when the restarted appliance's heartbeat has changed at the PLC and the PLC would
-//! send a trigger.
+//! Freezes each thread that a verdict depends on in turn, and kills the whole process. The heartbeat must stop within 300 ms after
+//! each fault. From the end of these 300 ms until the restart no part may pass. The appliance must recover within 5 s. Both times
+//! begin just before the fault. The appliance has recovered when the restarted appliance's heartbeat has changed at the PLC and the
+//! PLC would send a trigger.
 
 use crate::frozen::Frozen;
 use crate::plant::Plant;
@@ -22,8 +22,8 @@ const MAX_RECOVERY_TIME_BUSY: Duration = Duration::from_secs(15);
 const RESTART_DELAY: Duration = Duration::from_millis(200);
 /// The threads that a verdict depends on.
 const THREADS: [&str; 4] = ["watcher", "judge", "journal", "port"];
-/// The deadline of a part. It is shorter than the time after which the appliance ends because a thread is stuck (more than 2 s), so
-/// that the part is decided before.
+/// The deadline of a part. If a thread is stuck, the appliance ends after more than 2 s. The deadline is shorter, so that the part
+/// is decided before that.
 const DEADLINE_MS: u32 = 1_500;
 
 /// An injected fault.
@@ -38,7 +38,8 @@ enum Fault {
 /// The state of the appliance at the time of the fault.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// The appliance waits for a trigger. A trigger and its image follow after the heartbeat must have stopped.
+    /// The appliance waits for a trigger. The trigger and its image follow 600 ms after the fault. By then the heartbeat must have
+    /// stopped.
     Idle,
     /// A part is in progress and waits for its image, which follows right after the fault.
     Waiting,
@@ -148,7 +149,7 @@ impl Trial {
             "{fault:?} {moment:?}: a heartbeat after {heartbeat:?}, {advanced} more"
         );
         let (decided, outcome) = self.plc.outcome(part);
-        // While judging, the verdict may be on its way before the fault.
+        // If the fault hits at `Judging`, the verdict may already have been on its way to the PLC.
         let is_before = matches!(moment, Moment::Judging) && decided <= frozen_at + MAX_HEARTBEAT_DELAY;
         assert!(
             outcome.decision.verdict() != WireVerdict::Pass || is_before,

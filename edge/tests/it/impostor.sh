@@ -1,6 +1,6 @@
 #!/bin/sh
-# A worker of the sandbox that sends wrong answers. It is started through a link; the files "ready" and "answer" beside that link are
-# its output.
+# A worker of the sandbox that sends wrong answers. It is started through a symbolic link. Its output is the content of the files
+# "ready" and "answer" beside that symbolic link.
 export PATH=/usr/bin:/bin
 here=${0%/*}
 # The settings have 24 bytes, the header of a request has 12 (edge/src/sandbox/wire.rs).

@@ -9,7 +9,7 @@
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
 //! | `metrics` | the metrics for Prometheus and their server |
 //! | `protections`, `sandbox` | each protection of the decode worker alone; the sandbox with the real worker and with faulty workers |
-//! | `kernels`, `cuda_driver` | feature `cuda`: the CUDA kernels, compiled for all kinds of GPU; the CUDA run-time with a simulated driver |
+//! | `kernels`, `cuda_driver` | feature `cuda`: the CUDA kernels, compiled for all kinds of GPU; the calls of CUDA's driver, with a simulated driver |
 //! | `tensorrt` | feature `tensorrt`: the commands `plan` and `gpu-check`, and which engine judges, all without a GPU |
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 

@@ -69,7 +69,7 @@ fn landlock_refuses_files_and_network() {
 }
 
 #[test]
-fn seccomp_kills_the_process_on_any_other_system_call() {
+fn seccomp_kills_the_process_on_a_system_call_that_is_not_allowed() {
     for attempt in
         ["open", "create", "list", "run", "listen", "udp", "thread", "read another", "write another", "stderr"]
     {

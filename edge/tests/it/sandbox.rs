@@ -182,8 +182,8 @@ fn a_worker_keeps_decoding_after_it_refused_an_image() {
 
 /// Creates a worker that reports `protections` and then answers the first request with `answer`. Returns its path.
 ///
-/// The worker is a link to an existing script. If this process wrote a script, a child started by another test could inherit
-/// the open descriptor, and starting the script would fail with "Text file busy".
+/// The worker is a symbolic link to an existing script. If this process wrote a script, a child started by another test could
+/// inherit the open descriptor, and starting the script would fail with "Text file busy".
 fn impostor(folder: &Path, protections: u32, answer: &[u8]) -> PathBuf {
     let path = folder.join("impostor");
     symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/impostor.sh"), &path).unwrap();

@@ -109,9 +109,10 @@ fn a_full_xfs_with_blocks_of_1_kib_loses_no_row() {
     on_a_full(&["mkfs.xfs", "-q", "-f", "-b", "size=1024"], 320);
 }
 
-/// Only the index is on the full disk here. The WAL is on a disk with space, so nothing else prevents its truncation.
+/// Only the WAL's index (the file `-shm`) is on the full disk here. The WAL is on a disk with space, so nothing else prevents its
+/// truncation.
 #[test]
-fn a_wal_is_not_truncated_while_the_index_has_rows_in_it() {
+fn a_wal_is_not_truncated_while_the_index_shows_rows_in_the_wal() {
     let Some(disk) = Disk::mounted(&["mkfs.btrfs", "-q", "-f", "--mixed"], 40) else { return };
     let place = tempfile::tempdir().unwrap();
     let (path, index) = (place.path().join("verdicts.sqlite"), place.path().join("verdicts.sqlite-shm"));

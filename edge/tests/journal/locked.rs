@@ -59,7 +59,7 @@ impl Program {
 }
 
 /// Opens a journal, lets `begin` use it, and starts another program that takes a lock with `sql`. The journal then can't write a
-/// row and closes itself for 3 s. Returns both.
+/// row and closes itself for 3 s. Returns the journal and the running program.
 fn locked_out(path: &Path, sql: &str, begin: impl FnOnce(&Journal)) -> (Journal, Program) {
     let options = JournalOptions { reopen_every: Duration::from_secs(3), ..JournalOptions::default() };
     let (journal, _) = Journal::open(path, options).unwrap();

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A file system on which a page of the index needs space when it is first written to.
+/// A file system on which a page of the WAL's index (the file `-shm`) needs space when the page is first written to.
 const MKFS: [&str; 5] = ["mkfs.ext4", "-q", "-F", "-b", "1024"];
 
 fn judge(journal: &Journal, part: u64) {

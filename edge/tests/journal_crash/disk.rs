@@ -1,4 +1,5 @@
-//! Simulates the content of a disk after a power cut: all data that was synced, and any of the data that was not synced.
+//! Simulates the content of a disk after a power cut. It has all data that was synced. Of the data that was not synced it may have
+//! all, some or nothing.
 
 use crate::trace::{Call, Note};
 use rand::{Rng, RngExt};
@@ -146,7 +147,7 @@ impl Pending {
         }
     }
 
-    /// Applies the change to `content`, but of a write only some sectors, at random.
+    /// Applies the change to `content`. Of a write, it applies only some sectors, at random.
     fn land_torn(&self, content: &mut Vec<u8>, random: &mut impl Rng) {
         match self {
             Self::Write { offset, data } => {

@@ -1,4 +1,5 @@
-//! Runs under the shim as an appliance that is reduced to its journal. Writes the journal's answers to the trace as marks.
+//! Plays an appliance that is reduced to its journal. Runs in a process into which `shim.c` is preloaded. Writes the journal's
+//! answers to the trace as marks.
 
 use cellgate_edge::journal::{
     Journal, JournalError, JournalOptions, JournalTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry,

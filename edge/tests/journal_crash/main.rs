@@ -84,7 +84,7 @@ fn power_cuts(parts: u64, recoveries: usize) {
     );
 }
 
-/// Calls `each` with the disk and the promises before the first call and after each call that changes the disk.
+/// Calls `each` with the disk and the promises before the first call, and after each call together with the marks that follow it.
 fn each_point(mut disk: Disk, mut promises: Promises, notes: &[Note], mut each: impl FnMut(usize, &Disk, &Promises)) {
     each(0, &disk, &promises);
     for (index, note) in notes.iter().enumerate() {

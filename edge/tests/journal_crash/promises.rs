@@ -106,7 +106,7 @@ impl Promises {
     }
 }
 
-/// What a broken promise is, for the message of a test.
+/// The description of a broken promise, for the message of a test.
 struct Broken(String);
 
 impl From<JournalError> for Broken {

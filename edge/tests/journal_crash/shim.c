@@ -1,5 +1,5 @@
 /* A library to preload into a program that writes a journal. It writes every call that changes files in one folder, with its data,
- * to a trace, and can make the k-th call in that folder fail. Calls for other files go to the kernel unchanged.
+ * to a trace, and can make the k-th call in that folder fail. Calls for other files go to the Linux kernel unchanged.
  *
  * JOURNAL_SHIM_FOLDER  the folder whose files are watched
  * JOURNAL_SHIM_TRACE   the file to append notes to; each is a header (struct note) and `length` bytes of data
@@ -117,7 +117,7 @@ int close(int fd) {
     return (int)syscall(SYS_close, fd);
 }
 
-/* Reads at an offset, or at the descriptor's position (-1). */
+/* Reads at `offset`, or at the descriptor's position if `offset` is -1. */
 static ssize_t watched_read(int fd, void *data, size_t length, off_t offset) {
     const char *name = name_of(fd);
     int failed = 0;

@@ -20,10 +20,10 @@ pub(super) enum Channel {
     Local(Spread),
     /// The table of the method equalize, the same for all images.
     Fixed(Table),
-    /// A table from each image's histogram, after the global conversion.
+    /// A table for each image, from the histogram of its levels after the global conversion.
     Dhe { global: Spread, table: Table },
-    /// Each image's levels, equalised after the global conversion. `levels` has those of the last image. `state` is kept while
-    /// images have the same size.
+    /// Each image's levels, equalised after the global conversion. `levels` has the equalised levels of the last image. `state` is
+    /// kept while images have the same size.
     Clahe { global: Spread, tiles: Size, state: Option<Clahe>, levels: Vec<u8> },
 }
 

@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn an_image_of_one_level_hardly_changes() {
-        // All pixels at one level: all but 2/256 of them are spread, so the mapping is nearly the identity.
+        // All pixels have one level. Its count is clipped to 2/256 of the pixels, and the rest is spread over all levels. So the
+        // mapping is nearly the identity.
         let levels = equalised(Size { height: 64, width: 64 }, ONE_TILE, vec![100; 4096]);
         assert!(levels.iter().all(|level| level.abs_diff(100) <= 2), "{}", levels[0]);
     }

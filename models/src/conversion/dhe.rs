@@ -88,7 +88,8 @@ fn sections_without_domination(counts: &[u64; 256], section: Range<usize>) -> Ve
 fn dominated_middle(counts: &[u64; 256], section: &Range<usize>) -> Option<Range<usize>> {
     let moment = |power: u32| section.clone().map(|level| u128::from(counts[level]) * (level as u128).pow(power)).sum();
     let (pixels, sum, squares): (u128, u128, u128) = (moment(0), moment(1), moment(2));
-    // A level is within if |level - sum / pixels| <= deviation. Here both sides are multiplied by the number of pixels and squared.
+    // A level is near the mean if |level - sum / pixels| <= deviation. Here both sides are multiplied by the number of pixels and
+    // squared.
     let variance = pixels * squares - sum * sum;
     let within = |&level: &usize| (level as u128 * pixels).abs_diff(sum).pow(2) <= variance;
     let start = section.clone().find(within)?;

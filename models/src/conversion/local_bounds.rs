@@ -10,9 +10,11 @@ const GROUP_PIXELS: usize = 64;
 /// Number of pixels in a subgroup. In a group that can't be skipped as a whole, subgroups are skipped by the same rule.
 const SUBGROUP_PIXELS: usize = 16;
 
-/// Largest number of selections in one image for the darkest levels, and for the brightest levels; a selection is described at
-/// [`Lowest::offer`]. After more selections, a histogram is used.
-/// Noise needs a few selections. An image that gets steadily darker or brighter from top to bottom would need thousands.
+/// Largest number of selections in one image. The selections of the darkest levels and those of the brightest levels are counted
+/// separately; a selection is described at [`Lowest::offer`]. After more selections, a histogram is used.
+///
+/// An image of noise needs a few selections. An image that gets steadily darker or brighter from top to bottom would need
+/// thousands.
 const MAX_SELECTIONS: u32 = 48;
 
 /// Working memory to find one image's bounds, reused for each image.

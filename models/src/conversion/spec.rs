@@ -201,7 +201,7 @@ mod tests {
     ];
 
     #[test]
-    fn settings_of_clahe_and_dhe_are_written_and_values_other_than_the_allowed_are_refused() {
+    fn settings_of_clahe_and_dhe_are_written_and_values_that_are_not_allowed_are_refused() {
         for (golden, method) in GOLDEN_ADAPTIVE.into_iter().zip([Method::Clahe, Method::Dhe]) {
             let spec = ConversionSpec::new(method).with_bounds(Bounds::new(1700, 2800).unwrap()).with_size(Size::PAPER);
             assert_eq!(serde_json::to_string(&spec).unwrap(), golden);

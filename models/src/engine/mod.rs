@@ -89,10 +89,10 @@ pub enum EngineError {
         /// The required inputs or outputs.
         expected: String,
     },
-    /// The library failed on an input, or did not return exactly one score.
+    /// The library failed on an input, or did not return exactly one logit.
     #[error("the network failed: {message}")]
     Run {
-        /// The library's error, or what it returned instead of a score.
+        /// The library's error, or what the network returned instead of a logit.
         message: String,
     },
 }

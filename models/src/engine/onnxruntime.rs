@@ -105,7 +105,7 @@ fn environment(explicit: Option<&Path>) -> Result<Environment, EngineError> {
     }
     let unusable = |message: String| EngineError::LibraryUnusable { path: path.clone(), message };
     // `init_from` is the probe: it opens the file and reads its version before `ort` calls any other function of the library.
-    // To make the error of `init_from`, no function of the library is called.
+    // If `init_from` fails, its error is made without a call into the library.
     let builder = ort::init_from(&path).map_err(|error| unusable(error.to_string()))?;
     let environment =
         builder.with_name("cellgate").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;

@@ -108,7 +108,7 @@ pub enum ModelError {
         /// What is wrong.
         source: ConversionError,
     },
-    /// Not all scores within the tolerance of a golden image give the same verdict.
+    /// Not all logits within the tolerance of a golden image give the same verdict.
     #[error(
         "golden image {member} ({precision}): its logit {logit} lies within its tolerance {tolerance} of a threshold; \
          choose another image"
@@ -123,10 +123,9 @@ pub enum ModelError {
         /// The tolerance.
         tolerance: f32,
     },
-    /// A golden image whose tolerance is too large to prove anything.
+    /// The tolerance of a golden image is too large to prove anything.
     #[error(
-        "golden image {member} ({precision}): its tolerance {tolerance} allows a difference of the score of {of_score:.3}, expected at \
-         most {}",
+        "golden image {member} ({precision}): its tolerance {tolerance} allows the score to differ by {of_score:.3}, expected at most {}",
         super::MAX_SCORE_TOLERANCE
     )]
     Tolerance {

@@ -205,7 +205,7 @@ impl Manifest {
                 return Err(field(path, format_args!("depth {depth}"), format_args!("at most {}", limits.max_depth)));
             }
             if name.as_str() == MANIFEST || name.as_str() == SIGNATURE {
-                return Err(field(path, "a reserved name", "another"));
+                return Err(field(path, "a reserved name", "another name"));
             }
             if member.bytes > limits.max_member_bytes {
                 return Err(field(path, member.bytes, format_args!("at most {} bytes", limits.max_member_bytes)));

@@ -218,7 +218,7 @@ fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<Co
 }
 
 /// Checks that every logit within a tolerance gives the same verdict as the expected logit, for a bundle without reference parts.
-/// An offset may bring any logit near a threshold, so the proof does not depend on it.
+/// With reference parts, an offset may bring any logit near a threshold. So this check, like the proof, leaves offsets out.
 fn check_golden(manifest: &Manifest, policy: &Policy) -> Result<(), ModelError> {
     let point = policy.without();
     for golden in &manifest.golden {

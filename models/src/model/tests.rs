@@ -163,7 +163,8 @@ fn a_path_that_is_not_a_model_is_refused() {
 fn each_limit_holds() {
     let written = written();
     let default = ModelLimits::default;
-    // The model has 9 files and folders, at most 2 names deep. The larger network has 1000 bytes, all members have more than 1600.
+    // The model has 9 files and folders, at most 2 names deep. The larger network has 1000 bytes, and all members together
+    // have more than 1600.
     for limits in [
         ModelLimits { max_manifest_bytes: 100, ..default() },
         ModelLimits { max_member_bytes: 999, ..default() },
@@ -182,7 +183,7 @@ fn each_limit_holds() {
 }
 
 #[test]
-fn another_version_is_distinguished_from_malformed() {
+fn another_version_is_distinguished_from_a_malformed_manifest() {
     let error = parse_changed(|json| {
         json["format"] = 3.into();
         json["new in version 3"] = true.into();

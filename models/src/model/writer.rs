@@ -45,7 +45,7 @@ pub struct GoldenSource {
     pub name: String,
     /// The bytes of its TIFF file.
     pub tiff: Vec<u8>,
-    /// The expected logit for each of [`Contents::networks`]. No threshold may lie within a tolerance.
+    /// The expected logit for each of [`Contents::networks`]. No threshold may lie within the tolerance of an expected logit.
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
@@ -66,7 +66,7 @@ pub enum Existing {
 /// if the second move fails and the old model can't be moved back. The error then names the folder.
 ///
 /// # Errors
-/// [`ModelError`] as for [`Model::open`], or if `path` exists or can't be written.
+/// [`ModelError`]: as for [`Model::open`]; also if `path` exists and may not be replaced, or if it can't be written.
 pub fn write(path: &Path, contents: &Contents, existing: Existing) -> Result<Digest, ModelError> {
     check_place(path, existing)?;
     let (parent, name) = match (path.parent(), path.file_name()) {

@@ -58,7 +58,7 @@ impl PlanEngine {
         self.size
     }
 
-    /// Sets the addresses of input and score in GPU memory.
+    /// Sets the addresses of input and logit in GPU memory.
     ///
     /// # Safety
     /// `input` must point to 3 x height x width f32 values in GPU memory, and `output` to one f32 value there. Both must stay

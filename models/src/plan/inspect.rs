@@ -165,7 +165,7 @@ mod tests {
     fn network() -> ParsedNetwork {
         ParsedNetwork {
             inputs: vec![tensor("image", ElementType::F32, &[1, 3, 20, 10])],
-            outputs: vec![tensor("score", ElementType::F32, &[1])],
+            outputs: vec![tensor("logit", ElementType::F32, &[1])],
             layers: 3,
             layers_f16: 0,
             layers_f32: 3,

@@ -11,9 +11,9 @@
 //! | `enterprise` | TensorRT 11.4 or later (JetPack 7.2.2 and later) | this machine's GPU |
 //!
 //! The module `flavour` contains their differences. Both accept strongly typed networks only: a plan has the precision of its ONNX
-//! file. A plan of f32 computes in f32, not in TF32. TensorRT would use TF32 by default. With TF32's 10 bits of mantissa, a score
-//! can differ from a golden score by more than the tolerance. TensorRT must not optimise a NaN away: a score of NaN has to reach
-//! the policy, which rejects it.
+//! file. A plan of f32 computes in f32, not in TF32. TensorRT would use TF32 by default. With TF32's 10 bits of mantissa, the logit
+//! of a golden image can differ from the expected logit by more than the tolerance. TensorRT must not optimise a NaN away: a logit
+//! of NaN has to reach the policy, which rejects the part.
 //!
 //! An ONNX file that is truncated or keeps weights in another file is refused before TensorRT's parser sees it. Some
 //! other damaged networks crash the parser, which is C++. So programs build with [`build_in_child`], which returns a crash as an

@@ -1,7 +1,8 @@
 //! Turns the network's output into a verdict.
 //!
 //! The network's output is the raw logit. PASS needs positive evidence: a part passes only if its logit is finite and, less
-//! the offset of its bundle, below the lower threshold. Every failure before that ends as REJECT with its [`Reason`].
+//! the offset of its bundle, below the lower threshold. If no finite logit can be computed, the part is rejected with the
+//! [`Reason`] of the failure.
 //!
 //! | file | concept |
 //! |---|---|
@@ -49,7 +50,7 @@ impl TryFrom<File> for Policy {
         if with.is_some() == reference.is_some() {
             Ok(Self { without, with, reference })
         } else {
-            Err("found one of `with` and `reference`, expected both or two times null")
+            Err("found only one of `with` and `reference`, expected both, or null for both")
         }
     }
 }

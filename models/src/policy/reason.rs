@@ -80,13 +80,13 @@ reasons! {
     Reject ImageMalformed = "IMAGE_MALFORMED";
     /// REJECT: the image is a TIFF but not a radiograph (one page of one plane, one grey channel, unsigned, 9 to 16 bits).
     Reject ImageUnsupported = "IMAGE_UNSUPPORTED";
-    /// REJECT: the image is larger than the limits allow, or reading and decoding it takes longer.
+    /// REJECT: the image is larger, or takes longer to read and decode, than the limits allow.
     Reject ImageOverLimit = "IMAGE_OVER_LIMIT";
     /// REJECT: the file was replaced or changed after it had arrived for the part.
     Reject ImageMismatch = "IMAGE_MISMATCH";
     /// REJECT: the image could not be converted to the network's input.
     Reject ConversionFailed = "CONVERSION_FAILED";
-    /// REJECT: the engine returned no score.
+    /// REJECT: the engine returned no logit.
     Reject EngineFailed = "ENGINE_FAILED";
     /// REJECT: the process that decodes images did not answer in time.
     Reject DecoderTimedOut = "DECODER_TIMED_OUT";

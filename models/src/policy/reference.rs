@@ -1,14 +1,15 @@
 //! Computes the offset of a bundle from its reference parts, and refuses reference parts that the model does not know.
 //!
-//! The logits of all normal parts of a bundle are shifted by about the same amount: another coating mixture, another look. The
-//! shift of a bundle is estimated from K parts that are known to be good, and shrunk towards the mean of the training bundles by
-//! empirical Bayes: the posterior mean of a normal mean under a normal prior whose mean and variance are estimated from the
+//! The logits of all normal parts of a bundle are shifted by about the same amount, since another coating mixture looks different.
+//! The shift of a bundle is estimated from K parts that are known to be good, and shrunk towards the mean of the training bundles
+//! by empirical Bayes: the posterior mean of a normal mean under a normal prior whose mean and variance are estimated from the
 //! training bundles (Efron and Morris 1975; Gelman et al., Bayesian Data Analysis, section 5.4).
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
-/// Probability that the guard accepts the median of good reference parts of a bundle like those of the training, one-sided.
+/// Probability that the median of good reference parts, of a bundle like those of the training, is not above the guard's upper
+/// limit. It is not below the lower limit with the same probability.
 const MEDIAN_QUANTILE: f64 = 0.995;
 /// Probability that the guard accepts the spread of good reference parts of a bundle like those of the training.
 const SPREAD_QUANTILE: f64 = 0.99;
@@ -239,8 +240,8 @@ mod tests {
         Reference::try_from(numbers).unwrap()
     }
 
-    /// Two bundles with the means 1 and 4. Within: squares 2 + 2 over 1 + 2 degrees of freedom. Between: variance 4.5 of the
-    /// means, less the mean of 4/3/2 and 4/3/3.
+    /// Two bundles have the means 1 and 4. The variance within them is the sum of squares, 2 + 2, over 1 + 2 degrees of freedom:
+    /// 4/3. The variance between them is the variance of the means, 4.5, less the mean of 4/3/2 and 4/3/3.
     #[test]
     fn the_numbers_are_estimated_as_computed_by_hand() {
         let found = Reference::estimate(&[vec![0.0, 2.0], vec![3.0, 4.0, 5.0], vec![]], 5).unwrap();

@@ -66,7 +66,7 @@ impl Rule {
         self.offset
     }
 
-    /// Why the guard refused the reference parts; `None` if it accepted them or there are none.
+    /// Why the guard refused the reference parts; `None` if it accepted them, or if the bundle has no reference parts.
     #[must_use]
     pub fn unlike_training(&self) -> Option<UnlikeTraining> {
         self.unlike_training

@@ -7,7 +7,7 @@ use super::error::Refusal;
 /// A claim that the file has more than one plane.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Planes {
-    /// The claimed number of planes; `None` if the metadata does not say it, or can't be understood.
+    /// The claimed number of planes; `None` if the metadata does not state a number, or can't be understood.
     pub(super) count: Option<u64>,
     /// The source and the wording of the claim, for the error.
     pub(super) said_by: String,

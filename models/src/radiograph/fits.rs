@@ -8,7 +8,7 @@ use super::error::Refusal;
 
 const CARD_BYTES: usize = 80;
 
-/// The claim of several planes in `text`, the value of `tag`: `NAXIS3` or a higher axis above 1.
+/// The claim of several planes in `text`, the value of `tag`: the third or a higher axis (such as `NAXIS3`) is longer than 1.
 ///
 /// # Errors
 /// Limit: the time limit has passed.

@@ -208,8 +208,8 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// Refuses a chunk that lies outside the file, is too short for its rows, is long enough for a second image, or, if it has no
-    /// length in the file, overlaps the header or the directory.
+    /// Refuses a chunk that lies outside the file, is too short for its rows, or is long enough for a second image. A chunk without
+    /// a stated length is also refused if it overlaps the header or the directory.
     fn refuse_bad_chunk(&self, index: u32, page: &Directory<'_>) -> Result<(), Refusal> {
         let chunk = self.chunk(index)?;
         let needed = self.row_bytes() * chunk.rows as u64;

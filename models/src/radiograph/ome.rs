@@ -80,7 +80,7 @@ struct Pixels {
     sizes: [u64; 3],
     /// SamplesPerPixel of the first `Channel`.
     samples: Option<u64>,
-    /// Planes that the current `TiffData` assigns to this file; `None` outside of a `TiffData`, and if it names another file.
+    /// Planes that the current `TiffData` assigns to this file; `None` outside of a `TiffData`, and in one that names another file.
     tiff_data: Option<u64>,
     /// Planes that all `TiffData` so far assign to this file; `None` before the first one ends.
     planes_here: Option<u64>,

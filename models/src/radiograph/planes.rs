@@ -42,9 +42,9 @@ pub(super) fn refuse_by_tags(page: &Directory<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses the image at `layout` if metadata of its page claims several planes. If those planes may be in other files, it is
-/// refused only if this file has room for one. Also refuses it if enough unreferenced bytes remain for a plane that no metadata
-/// claims.
+/// Refuses the image at `layout` if metadata of its page claims several planes. If those planes may be in other files, the image is
+/// refused only if this file has room for another plane. The image is also refused if the file has enough unreferenced bytes for a
+/// plane that no metadata claims.
 ///
 /// # Errors
 /// Unsupported: several planes. Malformed: an unreadable text, which could claim any number of planes. Limit: time or length.

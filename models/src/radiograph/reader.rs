@@ -16,8 +16,8 @@ use zerocopy::IntoBytes as _;
 pub struct RadiographReader {
     limits: RadiographLimits,
     decompressor: Decompressor,
-    /// The buffer for a file's bytes. After [`Self::read`] this buffer has moved into `image` if the levels needed no decoding;
-    /// otherwise `levels` has. A later call takes the buffer back.
+    /// The buffer for a file's bytes. After [`Self::read`], `image` owns this buffer if the levels needed no decoding; otherwise
+    /// `image` owns the buffer `levels`. A later call takes the buffer back.
     file: Vec<u16>,
     levels: Vec<u16>,
     image: Option<Radiograph>,

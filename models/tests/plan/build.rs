@@ -161,7 +161,7 @@ fn another_library_than_the_loaded_one_is_refused() {
     built(&fixture("mean.onnx"), Precision::F32, SM86).unwrap();
     let found = probe(Library::Builder, None).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    // A copy, because a link would resolve to the same file.
+    // A copy, because a symbolic link would resolve to the same file.
     std::fs::copy(&found.path, folder.path().join("libtensorrt_rtx.so")).unwrap();
     let network = fixture("mean.onnx");
     let other = BuildRequest { library: Some(folder.path().to_owned()), ..request(&network, Precision::F32, SM86) };

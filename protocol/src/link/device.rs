@@ -83,7 +83,7 @@ impl DeviceLink {
             bytes = fed.rest;
             match fed.frame {
                 Some(Ok((header, message))) => self.receive(now_ms, &header, &message),
-                // The header of another version cannot be read, so the link id is unknown.
+                // The header of another version cannot be read. The link id is unknown, so the answer has 0.
                 Some(Err(FrameError::Version { .. })) => self.report_incompatible(now_ms, 0),
                 Some(Err(_)) | None => {}
             }

@@ -11,8 +11,8 @@ use crate::frame::Header;
 pub struct Counters {
     /// Valid frames received.
     pub frames: u32,
-    /// Valid frames that were dropped: with a link id that is not open or another boot epoch, not newer than the last accepted
-    /// frame, or with an `ack` for a frame that was never sent.
+    /// Valid frames that were dropped, because their link id is not open, their boot epoch is another, they are not newer than the
+    /// last accepted frame, or their `ack` is for a frame that was never sent.
     pub dropped: u32,
     /// Messages from an incompatible peer: of another version, another schema or another device, or ERROR/INCOMPATIBLE.
     pub incompatible: u32,

@@ -77,7 +77,8 @@ pub enum Exception {
     IllegalFunction = 1,
     /// A register of the request is not in the map, or cannot be written.
     IllegalAddress = 2,
-    /// A count or length in the request is impossible, or the command block is invalid.
+    /// A count or length in the request is impossible, the command block is invalid, or the block's trigger has the nonce of the
+    /// last trigger but another part.
     IllegalValue = 3,
 }
 
@@ -114,7 +115,7 @@ pub enum ResponseError {
     Unit(u8),
     /// The frame answers this other function.
     Function(u8),
-    /// The frame's length does not fit the request, or the frame names other registers.
+    /// The frame's length, registers or value do not fit the request.
     Mismatch,
 }
 
@@ -285,8 +286,8 @@ fn words<const N: usize>(bytes: &[u8]) -> Option<[u16; N]> {
     Registers::from_bytes(bytes)?.to_array()
 }
 
-/// The registers of `data`, which must be one byte with the number of bytes that follow, and then exactly `count` registers, 1 to
-/// `most`.
+/// The registers in `data`. `data` must have one byte with the number of bytes that follow, and then exactly `count` registers.
+/// `count` must be 1 to `most`.
 fn counted(data: &[u8], count: u16, most: u16) -> Option<Registers<'_>> {
     let (&bytes, data) = data.split_first()?;
     let fits = (1..=most).contains(&count) && u16::from(bytes) == 2 * count && data.len() == usize::from(bytes);
@@ -303,8 +304,8 @@ struct Writer<'b> {
     used: usize,
 }
 
-// Bytes before the registers (unit, function, addresses and counts), 2 for each register, 2 of CRC: a request of function 23, a
-// request of function 16, and a response with registers.
+// The three kinds of long frames fit: a request of function 23, a request of function 16, and a response with registers. Each has
+// some bytes before the registers (unit, function, addresses and counts), 2 bytes for each register, and 2 bytes of CRC.
 const _: () = assert!(11 + 2 * READ_WRITE_MAX as usize + 2 <= FRAME_MAX);
 const _: () = assert!(7 + 2 * WRITE_MAX as usize + 2 <= FRAME_MAX);
 const _: () = assert!(3 + 2 * READ_MAX as usize + 2 <= FRAME_MAX);

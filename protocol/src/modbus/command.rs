@@ -1,4 +1,4 @@
-//! Defines the command block: 13 registers, in which the PLC writes its heartbeat and one command.
+//! Defines the command block: 13 registers into which the PLC writes its heartbeat and one command.
 
 use super::map::{COMMAND_REGISTERS, is_sealed, joined_u32, joined_u64, seal, split_u32, split_u64};
 
@@ -47,7 +47,7 @@ pub enum Command {
 /// The content of the command block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommandBlock {
-    /// The PLC's heartbeat: changes every 100 ms while the PLC runs. The device holds if it has not changed for 500 ms.
+    /// The PLC's heartbeat: changes every 100 ms while the PLC runs. The device holds if the heartbeat has not changed for 500 ms.
     pub heartbeat: u16,
     /// The command.
     pub command: Command,

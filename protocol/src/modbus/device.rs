@@ -31,9 +31,9 @@ pub struct ModbusDevice {
     deadline_ms: u32,
     received: Vec<u8, RECEIVED>,
     received_ms: u64,
-    /// The last refusal of the session, unless its reason was BUSY.
+    /// The last refusal of the session with another reason than BUSY. The next trigger or clear removes it.
     refused: Option<Nak>,
-    /// The last record that the session sent.
+    /// The last record that the session sent. Its acknowledgement or the next trigger removes it.
     replayed: Option<Record>,
 }
 
@@ -92,8 +92,9 @@ impl ModbusDevice {
         self.received_ms = now_ms;
     }
 
-    /// When to call [`ModbusDevice::poll`] next if no byte comes before, because a request after noise ends with a silence.
-    /// `None` if no bytes wait. A caller that polls every 10 ms does not need this; its answers are at most 10 ms later.
+    /// When to call [`ModbusDevice::poll`] next if no byte comes before. `None` if no bytes wait. A request that comes directly
+    /// after noise is found only when a silence has followed, so a poll is needed then. A caller that polls every 10 ms does not
+    /// need this function; its answers are at most 10 ms later.
     #[must_use]
     pub fn poll_at_ms(&self) -> Option<u64> {
         if self.received.is_empty() { self.link.poll_at_ms() } else { Some(self.received_ms) }
@@ -130,7 +131,7 @@ impl ModbusDevice {
         let registers = self.snapshot(now_ms, health).to_registers();
         let mut commands: Deque<Written, COMMANDS> = Deque::new();
         let on_written = |written| {
-            // Commands that do not fit are dropped. A PLC waits for the answer to each command, so it never sends so much at once.
+            // Commands that do not fit are dropped. A PLC waits for the answer to each command, so the queue never becomes full.
             let _ = commands.push_back(written);
         };
         let answer = if self.received.is_empty() {
@@ -198,7 +199,7 @@ impl ModbusDevice {
         shown
     }
 
-    /// The report with the highest priority: the open part's verdict, the last part's record while it waits for its
+    /// The first of these reports that exists: the open part's verdict, the last part's record while it waits for its
     /// acknowledgement, a record from the journal, a refusal, the last part's record after its acknowledgement. `None` if there is
     /// no report, for example while a part is being judged.
     fn part_report(&self, session: &SessionSnapshot) -> Option<PartReport> {

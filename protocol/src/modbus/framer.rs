@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_frame_directly_after_long_noise_is_found_at_silence() {
-        // Around the length of a request (8 bytes), and around FRAME_MAX with and without a request.
+        // Lengths around that of a request (8 bytes), and lengths that fill the framer (256 bytes) with or without the request.
         for noise in [1, 2, 7, 8, 9, 247, 248, 249, 256, 257, 4096] {
             let mut framer = framer();
             assert_eq!(feed_and_count(&mut framer, &[0xA5; 4096][..noise], 0), 0);

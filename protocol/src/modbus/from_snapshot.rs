@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn each_status_becomes_its_message() {
-        // More than the register's 16 bits.
+        // A nonce with more bits than the register's 16.
         let nonce = 0x1_0005;
         let Some(ToPlc::Verdict(verdict)) = of_part(&shown(Status::VALID.with(Status::DONE, true)), nonce) else {
             panic!("it is valid")

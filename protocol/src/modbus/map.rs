@@ -8,8 +8,7 @@ use crate::frame::crc_32c;
 /// The version of the map, in input register 0. Registers are only appended. Any other change makes a new version.
 pub const VERSION: u16 = 2;
 
-/// Input register 1: the letters `Cg`. A client that finds another value reads another kind of device or a
-/// wrong address.
+/// Input register 1: the letters `Cg`. A client that finds another value reads another kind of device or a wrong address.
 pub const MAGIC: u16 = 0x4367;
 
 /// How many registers a snapshot has. They are input registers from address 0. They are also read-only holding registers from

@@ -34,8 +34,8 @@ pub const ANSWER_MS: u64 = 100;
 /// A [`PlcSession`] that reads and writes registers. After each input, and at least every 10 ms, call
 /// [`ModbusPlc::poll`] until it returns `None`.
 ///
-/// The registers have only the low 16 bits of a nonce, which must differ from the previous trigger's. A part's deadline
-/// is configured on both sides. The PLC counts it from the session's trigger, the device from the arrival of the trigger.
+/// The registers have only the low 16 bits of a nonce. These bits must differ from those of the previous trigger's nonce. A part's
+/// deadline is configured on both sides. The PLC counts it from the session's trigger, the device from the arrival of the trigger.
 #[derive(Debug)]
 pub struct ModbusPlc {
     session: PlcSession,
@@ -274,8 +274,8 @@ impl ModbusPlc {
         match &mut self.device {
             Some(device) if device.boot_epoch == shown.epoch => {
                 let older = shown.heartbeat.wrapping_sub(device.heartbeat).cast_signed() < 0;
-                // An older counter means a delayed, outdated answer. After a silence the counter may have advanced by any
-                // number, so a comparison proves nothing.
+                // An older counter means a delayed, outdated answer. But if no answer came for a long time, the counter may have
+                // advanced by any number, so a comparison proves nothing.
                 if older && device.is_heard(now_ms) {
                     return self.drop_answer();
                 }

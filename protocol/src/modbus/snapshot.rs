@@ -10,8 +10,8 @@ pub type SnapshotRegisters = [u16; SNAPSHOT_REGISTERS];
 /// [`WireVerdict::from_register`](crate::code::WireVerdict::from_register) takes it for a REJECT.
 pub const NO_VERDICT: u16 = 0;
 
-/// Status bit 7: no real part was judged, and the PLC must not act on a PASS. Only the status register has this bit, beside those
-/// of [`Status`].
+/// Status bit 7: no real part was judged, and the PLC must not act on a PASS. The status register has this bit in addition to those
+/// of [`Status`]. The status of a HEARTBEAT does not have it.
 pub const SIMULATED: Status = Status(1 << 7);
 
 /// The device at one moment. Register numbers are in brackets.

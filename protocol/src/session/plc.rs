@@ -303,11 +303,11 @@ impl PlcSession {
             let OpenPart { part_id, nonce, .. } = part;
             let elapsed_ms = part.elapsed_ms(now_ms);
             let boot_epoch = self.device.map(|device| device.boot_epoch);
-            let outcome = PartEnd { part_id, nonce, decision, claim, boot_epoch, elapsed_ms };
+            let end = PartEnd { part_id, nonce, decision, claim, boot_epoch, elapsed_ms };
             if self.events.is_full() {
                 self.events.pop_front();
             }
-            let _ = self.events.push_back(PlcEvent::Decided(outcome));
+            let _ = self.events.push_back(PlcEvent::Decided(end));
         }
     }
 

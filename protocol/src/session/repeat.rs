@@ -2,7 +2,7 @@
 
 use crate::limits::{MAX_REPEAT_MS, PLC_SCAN_MS, link_time_ms};
 
-/// Bytes of a VERDICT frame, the longest frame that a [`Repeat`] times: 54 of payload, 24 of header and CRC-32C, 1 of byte
+/// Bytes of a VERDICT frame, the longest of the frames that are repeated: 54 of payload, 24 of header and CRC-32C, 1 of byte
 /// stuffing, 2 delimiters.
 const VERDICT_FRAME: usize = 81;
 

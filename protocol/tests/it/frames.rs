@@ -221,7 +221,7 @@ fn a_clean_frame_is_read_after_noise_of_every_length() {
 #[test]
 fn resynchronisations_are_counted() {
     let mut accumulator = Accumulator::new();
-    // Between delimiters are [1, 2, 3], nothing and [4]. Nothing is not an error.
+    // Between the delimiters are [1, 2, 3], then no byte, then [4]. Two delimiters without a byte between them are not an error.
     frames::<ToDevice>(&mut accumulator, &[0, 1, 2, 3, 0, 0, 4, 0]);
     assert_eq!(accumulator.resyncs(), 2);
     // More bytes than a frame can have.

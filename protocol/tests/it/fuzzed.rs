@@ -4,11 +4,11 @@ use cellgate_test_line::fuzz::{EPOCH, accumulator, modbus, session};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-/// The steps of one cycle, as the fuzz targets of `cellgate_test_line::fuzz` read them. A step begins with its number.
+/// The steps of one cycle, as the fuzz targets of `cellgate_test_line::fuzz` read them. A step begins with the number of its kind.
 type Seed = Vec<Vec<u8>>;
 
-/// Several cycles with changed conditions and pauses between their steps and with some bytes replaced. `pause` is the number of
-/// the step that lets time pass.
+/// One to three cycles. Before some of their steps the device's condition changes or time passes, and some bytes are replaced.
+/// `pause` is the number of the kind of step that lets time pass.
 fn cycles(seed: Seed, pause: u8) -> impl Strategy<Value = Vec<u8>> {
     let between = prop_oneof![
         6 => Just(Vec::new()),
@@ -56,6 +56,7 @@ fn modbus_seed() -> Seed {
 
 #[test]
 fn a_seed_is_a_complete_cycle() {
+    // The first two functions return how many verdicts were acknowledged, the third how many frames were accepted.
     assert_eq!((session::run(&session_seed().concat()), modbus::run(&modbus_seed().concat())), (1, 1));
     assert_eq!(accumulator::run(&accumulator_seed().concat()), 3);
 }

@@ -111,7 +111,7 @@ fn a_response_is_accepted_only_for_its_request() {
 }
 
 #[test]
-fn a_frame_without_or_with_too_many_registers_is_not_written() {
+fn a_frame_with_no_registers_or_too_many_is_not_written() {
     let mut out = [0; 256];
     let mut fits = |request: Request<'_>| request.encode(UNIT, &mut out).map(<[u8]>::len);
     let many = [0; 126];
@@ -196,7 +196,7 @@ fn reads_return_only_registers_of_the_map() {
 }
 
 #[test]
-fn unknown_functions_get_exception_1_and_writes_outside_the_block_get_2() {
+fn wrong_functions_registers_and_lengths_get_exceptions_1_2_and_3() {
     let (mut server, snapshot) = armed_server();
     let cases = [
         ("01 00 00 00 01", "81 01"),
@@ -242,7 +242,7 @@ fn other_units_broadcasts_and_wrong_crcs_get_no_answer() {
 }
 
 #[test]
-fn a_command_is_executed_once() {
+fn a_trigger_or_clear_is_executed_once_and_an_acknowledgement_each_time() {
     let (mut server, _) = armed_server();
     let trigger = |part_id, nonce| Command::Trigger { part_id, nonce, epoch: EPOCH };
     let acknowledge = |sequence| Command::Acknowledge { part_id: 5, nonce: 1, sequence };

@@ -212,10 +212,10 @@ fn noise(most: usize) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// The request's first bytes are the right CRC of the noise before it. That request is lost, but only if no silence comes
-/// between noise and request. The next request is not lost.
+/// The request's first two bytes happen to be the right CRC of the noise before the request. That request is lost, but only if no
+/// silence comes between noise and request. The next request is not lost.
 #[test]
-fn noise_that_ends_in_a_matching_crc_loses_one_request_unless_a_silence_follows() {
+fn noise_whose_crc_is_the_start_of_a_request_loses_that_request_unless_a_silence_follows() {
     let read = encoded(Request::ReadInput { address: 0, count: 32 });
     let mut noise = (0..=u16::MAX)
         .map(|free| [UNIT, 0x04, 0, 0, (free >> 8) as u8, free as u8])

@@ -142,7 +142,7 @@ impl Bench {
     fn decided(&mut self) -> Option<PartEnd> {
         self.next_request();
         self.events.iter().find_map(|event| match event {
-            PlcEvent::Decided(outcome) => Some(*outcome),
+            PlcEvent::Decided(end) => Some(*end),
             _ => None,
         })
     }
@@ -214,8 +214,8 @@ fn a_pass_of_the_part_opens_the_gate_and_the_decision_has_the_complete_nonce() {
     assert!(matches!(bench.command(4), Some(Command::Trigger { part_id: 42, .. })));
     bench.shown = bench.pass(42);
     assert_eq!(bench.turn(), Sent::Read);
-    let outcome = bench.decided().unwrap();
-    assert_eq!((outcome.decision, outcome.nonce, outcome.boot_epoch), (GateDecision::Pass, NONCE, Some(3)));
+    let end = bench.decided().unwrap();
+    assert_eq!((end.decision, end.nonce, end.boot_epoch), (GateDecision::Pass, NONCE, Some(3)));
 }
 
 #[test]

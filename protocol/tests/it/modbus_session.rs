@@ -87,7 +87,7 @@ fn a_pass_is_shown_only_while_healthy_in_time_and_with_a_live_plc_and_a_working_
     type Break = fn(&mut Bench);
     let breaks: [Break; 4] = [
         |bench| bench.healthy = false,
-        // The PLC's last heartbeat was at 0, so it is silent.
+        // The PLC's last heartbeat was at 0 ms. At 540 ms the PLC counts as silent.
         |bench| bench.now_ms += 499,
         |bench| {
             let condition = Condition { mode: Mode::Operating, store_ok: false, degraded: false, backlog: 1 };

@@ -84,7 +84,7 @@ fn a_verdict_is_repeated_at_growing_intervals_and_then_recorded() {
 }
 
 #[test]
-fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
+fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_device_needs_repair() {
     let (mut session, _) = session_with_verdict(WireVerdict::Pass, 0, true);
     assert_eq!(verdicts(&mut session, 0, true), 1);
     assert_eq!(verdicts(&mut session, 70, false), 0);
@@ -96,7 +96,7 @@ fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_plc_is_silent() {
 }
 
 #[test]
-fn only_the_right_number_part_and_code_end_the_repetition() {
+fn only_an_ack_of_the_right_part_code_and_number_ends_the_repetition() {
     let (mut session, _) = session_with_verdict(WireVerdict::Pass, 0, true);
     let right = Ack { verdict_seq: 1, part_id: 5, code: VerdictCode::PASS };
     session.acknowledge(&Ack { part_id: 6, ..right });
@@ -227,7 +227,7 @@ fn beat(plc: &mut PlcSession, now_ms: u64, counter: u32) {
 fn decided(plc: &mut PlcSession, now_ms: u64) -> Vec<GateDecision> {
     let all = std::iter::from_fn(|| plc.poll(now_ms));
     let ends = all.filter_map(|action| match action {
-        PlcAction::Event(PlcEvent::Decided(outcome)) => Some(outcome.decision),
+        PlcAction::Event(PlcEvent::Decided(end)) => Some(end.decision),
         _ => None,
     });
     ends.collect()
@@ -249,7 +249,7 @@ fn a_verdict_passes_once_and_is_acknowledged_each_time() {
     assert_eq!(acks.count(), 2);
     let passes = all
         .iter()
-        .filter(|action| matches!(action, PlcAction::Event(PlcEvent::Decided(outcome)) if outcome.decision.is_pass()));
+        .filter(|action| matches!(action, PlcAction::Event(PlcEvent::Decided(end)) if end.decision.is_pass()));
     assert_eq!((passes.count(), plc.duplicates()), (1, 1));
 }
 

@@ -1,5 +1,5 @@
 //! Checks that reading any bytes as a manifest, as a conversion's specification or as a policy gives a value or an error. A
-//! manifest or specification is unchanged after writing and reading. A policy rejects scores that are not from 0 to 1.
+//! manifest or specification is unchanged after writing and reading. A policy rejects logits that are NaN or infinite.
 
 #![no_main]
 

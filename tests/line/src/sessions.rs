@@ -1,4 +1,4 @@
-//! Makes sessions and messages for tests. Only a session can make a verdict, also in tests.
+//! Makes sessions and messages for tests. Even in tests, only a session can make a verdict.
 
 use cellgate_protocol::{
     health::{Health, WorkerProgress},

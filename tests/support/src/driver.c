@@ -92,7 +92,7 @@ int cuGetErrorString(int status, const char **text)
     return 0;
 }
 
-// NVRTC calls this function, and works although it fails.
+// NVRTC calls this function, and works although the function fails.
 int cuGetExportTable(const void **table, const void *which) { return NOT_THERE; }
 
 static void *current;

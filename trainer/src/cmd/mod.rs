@@ -64,7 +64,7 @@ pub(crate) fn misuse(text: impl Into<String>) -> anyhow::Error {
 /// The log filter if RUST_LOG is not set. At `info`, TensorRT's bindings (`trtx`) would repeat our own log lines.
 const LOGGED: &str = "info,trtx=warn";
 
-/// The log filter `wanted`, which is the value of RUST_LOG, or the default filter if that value is not set, empty or malformed.
+/// The log filter: `wanted`, the value of RUST_LOG. If this value is missing, empty or malformed, the filter is [`LOGGED`].
 fn filter(wanted: Option<&str>) -> EnvFilter {
     // An empty filter would log errors only.
     let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());

@@ -15,7 +15,7 @@ pub(crate) fn check(out: &Path, dataset: &Path) -> Result<()> {
     let Ok(root) = dataset.canonicalize() else { return Ok(()) };
     let context = || format!("--out {}", out.display());
     let place = real(out).with_context(context)?;
-    // A bundle's folder can be a link to a place outside. Then only the path as written is inside the data set.
+    // A bundle's folder can be a symbolic link to a folder elsewhere. Then only the path as written is inside the data set.
     let (named, named_root) = (absolute(out).with_context(context)?, absolute(dataset).with_context(context)?);
     if Listing::has_manifest(&root) || !(is_inside(&place, &root) || is_inside(&named, &named_root)) {
         return Ok(());
@@ -41,7 +41,7 @@ fn is_inside(place: &Path, root: &Path) -> bool {
     place.strip_prefix(root).is_ok_and(|rest| rest.components().all(is_seen))
 }
 
-/// The absolute path with links resolved. The folders at its end that do not exist yet stay as written.
+/// The absolute path with symbolic links resolved. The folders at its end that do not exist yet stay as written.
 fn real(path: &Path) -> io::Result<PathBuf> {
     let path = absolute(path)?;
     let real = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));

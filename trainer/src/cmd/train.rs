@@ -32,7 +32,7 @@ The policy has two thresholds:
   score at the reject threshold or more  REJECT
 
 Both are chosen from out-of-fold scores: each part is scored by a model that was not trained on its bundle. Without costs, the \
-reject threshold is the one of best balanced accuracy. With --reference, the policy has two thresholds more, for bundles with \
+reject threshold is the one of best balanced accuracy. With --reference, the policy has two more thresholds, for bundles with \
 reference parts.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif

@@ -28,7 +28,7 @@ pub struct CrossvalConfig {
     pub bounds: BoundsScope,
     /// The recipe with all its settings.
     pub recipe: Recipe,
-    /// The reference parts of the test bundles, apart from none, which is always computed.
+    /// The numbers of reference parts for which figures are computed. Figures without reference parts are computed in any case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<ReferenceSetting>,
     /// Seed of all random numbers.

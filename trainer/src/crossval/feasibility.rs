@@ -10,7 +10,7 @@ use std::collections::HashMap;
 ///
 /// # Errors
 /// - There are fewer than two bundles.
-/// - The training parts of a fold have one class only, or too few bundles to choose an operating point from.
+/// - The training parts of a fold have one class only, or their bundles are too few to choose an operating point from.
 /// - The size of the network's input is invalid.
 pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), CrossvalError> {
     let dataset = inputs.dataset;
@@ -33,7 +33,7 @@ pub(super) fn check(inputs: &CrossvalInputs<'_>, folds: &[Fold]) -> Result<(), C
 /// Checks whether `recipe` can be trained on `parts`, and whether thresholds for reference parts can be chosen if `with_reference`.
 ///
 /// # Errors
-/// The parts have one class only, or too few bundles to choose an operating point from.
+/// The parts have one class only, or their bundles are too few to choose an operating point from.
 pub fn training(
     dataset: &Dataset,
     parts: &[usize],

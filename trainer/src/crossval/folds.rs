@@ -45,13 +45,15 @@ pub struct FinishedFold {
     pub conversion: ConversionSpec,
     /// Parts from the reject threshold on are called abnormal. Calibration and threshold were chosen without the test bundle.
     pub operating_point: OperatingPoint,
-    /// What an offset of the test bundle needs, for each number of reference parts in the configuration.
+    /// The thresholds and the numbers for the offset of the test bundle, one entry for each number of reference parts in the
+    /// configuration.
     pub with_reference: Vec<FoldReference>,
     /// One entry for each part of the test bundle.
     pub parts: Vec<FoldPart>,
 }
 
-/// The thresholds of a fold for a bundle with reference parts. They were chosen without the test bundle.
+/// The thresholds of a fold for a bundle with reference parts, and the numbers for its offset. They were computed without the test
+/// bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldReference {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum ReferenceSetting {
-    /// None.
+    /// No reference parts.
     None,
     /// This number of normal parts, drawn at random. They are not among the parts that are scored.
     Good(NonZeroU32),
@@ -19,7 +19,7 @@ pub enum ReferenceSetting {
 const MAX_PARTS: u32 = 1000;
 
 impl ReferenceSetting {
-    /// The number of reference parts. `None` without them.
+    /// The number of reference parts. `None` without reference parts.
     #[must_use]
     pub fn parts(self) -> Option<NonZeroU32> {
         match self {

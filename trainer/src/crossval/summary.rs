@@ -52,7 +52,8 @@ fn scored(logit: f32, offset: f64, label: Label, calibration: Calibration) -> Sc
     Scored { score: calibration.score(f64::from(logit) - offset), label }
 }
 
-/// The draws of the test bundle of fold number `index`. They are the same for all methods.
+/// The draws of reference parts of the test bundle of `fold`, which is at `index` in the list of folds. The draws are the same for
+/// all methods.
 fn draws(fold: &FinishedFold, index: usize, parts: NonZeroU32, seed: u64) -> Vec<Draw> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(index as u64 + 1);
@@ -106,7 +107,8 @@ fn with_reference(
     ReferenceResults::summarise(setting.to_string(), DRAWS, &all, reference_parts, bootstrap)
 }
 
-/// The rows of `predictions.csv` for `method`: first without reference parts, then each draw of each number of reference parts.
+/// The rows of `predictions.csv` for `method`: first those without reference parts, then those of all draws for each number of
+/// reference parts.
 pub(super) fn predictions(method: Method, folds: &[FinishedFold], config: &CrossvalConfig) -> Vec<Prediction> {
     let mut rows = Vec::new();
     let mut push = |fold: &FinishedFold, part: usize, reference: String, draw: u32, offset: f64, calibration| {

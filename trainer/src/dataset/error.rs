@@ -19,7 +19,7 @@ pub enum DatasetError {
     },
     /// This user may not read a file or enter a folder.
     #[error(
-        "{}: no permission to read it; `chmod -R u+rX` by its owner allows the owner to read it, `chmod -R g+rX` its group; or run \
+        "{}: no permission to read it; its owner can allow it: `chmod -R u+rX` for the owner, `chmod -R g+rX` for the group; or run \
          the command as another user",
         path.display()
     )]

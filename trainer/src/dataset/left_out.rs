@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// An image, or a file or folder that may be or hold one, in a data set's folders but not in the data set.
+/// An image that lies in a data set's folders but is not in the data set; or a file, folder or link there that may hold such an
+/// image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// The image's path relative to the data set's folder.

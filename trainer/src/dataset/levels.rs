@@ -37,8 +37,8 @@ pub struct LevelsReport {
     pub pixels: u64,
     /// Share, 0..=1, of the pixels with the levels 1700 to 2800, the paper's range of most levels.
     pub in_papers_range: f64,
-    /// Share, 0..=1, of the pixels that the naive conversion maps to the levels 6 to 11 of 255. This is the paper's range of most
-    /// levels after that conversion.
+    /// Share, 0..=1, of the pixels that the naive conversion maps to the levels 6 to 11 of 255. In the paper, most
+    /// levels are in this range after that conversion.
     pub naive_6_to_11: f64,
     /// The bounds of the global conversion over all images, computed as in the paper.
     pub bounds: Bounds,

@@ -9,7 +9,7 @@
 //! - `1`, `I` and `l`, or `0` and `O`
 //! - letters of other scripts (Unicode Technical Standard 39, from the crate `unicode-security`)
 //!
-//! Some of these differences count nevertheless, and the names do not look alike:
+//! Names do not look alike, in spite of this list, if they differ in one of these ways:
 //! - a separator between two digits: `1.5` and `15`, `1 1` and `11` (but `1.5` and `1,5` look alike)
 //! - at the start or end, a hyphen: `A-` and `A`; at the start, a full stop before a digit: `.5` and `5`
 //! - zeros in a fraction with other digits: `0.05` and `0.5`, `1.10` and `1.1`

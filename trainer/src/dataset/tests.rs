@@ -135,7 +135,7 @@ fn manifest_errors_contain_line_column_found_and_expected() {
 }
 
 #[test]
-fn paths_that_leave_the_folder_or_are_not_normal_are_refused() {
+fn paths_that_leave_the_folder_or_are_not_in_normal_form_are_refused() {
     for image in ["/etc/passwd", "../a.tif", "a/../b.tif", "./a.tif", "a//b.tif", "a/./b.tif", "a\\b.tif", "a/"] {
         let (line, column, message) = manifest_error(&format!("image,bundle,label\n{image},1,normal\n"));
         assert!((line, column.as_str()) == (2, "image") && message.contains(image), "{message}");

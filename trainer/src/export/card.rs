@@ -15,8 +15,8 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
     let mut card = format!(
         "# Model card\n\n\
          This model judges fuel cell electrodes as normal or abnormal, each from one 16-bit X-ray image. The network computes a \
-         score from 0 to 1; a higher score means that the part is more likely abnormal. Two thresholds turn the score into PASS, \
-         REVIEW or REJECT.\n\n\
+         logit, which the calibration turns into a score from 0 to 1; a higher score means that the part is more likely abnormal. \
+         Two thresholds turn the logit into PASS, REVIEW or REJECT.\n\n\
          ## Training\n\n\
          | | |\n|---|---|\n\
          | data set | {} images in {} bundles: {} normal, {} abnormal |\n\

@@ -3,9 +3,9 @@
 use crate::dataset::Label;
 use cellgate_models::policy::OperatingPoint;
 
-/// The score of a golden image has at least this distance from both thresholds, in the linear approximation that
-/// [`tolerance`](super::tolerance) uses. The distance is twice the tolerance of f16, so an engine whose logit is within its
-/// tolerance gives the same verdict.
+/// The distance, as a score, that a golden image keeps from both thresholds. It is converted to a distance of logits in the
+/// same way as the [`tolerance`](super::tolerance). The distance is twice the tolerance of f16, so an engine whose logit is
+/// within its tolerance gives the same verdict.
 pub const THRESHOLD_MARGIN: f64 = 0.01;
 
 /// Chooses up to `count` golden images. Returns their indices into `logits` (the raw logits of the trained head) and

@@ -26,7 +26,7 @@ pub struct FeatureStore {
 
 impl FeatureStore {
     /// Opens the cache in `folder`, the value of `--cache`. Without `folder`, the environment variable `CELLGATE_CACHE` names the
-    /// folder. Without the variable too, the folder is `features` in [`default_cache_root`]. The folder is created when the first
+    /// folder. Without both, the folder is `features` in [`default_cache_root`]. The folder is created when the first
     /// file is written.
     ///
     /// # Errors

@@ -33,8 +33,8 @@ pub enum FitError {
     TooFewBundles,
     /// Too few bundles to choose thresholds for bundles with reference parts.
     #[error(
-        "too few bundles for reference parts: at least three of the bundles that are trained on must have two normal parts or more, \
-         and one of these an abnormal part; add bundles, or leave out --reference"
+        "too few bundles for reference parts: at least three of the bundles that are trained on must have two or more normal \
+         parts each, and at least one of these bundles must have an abnormal part; add bundles, or leave out --reference"
     )]
     NoReference,
     /// The thresholds don't form a valid policy.

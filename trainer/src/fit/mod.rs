@@ -88,7 +88,8 @@ impl Recipe {
     /// out-of-fold logits.
     ///
     /// # Errors
-    /// The recipe chooses its threshold, and `out_of_fold` has one class only; libtorch fails.
+    /// [`FitError::TooFewBundles`] if the recipe chooses its threshold but `out_of_fold` has one class only. [`FitError::Torch`] if
+    /// libtorch fails.
     pub fn calibrated(&self, out_of_fold: &OutOfFold) -> Result<Calibrated, FitError> {
         let parts = out_of_fold.parts();
         match self {

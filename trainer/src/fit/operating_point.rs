@@ -5,7 +5,7 @@ use super::{FitError, LabelledLogit};
 use crate::stats::{self, ErrorWeights, Scored};
 use cellgate_models::policy::{Calibration, OperatingPoint, PolicyError};
 
-/// Parts with calibrated scores, and the threshold of best balanced accuracy.
+/// Parts with calibrated scores, and a threshold for these scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibrated {
     /// The map from logits to scores.
@@ -17,10 +17,10 @@ pub struct Calibrated {
 }
 
 impl Calibrated {
-    /// Calibrates `parts` and chooses the threshold.
+    /// Calibrates `parts` and chooses the threshold of best balanced accuracy.
     ///
     /// # Errors
-    /// [`FitError::TooFewBundles`] if `parts` has one class only; libtorch fails.
+    /// [`FitError::TooFewBundles`] if `parts` has one class only, or [`FitError::Torch`] if libtorch fails.
     pub(super) fn of(parts: &[LabelledLogit]) -> Result<Self, FitError> {
         let calibration = calibrate(parts).map_err(|error| match error {
             FitError::OneClass { .. } => FitError::TooFewBundles,
@@ -31,7 +31,8 @@ impl Calibrated {
         Ok(Self { calibration, threshold, scored })
     }
 
-    /// The paper's fixed threshold: a part is abnormal if this is more likely than normal.
+    /// Takes `parts` without a calibration and with the paper's fixed threshold: a part with a score of 0.5 or higher is called
+    /// abnormal.
     pub(super) fn fixed(parts: &[LabelledLogit]) -> Self {
         let calibration = Calibration::IDENTITY;
         Self { calibration, threshold: 0.5, scored: scored(parts, calibration) }

@@ -5,7 +5,7 @@ use crate::dataset::Label;
 use crate::network::Head;
 use rayon::prelude::*;
 
-/// The raw logit of a part, and its label.
+/// The logit of a part, and the part's label.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelledLogit {
     /// The raw logit, or the logit less the offset of the part's bundle.
@@ -25,7 +25,7 @@ pub struct OutOfFold {
 }
 
 impl OutOfFold {
-    /// The logits of all bundles that are not NaN.
+    /// The logits in [`Self::bundles`], in one list.
     #[must_use]
     pub fn parts(&self) -> Vec<LabelledLogit> {
         self.bundles.concat()

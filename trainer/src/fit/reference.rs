@@ -20,8 +20,9 @@ pub struct Draw {
     pub others: Vec<usize>,
 }
 
-/// Draws reference parts of a bundle `draws` times: `parts` of its normal parts, or half of them if there are fewer than twice
-/// `parts`. `labels` are those of the bundle's parts. No draw if the bundle has fewer than two normal parts.
+/// Draws the reference parts of a bundle `draws` times. `labels` are the labels of the bundle's parts. Each draw takes `parts` of
+/// the normal parts. If the bundle has fewer than twice as many normal parts, each draw takes half of them. Returns no draws if
+/// the bundle has fewer than two normal parts.
 #[must_use]
 pub fn reference_draws(labels: &[Label], parts: NonZeroU32, draws: usize, random: &mut ChaCha8Rng) -> Vec<Draw> {
     let normal: Vec<usize> = (0..labels.len()).filter(|&part| labels[part] == Label::Normal).collect();
@@ -39,7 +40,7 @@ pub fn reference_draws(labels: &[Label], parts: NonZeroU32, draws: usize, random
     (0..draws).map(|_| draw()).collect()
 }
 
-/// What bundles with reference parts need: the numbers for their offset, and thresholds for logits less the offset.
+/// What bundles with reference parts need: the numbers for their offset, and a threshold for logits less the offset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CalibratedWithReference {
     /// The numbers that offsets are computed from.
@@ -54,8 +55,8 @@ impl CalibratedWithReference {
     /// The offset of a training bundle is computed from the out-of-fold logits of the other training bundles.
     ///
     /// # Errors
-    /// [`FitError::NoReference`]: fewer than three bundles have two normal parts, or none of these bundles has an abnormal part;
-    /// libtorch fails.
+    /// [`FitError::NoReference`] if fewer than three bundles have two or more normal parts, or if these bundles have no abnormal
+    /// part. [`FitError::Torch`] if libtorch fails.
     pub fn of(out_of_fold: &OutOfFold, parts: NonZeroU32, seed: u64) -> Result<Self, FitError> {
         let normal: Vec<Vec<f64>> = out_of_fold.bundles.iter().map(|bundle| normal(bundle)).collect();
         let reference = Reference::estimate(&normal, parts.get()).ok_or(FitError::NoReference)?;

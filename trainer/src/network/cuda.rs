@@ -131,9 +131,7 @@ fn run_time_error(library: &Library) -> String {
     // SAFETY: the pointer is to a live integer. The function has no other requirements.
     let code = unsafe { count_devices(&raw mut devices) };
     if code == 0 {
-        return format!(
-            "CUDA counts {devices} devices, but libtorch counted devices before its CUDA library was loaded"
-        );
+        return format!("CUDA counts {devices} GPUs, but libtorch counted the GPUs before its CUDA library was loaded");
     }
     // SAFETY: any code is allowed. The text is static and ends with a zero.
     let text = unsafe { error_text(code) };

@@ -23,9 +23,7 @@ pub enum DeviceError {
         reason: CudaError,
     },
     /// There are GPUs, but none with this number.
-    #[error(
-        "device `{found}`: expected cpu or one of the {devices} CUDA device(s) that libtorch finds, counted from 0"
-    )]
+    #[error("device `{found}`: expected cpu or one of the {devices} GPU(s) that libtorch finds, counted from 0")]
     NoSuchGpu {
         /// The name.
         found: String,

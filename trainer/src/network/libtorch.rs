@@ -11,8 +11,8 @@ const LOADED: &str = "/proc/self/maps";
 /// The folder that the running libtorch was loaded from.
 ///
 /// # Errors
-/// The list of loaded libraries can't be read, or libtorch is not in the list. This happens if libtorch's file was
-/// replaced after the start: the list then shows its path with the ending ` (deleted)`.
+/// The list of loaded libraries can't be read, or libtorch is not found in it. libtorch is not found if its file was
+/// replaced after the start: the list then shows the file's path with the ending ` (deleted)`.
 pub(super) fn folder() -> io::Result<PathBuf> {
     let not_found = || io::Error::new(io::ErrorKind::NotFound, format!("found no {LIBRARY} in {LOADED}"));
     folder_of(LIBRARY, &std::fs::read_to_string(LOADED)?).ok_or_else(not_found)

@@ -1,4 +1,4 @@
-//! Reads the weights of ResNet-34, computes features with libtorch and scores with a head, and writes backbone and head
+//! Reads the weights of ResNet-34, computes features with libtorch and logits with a head, and writes backbone and head
 //! as an ONNX file.
 //!
 //! | module | concept |
@@ -12,7 +12,7 @@
 //! | [`pooling`] | turns maps into features |
 //! | [`backbone`] | computes features with `resnet34` and `pooling`, on the CPU or a GPU |
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
-//! | [`head`] | computes the score from a feature vector |
+//! | [`head`] | computes the raw logit from a feature vector |
 //! | [`onnx`] | writes backbone, pooling and head as one ONNX file |
 
 pub(crate) mod architecture;

@@ -12,8 +12,8 @@ use tch::{Kind, TchError, Tensor};
 pub enum Pool {
     /// The mean of each channel over all positions.
     Mean,
-    /// The covariance of 32 directions of stage 3 (see `network::basis`) over all positions: the sum over the positions,
-    /// divided by their number. It gives 528 features: the upper triangle with the diagonal, row by row. A covariance shows
+    /// The covariance of 32 directions of stage 3 (see `network::basis`) over all positions. Its sums are divided by the number
+    /// of positions. It gives 528 features: the upper triangle with the diagonal, row by row. A covariance shows
     /// which directions are active together, and so describes a texture better than means do (bilinear pooling: Lin,
     /// RoyChowdhury, Maji 2015).
     Covariance,

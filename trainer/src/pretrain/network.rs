@@ -76,7 +76,7 @@ pub(super) fn is_trained(name: &str) -> bool {
 
 impl TrainableNetwork {
     /// The network at the start: convolutions and last layer are random numbers from `seed`, batch normalisations have scale
-    /// 1 and shift 0, and the weights of the heads are 0, so that their outputs do not depend on the crop.
+    /// 1 and shift 0, and the weights of the heads are 0, so that the heads' outputs do not depend on the crop.
     ///
     /// # Errors
     /// libtorch fails.
@@ -202,8 +202,8 @@ mod tests {
     fn in_evaluation_mode_the_trainable_network_equals_the_frozen_one() {
         let _guard = tch::no_grad_guard();
         let mut network = TrainableNetwork::random(1, Device::Cpu).unwrap();
-        // With this weight instead of 0, the head's outputs are 11 of the 768 means of stages 3 and 4. Number 250 to 255
-        // are of stage 3, number 256 to 260 of stage 4.
+        // With this weight instead of 0, the head's outputs are 11 of the 768 means of stages 3 and 4: the means 250 to 255
+        // are of stage 3, the means 256 to 260 of stage 4.
         let eye = Tensor::eye(768, (Kind::Float, Device::Cpu)).narrow(0, 250, 11);
         network.tensors.insert("head.means.weight".into(), eye);
         let images = Tensor::randn([2, 3, 96, 64], (Kind::Float, Device::Cpu));

@@ -1,5 +1,5 @@
-//! Analyses the results for the report: joins predictions with thresholds, checks that they give the counts of the
-//! results, compares pairs of methods, and finds images that may be mislabelled.
+//! Analyses the results for the report: makes calls from predictions and thresholds, checks that the calls give the counts
+//! of the results, compares pairs of methods, and finds images that may be mislabelled.
 
 use super::ReportError;
 use crate::dataset::Label;

@@ -8,8 +8,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Markup {
     if analysis.pairs.is_empty() {
         return html! { p { "Only one method was run, so there is nothing to compare." } };
     }
-    // All bars share one scale. It reaches to the end of an interval that is farthest from 0, rounded up to a multiple
-    // of 5 percentage points.
+    // All bars share one scale. It reaches as far from 0 as the farthest end of any interval, rounded up to a multiple of 5
+    // percentage points.
     let largest = analysis.pairs.iter().filter_map(|pair| pair.interval95).flatten().map(f64::abs).fold(0.0, f64::max);
     let span = ((largest * 20.0).ceil() / 20.0).max(0.05);
     html! {

@@ -1,4 +1,4 @@
-//! Makes the section "Reference parts": what some parts known to be good at the start of each bundle gain.
+//! Makes the section "Reference parts": how much the figures improve if each bundle begins with parts known to be good.
 
 use super::analysis::Analysis;
 use super::format::{counted, interval, list, percent_or, points};
@@ -38,8 +38,8 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Option<Markup> {
         }
         @for (method, found) in &rows { (remarks(method, found)) }
         p.small {
-            "The figures hold only if the reference parts are really good. The guard, which refuses reference parts unlike those of "
-            "the training, does not replace knowing it."
+            "The figures hold only if the reference parts are really good. The guard refuses reference parts that are unlike "
+            "those of the training. It can’t show that a part is good."
         }
     })
 }

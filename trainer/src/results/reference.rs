@@ -4,8 +4,8 @@ use super::{BundleResults, Overall};
 use crate::stats::{BundleBootstrap, BundleRanks, Confusion, Scored};
 use serde::{Deserialize, Serialize};
 
-/// The figures for one number of reference parts. Counts are sums over all draws, so each part is counted once for each draw in which
-/// it was no reference part. Rates are means over the draws.
+/// The figures for one number of reference parts. Counts are sums over all draws, so each part is counted once for each draw in
+/// which it was no reference part. Rates are means over the draws.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReferenceResults {
     /// The reference parts: `good:K`.
@@ -24,7 +24,7 @@ pub struct ReferenceResults {
     pub reference_parts: Vec<BundleReference>,
 }
 
-/// Figures without reference parts, on the parts that are scored with them.
+/// The figures without reference parts, on the same parts and draws as the figures with reference parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SameParts {
     /// The figures over all bundles.
@@ -52,8 +52,8 @@ pub struct Difference {
 pub struct BundleReference {
     /// The bundle's name.
     pub bundle: String,
-    /// The number of reference parts in each draw. Half of the bundle's normal parts if there are fewer than twice K. 0 if there are
-    /// fewer than two: the bundle is not scored.
+    /// The number of reference parts in each draw: K of `good:K`. If the bundle has fewer than 2 K normal parts, it is half of the
+    /// normal parts. If the bundle has fewer than two normal parts, it is 0, and the bundle is not scored.
     pub parts: u32,
     /// In how many draws the guard refused the reference parts. The figures ignore the guard.
     pub refused_draws: u32,

@@ -35,9 +35,8 @@ pub fn summary_table(results: &Results) -> Table {
     table
 }
 
-/// `share`, 0..=1, in %, or `n/a` without a share.
-/// One row for each method and number of reference parts: balanced accuracy and AUROC in %, without reference parts on the same
-/// parts and with them, and the difference with its 95 % interval.
+/// Two rows for each method and number of reference parts: the balanced accuracy and the AUROC. A row shows the figure without
+/// reference parts, the figure with them on the same parts, and the difference with its 95 % interval, all in %.
 #[must_use]
 pub fn reference_table(results: &Results) -> Table {
     let mut table = Table::new();
@@ -70,6 +69,7 @@ pub fn reference_table(results: &Results) -> Table {
     table
 }
 
+/// `share`, 0..=1, in %, or `n/a` without a share.
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "n/a".into(), |share| format!("{:.2}", share * 100.0))
 }

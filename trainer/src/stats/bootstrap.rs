@@ -1,5 +1,5 @@
-//! Computes confidence intervals of the balanced accuracy, and of the difference of two balanced accuracies, by
-//! resampling whole bundles.
+//! Computes confidence intervals of the balanced accuracy and of the AUROC, and of the differences of these figures between two
+//! methods, by resampling whole bundles.
 //!
 //! Parts of one bundle share a coating and its faults. The bundle is therefore the unit that is drawn with replacement
 //! (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). With few bundles the interval tends to be too narrow.
@@ -72,8 +72,8 @@ impl BundleBootstrap {
     /// The 95 % interval of the first method's AUROC minus the second method's (-1..=1). Each resample draws the same bundles for
     /// both methods.
     ///
-    /// `first` and `second` count the same bundles in the same order. `None` if they differ in length, if there are fewer than
-    /// two bundles, or if no resample had both classes.
+    /// `first` and `second` count the same bundles in the same order. `None` if they differ in the number of bundles, if there
+    /// are fewer than two bundles, or if no resample had both classes.
     #[must_use]
     pub fn auroc_difference(&self, first: &BundleRanks, second: &BundleRanks) -> Option<BootstrapInterval> {
         if first.bundles() != second.bundles() {

@@ -10,7 +10,7 @@
 //! | `scored` | a part's score and label; the comparison of a score with a threshold |
 //! | `confusion` | counts of right and wrong calls, and their rates |
 //! | `wilson` | confidence interval of a rate |
-//! | `bootstrap` | confidence intervals of balanced accuracies and of their differences, by resampling whole bundles |
+//! | `bootstrap` | confidence intervals of balanced accuracies, AUROCs and their differences, by resampling whole bundles |
 //! | `roc` | ROC curve and the area under it |
 //! | `ranks` | the area under the ROC curve of any selection of bundles |
 //! | `threshold` | the choice of a threshold from out-of-fold scores |

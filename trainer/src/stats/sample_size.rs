@@ -3,16 +3,16 @@
 //! A limit is shown if the exact one-sided 95 % upper bound of the rate (Clopper and Pearson 1934) is at or below the
 //! limit. In other words: if the true rate were equal to the limit, at most one in twenty samples of the same size would
 //! have the observed number of errors or fewer. The true rate is below the exact bound in at least 95 % of all samples.
-//! Wilson's interval holds this share only on average. Without errors, 299 parts show a rate of at most 1 %; the rule of
-//! three (3 / parts) gives 300.
+//! Wilson's interval reaches these 95 % only on average over the true rates. Without errors, 299 parts show a rate of at most
+//! 1 %; the rule of three (3 / parts) gives 300.
 
 use super::binomial_cdf;
 
 /// Largest probability that a limit counts as shown although the true rate is at or above the limit.
 const ALPHA: f64 = 0.05;
 
-/// Largest total number of parts that is considered. If more parts are needed, the functions return `None`. If more parts than
-/// this were judged already, only their own number is considered.
+/// Largest total number of parts that is considered. If more parts are needed, the functions return `None`. If more than
+/// this number were judged already, the number of judged parts is the largest total that is considered.
 pub const MAX_PARTS: u64 = 100_000;
 
 /// Whether `errors` among `parts` parts show, with 95 % confidence, that the true rate is at most `limit`, 0..=1.
@@ -93,7 +93,8 @@ mod tests {
     }
 
     /// The expected values are from a plain search in Python for the smallest `further` with
-    /// `scipy.stats.binom.cdf(errors, parts + further, limit) <= 0.05`. At the same rate, `errors` grows with `parts + further`.
+    /// `scipy.stats.binom.cdf(errors, parts + further, limit) <= 0.05`. For `still_needed_at_same_rate`, `errors` grows with
+    /// `parts + further`.
     #[test]
     fn equals_a_plain_search_with_scipy() {
         for (errors, parts, limit, further) in

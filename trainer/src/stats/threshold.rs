@@ -145,8 +145,8 @@ fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Silverman's bandwidth (1986, equation 3.31), a standard deviation, as the scale of a logistic distribution with this
-/// standard deviation. At least 0.05, so that equal scores are smoothed too.
+/// The scale of the logistic distribution whose standard deviation is Silverman's bandwidth (1986, equation 3.31). At least 0.05,
+/// so that equal scores are smoothed too.
 fn bandwidth(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

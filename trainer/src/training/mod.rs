@@ -45,7 +45,7 @@ pub struct TrainingInputs<'a> {
     pub size: Size,
     /// How the head is trained.
     pub recipe: &'a Recipe,
-    /// The number of reference parts of a bundle. `None` if the model is for bundles without reference parts only.
+    /// The number of reference parts of a bundle. `None` if the model can't use reference parts.
     pub reference: Option<NonZeroU32>,
     /// Seed of all random numbers.
     pub seed: u64,
@@ -63,7 +63,8 @@ pub struct Trained {
     pub run: TrainingRun,
     /// Score and label of each part that has an out-of-fold logit.
     pub scored: Vec<Scored>,
-    /// The same with simulated reference parts: a part occurs once for each draw in which it was no reference part.
+    /// Score and label of each part with simulated reference parts. A part occurs once for each draw in which it was no reference
+    /// part.
     pub scored_with_reference: Option<Vec<Scored>>,
 }
 

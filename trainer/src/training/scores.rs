@@ -29,8 +29,8 @@ struct Row<'a> {
     out_of_fold_logit: Option<f64>,
 }
 
-/// Writes `scores.csv` into the folder `run`, one row per part in the order of `dataset`. `scores` are those by the trained head.
-/// In `out_of_fold`, the score of a part is NaN if the part has none.
+/// Writes `scores.csv` into the folder `run`, one row per part in the order of `dataset`. `logits` are those by the trained head.
+/// `out_of_fold` are the out-of-fold logits; NaN for a part that has no such logit.
 pub(super) fn write(
     run: &Path,
     dataset: &Dataset,

@@ -272,7 +272,8 @@ fn a_closed_stdout_is_not_an_error() {
 }
 
 /// Verdicts of an appliance on the parts of a synthetic data set, one JSON object per line of text. The first part has no
-/// verdict. The second part has two verdicts. Two further verdicts are on no image and on an image that is not in the data set.
+/// verdict. The second part has two verdicts. One further verdict has no image. Another is on an image that is not in the data
+/// set.
 fn verdicts(root: &Path) -> String {
     let manifest = fs::read_to_string(root.join("manifest.csv")).unwrap();
     let images: Vec<&str> = manifest.lines().skip(1).filter_map(|line| line.split(',').next()).collect();

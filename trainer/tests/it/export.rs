@@ -141,7 +141,7 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
 }
 
 #[test]
-fn a_run_that_cannot_be_written_is_no_error_of_reading() {
+fn a_run_that_cannot_be_written_gives_an_error_of_writing() {
     let folder = tempfile::tempdir().unwrap();
     let trained = run(folder.path(), 2.0);
     let (_, head) = TrainingRun::load(folder.path()).unwrap();
@@ -203,7 +203,7 @@ fn plans_are_written_beside_the_model_with_the_conversion() {
         assert_eq!(line["file"], format!("{target}-{precision}.plan"));
         assert_eq!((line["target"].as_str(), line["precision"].as_str()), (Some(target), Some(precision)));
         assert_eq!(line["inputs"], serde_json::json!(["`image` f32 [1, 3, 64, 48]"]));
-        assert!(line["outputs"][0].as_str().unwrap().starts_with("`score` f32 [1"), "{line}");
+        assert!(line["outputs"][0].as_str().unwrap().starts_with("`logit` f32 [1"), "{line}");
         let plan = std::fs::read(plans.join(line["file"].as_str().unwrap())).unwrap();
         assert_eq!(line["sha256"], Digest::of(&plan).to_string());
         let faults = cellgate_models::plan::faults(&plan, None).unwrap();

@@ -73,7 +73,7 @@ fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation:
         std::fs::write(&path, &network).unwrap();
         let output = cellgate_test_support::oracle("onnx_check.py", &[path.to_str().unwrap()]).unwrap();
         assert!(output.contains("'cellgate.test': 'yes'"), "{output}");
-        // In f16, the weights and biases of the 36 convolutions are in f16: 72 tensors.
+        // In the f16 network, the weights and biases of the 36 convolutions are in f16: 72 tensors.
         assert_eq!(output.contains("'FLOAT16': 72"), precision == Precision::F16, "{output}");
         let mut engine = OnnxRuntime::new(&network, &options).unwrap();
         assert_eq!(engine.input_size(), size);

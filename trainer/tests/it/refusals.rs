@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 /// This repository's own backbone.
 const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/weights/resnet34-electrodes.safetensors");
 
-/// A temporary folder with a data set in folders: three bundles of two normal and two abnormal images each.
+/// A temporary folder with a data set without a manifest: three bundles of two normal and two abnormal images each.
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -57,7 +57,7 @@ fn json(path: &Path) -> Value {
 }
 
 #[test]
-fn a_leak_is_refused_unless_allowed_and_then_written_down() {
+fn a_leak_is_refused_and_an_allowed_leak_is_recorded() {
     let place = Place::new();
     let (data, results, run) = (place.path("data"), place.path("results"), place.path("run"));
     fs::copy(data.join("b0/normal/0.tif"), data.join("b1/abnormal/0.tif")).unwrap();
@@ -170,7 +170,7 @@ fn two_unicode_forms_of_a_name_are_one_fold() {
 }
 
 #[test]
-fn an_out_folder_inside_a_data_set_in_folders_is_refused() {
+fn an_out_folder_inside_a_data_set_without_a_manifest_is_refused() {
     let place = Place::new();
     let data = place.path("data");
     for out in [data.join("run"), data.join("b0/normal/run"), data.join("../data/run"), data.clone()] {
@@ -183,8 +183,8 @@ fn an_out_folder_inside_a_data_set_in_folders_is_refused() {
     let refused = place.trainer("train", &data.join("run"), &[]);
     insta::assert_snapshot!("out_inside_the_data_set", transcript(&refused, place.folder.path()));
     assert_eq!(fs::read_dir(&data).unwrap().count(), 3);
-    // Reading a data set skips hidden folders, so --out may be a hidden folder. Links to bundles are followed, so --out in a
-    // linked bundle is refused.
+    // Reading a data set skips hidden folders, so --out may be a hidden folder. A symbolic link to a bundle is followed, so
+    // --out in such a bundle is refused.
     let done = place.trainer("crossval", &data.join(".run"), &["--methods", "naive"]);
     assert!(done.status.success(), "{}", stderr(&done));
     fs::rename(data.join("b0"), place.path("b0")).unwrap();

@@ -105,7 +105,7 @@ fn a_folder_that_loses_a_needed_permission_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |mode: u32| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
         let mut watcher = watcher(folder.path());
-        // Without any permission, and without the permission to read, to write (rename) and to search.
+        // First all permissions are missing. Then only one is missing: to read, to write (rename), or to search.
         for refused in [0o000, 0o300, 0o500, 0o600] {
             mode(refused);
             std::thread::sleep(POLL_INTERVAL);

@@ -51,8 +51,8 @@ impl Backlog {
         self.due_ms = now_ms + REPLAY_EVERY_MS;
     }
 
-    /// The RECORD that is due at `now_ms`, if any: of the row after the one that was sent last. After the newest row it starts
-    /// again with the oldest.
+    /// The RECORD that is due at `now_ms`, if any. It has the content of the row after the one that was sent last. After the
+    /// newest row, the oldest row is next.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<Record> {
         if now_ms < self.due_ms {
             return None;

@@ -26,7 +26,7 @@ pub(super) fn judged(committed: &journal::CommitReceipt) {
 /// Why a verdict is information only.
 pub(super) fn why_record(origin: Origin) -> &'static str {
     match origin {
-        Origin::LATE => "the part's deadline had passed when it was stored",
+        Origin::LATE => "the part's deadline had passed when the verdict was stored",
         Origin::UNHEALTHY => "it is a PASS, and a worker was stuck, the PLC was silent or the appliance was not ready",
         _ => "the PLC does not wait for it",
     }

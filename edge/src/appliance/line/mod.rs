@@ -333,7 +333,7 @@ impl Line {
         [Kind::Triggered, Kind::FreeRunning].into_iter().find(has_number)
     }
 
-    /// The part number that the PLC sent, if the triggered part has this number.
+    /// The part number that the PLC sent, if `number` is the [`Part::number`] of the triggered part.
     fn part_id_of(&self, number: u64) -> Option<u64> {
         self.memory.triggered.as_ref().map(Life::part).filter(|part| part.number == number).map(|part| part.part_id)
     }

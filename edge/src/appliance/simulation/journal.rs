@@ -11,8 +11,8 @@ pub(super) struct SimulatedJournal {
     triggers: HashMap<NonZeroU64, Row>,
     /// Accepted triggers without a terminal record, by part and nonce.
     open: HashMap<(u64, u32), NonZeroU64>,
-    /// Acceptances that were written although their caller got an error. Those that have no terminal record by then are deleted
-    /// when the journal is opened again.
+    /// Acceptances that were written although their caller got an error. When the journal is opened again, those without a
+    /// terminal record are deleted.
     withdrawn: Vec<NonZeroU64>,
     next_id: u64,
     next_seq: u64,
@@ -70,7 +70,7 @@ impl SimulatedJournal {
 
     fn close(&mut self, now_ms: u64) {
         self.is_closed = true;
-        // As long as the real journal waits before it is reopened.
+        // The real journal also waits 250 ms before it is reopened.
         self.closed_until_ms = now_ms + 250;
     }
 

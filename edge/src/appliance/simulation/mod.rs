@@ -77,7 +77,7 @@ enum SimulatedEvent {
         number: u64,
         stored: StoreOutcome,
     },
-    /// A late report of the session that it concluded a part.
+    /// The session concluded a part, and its report of this comes late.
     Concluded {
         number: u64,
         pending: Pending,

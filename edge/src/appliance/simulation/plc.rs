@@ -30,7 +30,7 @@ pub(super) struct SimulatedPlc {
     part: u64,
     /// The counter of the PLC's heartbeat.
     counter: u32,
-    /// Until then, the PLC sends no heartbeat.
+    /// Until this time the PLC sends no heartbeat.
     silent_until_ms: u64,
     /// Whether the line must pause, because the order of images and triggers is lost.
     is_order_lost: bool,

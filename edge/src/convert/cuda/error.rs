@@ -67,8 +67,8 @@ pub enum CudaError {
         /// Pixels that the buffers hold.
         expected: usize,
     },
-    /// The context, and everything created in it, is unusable. The process can't get another context, because all its users of
-    /// the GPU share the GPU's primary context.
+    /// The context, and everything created in it, is unusable. The process can't get another context, because all code in a
+    /// process shares the GPU's primary context.
     #[error("CUDA: {doing}: {detail}; the context is lost for the life of the process: restart the program")]
     ContextLost {
         /// The operation that failed.

@@ -33,7 +33,7 @@ impl CudaLibrary {
 
     /// The address of a function.
     pub(super) fn address(&self, path: &Path, library: &Library, symbol: &str) -> Result<usize, CudaError> {
-        // SAFETY: only looks up the address; nothing is called by this type.
+        // SAFETY: only looks up the address. The function is never called through the type in `get`, which may be wrong.
         let found = unsafe { library.get::<unsafe extern "C" fn()>(symbol.as_bytes()) };
         found.map(|symbol| *symbol as usize).map_err(|error| self.unusable(path, one_line(&error)))
     }
@@ -41,7 +41,7 @@ impl CudaLibrary {
     fn missing(&self, missing: Missing) -> CudaError {
         let (wanted, package) = (&self.search.wanted, self.package);
         let variable = wanted.environment;
-        // `CudaError::LibraryMissing` itself names the variable, so the text of `Missing`, which also does, is not used.
+        // The text of `Missing` is not used: it names the variable, and so does the text of `CudaError::LibraryMissing`.
         let looked_for = match missing {
             Missing::Named { path, .. } => format!("  {} (named by {variable})\n", path.display()),
             Missing::Nowhere { looked_for, .. } => looked_for,

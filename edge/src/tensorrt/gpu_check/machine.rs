@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_module_s_version_is_the_first_line_of_text_without_its_label() {
+    fn the_linux_kernel_module_s_version_is_the_first_line_of_text_without_its_label() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("version");
         assert_eq!(module(&file), None);

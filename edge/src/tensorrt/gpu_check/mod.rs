@@ -23,7 +23,7 @@ use row::Row;
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F16];
 
 /// Why a check was not run after the GPU was lost. Any work on such a GPU would fail, or never end.
-const LOST: &str = "the GPU was lost before";
+const LOST: &str = "the GPU was lost in an earlier check";
 
 /// Runs all checks in order and passes each row to `report` as soon as it is known. After the GPU was lost, no check uses it.
 pub fn examine(model: &Model, options: &GpuCheckOptions, report: &mut dyn FnMut(Finding)) {
@@ -146,7 +146,7 @@ fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckO
         }
         plan::Loaded::Disproven(why) => {
             table.add(Row::failure(parity, why));
-            table.missing(&whats[3..], "a golden image has another score than expected");
+            table.missing(&whats[3..], "a golden image has another logit than expected");
         }
         plan::Loaded::Failed => table.missing(&whats[2..], table.obstacle.unwrap_or("no plan was loaded")),
     }

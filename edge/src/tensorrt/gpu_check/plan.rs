@@ -103,7 +103,7 @@ impl<'a> Wanted<'a> {
         tracing::info!(event = "plan_build_started", %precision, gpu = %self.gpu, "building a plan");
         let library = self.tensorrt_options().libraries.clone();
         let request = BuildRequest { network, precision, target: Target::Device, library };
-        // Opened before the build, which takes minutes with TensorRT 11.
+        // Opened before the build, so that a cache that can't be used is an error at once: a build takes minutes with TensorRT 11.
         let cache = self.cache()?;
         let plan = build(&request, self.key(), &|_| ControlFlow::Continue(()))?;
         cache.store(&plan)?;

@@ -159,7 +159,7 @@ fn a_precision_that_the_model_lacks_is_a_failure() {
 }
 
 #[test]
-fn a_file_that_is_not_a_radiograph_is_a_failure_and_no_images_are_skipped() {
+fn a_file_that_is_not_a_radiograph_is_a_failure_and_without_images_the_row_is_skipped() {
     let device = Device::with(&both());
     let nowhere = device.at("nowhere.so");
     fs::write(device.at("other.tif"), "no image").unwrap();

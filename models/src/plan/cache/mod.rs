@@ -3,8 +3,9 @@
 //! A plan is executable code, which TensorRT runs. So each entry ends with an authentication code, the HMAC-SHA256 of all other
 //! bytes of the entry. It is computed with the device's key, which never leaves the device. An entry is authenticated before its
 //! description is parsed and before its plan is deserialised.
+//!
 //! A planted, foreign, truncated or altered entry is reported, and the caller rebuilds the plan. `PLANS.md` in
-//! this crate's folder specifies the format and says what it protects against.
+//! this crate's folder specifies the entry's format and says which attacks the authentication code prevents.
 
 mod device_key;
 mod entry;
@@ -50,7 +51,7 @@ pub enum Lookup {
     Hit(AuthenticPlan),
     /// There is no entry.
     Missing,
-    /// There is an entry that can't be used. Rebuild the plan and [`store`](Cache::store) it in its place.
+    /// There is an entry that can't be used. Rebuild the plan and [`store`](Cache::store) it, which replaces the entry.
     Refused {
         /// The file.
         path: PathBuf,

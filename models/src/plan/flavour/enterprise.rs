@@ -13,8 +13,8 @@ pub(crate) const BUILDER: &str = "libnvinfer.so";
 pub(crate) const PARSER: &str = "libnvonnxparser.so";
 pub(crate) const WHEEL: &str = "tensorrt_libs";
 pub(crate) const INSTALL: &str = "JetPack 7.2.2 or later (`apt install tensorrt-libs`), or TensorRT 11 from NVIDIA";
-/// Major and minor version of the headers that this program was built with. It accepts libraries of the same major version and of
-/// this or a later minor version.
+/// Major and minor version of the headers that this program was built with. The program accepts libraries of the same major version
+/// and of this or a later minor version.
 pub(crate) const OLDEST: (u16, u16) = (11, 4);
 
 /// Sets the target. Returns `None` if TensorRT can't build for `target`.

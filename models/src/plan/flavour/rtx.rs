@@ -30,8 +30,8 @@ pub(crate) const BUILDER: &str = "libtensorrt_rtx.so";
 pub(crate) const PARSER: &str = "libtensorrt_onnxparser_rtx.so";
 pub(crate) const WHEEL: &str = "tensorrt_rtx_libs";
 pub(crate) const INSTALL: &str = "`pip install tensorrt-rtx-cu13-libs==1.7.1.116`";
-/// Major and minor version of the headers that this program was built with. It accepts libraries of the same major version and of
-/// this or a later minor version.
+/// Major and minor version of the headers that this program was built with. The program accepts libraries of the same major version
+/// and of this or a later minor version.
 pub(crate) const OLDEST: (u16, u16) = (1, 7);
 
 /// Sets the target. Returns `None` if TensorRT can't build for `target`.

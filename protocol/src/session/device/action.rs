@@ -26,8 +26,8 @@ pub enum DeviceEvent {
         /// The number of the verdict in the journal.
         verdict_seq: u64,
     },
-    /// The PLC acknowledged something other than the last part's verdict. The acknowledgement is for a record if its part and
-    /// verdict code are those that the journal has under its number.
+    /// The PLC acknowledged something other than a VERDICT of the last part. The acknowledgement is for a record if the journal has
+    /// the acknowledged part and verdict code under the acknowledged number.
     RecordAcknowledged(Ack),
     /// The PLC's heartbeat stopped changing: the device holds.
     PlcSilent,

@@ -40,7 +40,7 @@ pub struct DeviceSession {
     plc_counter: Option<u32>,
     /// When the PLC opened a link or its heartbeat last changed.
     plc_seen_ms: Option<u64>,
-    /// Whether the PLC was live at the last event about it.
+    /// Was the last [`DeviceEvent::PlcBack`] later than the last [`DeviceEvent::PlcSilent`]?
     plc_live: bool,
     bad_acks: u32,
     refused: Refused,
@@ -198,8 +198,7 @@ impl DeviceSession {
     /// Takes the result of judging a part. After the deadline the result is replaced by REJECT/TIMEOUT.
     ///
     /// # Errors
-    /// [`AlreadyConcluded`] if the session has already concluded the
-    /// part. The outcome is then discarded.
+    /// [`AlreadyConcluded`] if the session has already concluded the part. The outcome is then discarded.
     #[expect(clippy::needless_pass_by_value, reason = "the token is consumed")]
     pub fn conclude(&mut self, now_ms: u64, trigger: Trigger, outcome: Outcome) -> Result<Pending, AlreadyConcluded> {
         match self.stage {
@@ -234,7 +233,7 @@ impl DeviceSession {
     }
 
     /// Sends a committed verdict: as a VERDICT if it is in time and, for a PASS, the appliance is healthy and the PLC is live.
-    /// Otherwise as a RECORD.
+    /// Otherwise the session sends the verdict as a RECORD.
     pub fn send_verdict(&mut self, now_ms: u64, committed: Committed, health: Option<&Health>) -> Dispatch {
         self.healthy = is_healthy(health, now_ms);
         let ticket = committed.pending.ticket;

@@ -25,8 +25,8 @@ pub struct SessionSnapshot {
     pub status: Status,
     /// Verdicts that the PLC has not acknowledged.
     pub backlog: u16,
-    /// Number and nonce of the open part or, if no part is open, of the last part. `None` before
-    /// the first part, and after a part that ended without a verdict.
+    /// Number and nonce of the open part or, if no part is open, of the last part. `None` before the first part, and after a part
+    /// that ended without a verdict.
     pub part: Option<(u64, u32)>,
     /// The verdict to act on. Present exactly while [`Status::VALID`] is set.
     pub verdict: Option<VerdictMessage>,

@@ -103,7 +103,7 @@ impl Bench {
         ModbusSnapshot::from_registers(&read.to_array().unwrap()).unwrap()
     }
 
-    /// Takes the trigger that the device reported, if any, and tells the device that its acceptance is stored.
+    /// Takes the trigger that the device reported, if any, and tells the device that the trigger's acceptance is stored.
     pub(crate) fn accept_trigger(&mut self) -> Option<Trigger> {
         let trigger = self.take_trigger()?;
         self.device.session().accept(&trigger);

@@ -30,7 +30,7 @@ fn a_record_of_the_journal_is_shown_without_a_verdict_and_can_be_acknowledged() 
 }
 
 #[test]
-fn the_record_of_the_last_part_comes_before_a_record_of_the_journal_until_it_is_acknowledged() {
+fn an_unacknowledged_record_of_the_last_part_comes_before_a_record_of_the_journal() {
     let mut bench = Bench::ready();
     let trigger = bench.trigger(42, 1);
     bench.healthy = false;
@@ -46,7 +46,7 @@ fn the_record_of_the_last_part_comes_before_a_record_of_the_journal_until_it_is_
     bench.command(Command::Acknowledge { part_id: 41, nonce: 9, sequence: 4 });
     let shown = bench.read();
     assert_eq!((shown.sequence, shown.status.has(Status::DONE)), (5, false));
-    // This acknowledgement comes too late. It must count when the record is shown again.
+    // This acknowledgement comes too late and has no effect. The same acknowledgement must have one when the record is shown again.
     bench.command(Command::Acknowledge { part_id: 41, nonce: 9, sequence: 4 });
     bench.device.session().send_record(Record { part_id: 41, nonce: 9, verdict_seq: 4, ..record });
     bench.command(Command::None);

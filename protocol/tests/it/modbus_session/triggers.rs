@@ -18,7 +18,7 @@ fn a_part_is_busy_only_once_its_acceptance_is_stored() {
     assert_eq!(is_busy(&mut bench), (42, false));
     bench.device.session().accept(&trigger);
     assert_eq!(is_busy(&mut bench), (42, true));
-    // Nor is a part busy whose time ends before its acceptance is stored.
+    // A part whose time ends before its acceptance is stored is not busy either.
     let mut bench = Bench::ready();
     bench.command(Command::Trigger { part_id: 43, nonce: 2, epoch: EPOCH });
     bench.now_ms = u64::from(DEADLINE_MS);

@@ -11,8 +11,8 @@ pub(crate) const DEADLINE_MS: u32 = 300;
 /// The chances of faults, each as a number in 100,000.
 #[derive(Debug, Clone, Copy)]
 pub struct Faults {
-    /// The chance of each of these faults, for each frame: it is lost, doubled, damaged or delayed, noise is sent with it, an
-    /// old frame is replayed.
+    /// The chance of each of these faults, for each frame: the frame is lost; it is doubled; it is damaged; it is delayed; noise
+    /// is sent with it; an old frame is replayed.
     pub frame: u32,
     /// For each part, the chance that the device restarts, and the same chance that the PLC restarts.
     pub restart: u32,

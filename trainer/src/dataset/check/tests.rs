@@ -48,7 +48,7 @@ fn with_b3(images: [Result<ImageFacts, ReadError>; 4]) -> Vec<Result<ImageFacts,
 }
 
 #[test]
-fn a_good_set_has_no_findings_and_the_digest_of_open() {
+fn a_good_set_has_no_findings_and_the_digest_of_its_parts() {
     let listing = listing(&GOOD);
     let images = with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]);
     let report = CheckReport::new(&listing, &images);

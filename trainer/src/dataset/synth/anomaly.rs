@@ -1,5 +1,6 @@
-//! Draws the paper's eleven kinds of anomaly (section 2.1) into an electrode. We chose the numbers of each kind: lengths are in
-//! pixels at full scale, multiplied by [`Electrode::px`], and strengths are shares of the coating's loading.
+//! Draws the paper's eleven kinds of anomaly (section 2.1) into an electrode. We chose the counts, lengths and
+//! strengths of each kind. Lengths are in pixels at full scale and are multiplied by [`Electrode::px`]. Strengths are shares of the
+//! coating's loading.
 
 use super::area::Area;
 use super::electrode::Electrode;

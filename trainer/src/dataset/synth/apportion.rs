@@ -16,7 +16,7 @@ pub(super) fn apportion(total: usize, weights: &[usize]) -> Vec<usize> {
 }
 
 /// Divides `total` in proportion to `weights` by the largest remainder method, with each share at most its limit in `limits`.
-/// Shares of weight 0 are 0. The shares sum to `total`, or to less if the limits of the other shares sum to less.
+/// Shares of weight 0 are 0. The shares sum to `total`, or to less if the limits of the shares with a weight above 0 sum to less.
 pub(super) fn apportion_up_to(total: usize, weights: &[usize], limits: &[usize]) -> Vec<usize> {
     let sum = weights.iter().sum::<usize>().max(1);
     let mut shares: Vec<_> =

@@ -123,8 +123,8 @@ impl PartDesign {
         let height = scaled(LARGEST_HEIGHT_PX - 62.0 + 62.0 * v * (0.80 * v + 0.16 * u), scale);
         let anomalies = anomalies(label, style, &mut random);
         let worst = anomalies.iter().fold(0.0_f32, |worst, (_, severity)| worst.max(*severity));
-        // Each annotator estimates the worst severity with an error. Above a threshold of the annotator's own, the part is
-        // abnormal.
+        // Each annotator estimates the worst severity with an error, and calls the part abnormal if the estimate is above the
+        // annotator's own threshold.
         let mut experts = [0.28, 0.32].map(|threshold| {
             let seen = worst + 0.05 * random.normal();
             if seen > threshold { Label::Abnormal } else { Label::Normal }

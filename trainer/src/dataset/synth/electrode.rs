@@ -135,8 +135,8 @@ impl Electrode {
     /// Returns the regular pattern of the coating method: the loading of each column, and the loading that each row adds.
     fn regular(&self, style: &BundleStyle, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
         let (width, height, px) = (self.coating.width, self.coating.height, self.px);
-        // The image can't show a weave with a period below two pixels. Such a weave is left out, and up to four pixels it is
-        // weaker.
+        // The image can't show a weave with a period below two pixels. Such a weave is left out. A weave with a period of two to
+        // four pixels is weaker.
         let weave = style.weave * smooth(style.weave_px * px / 2.0 - 1.0);
         let mut along_x = vec![1.0; width];
         let mut along_y = vec![0.0; height];

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
-    /// Softmax of two logits, normal and abnormal. The raw logit is the second less the first.
+    /// Softmax of two logits, normal and abnormal. The raw logit is the second minus the first.
     Softmax,
     /// Sigmoid of one logit, which is the raw logit.
     Sigmoid,
@@ -175,7 +175,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_raw_logit_of_a_softmax_is_the_second_logit_less_the_first() {
+    fn the_raw_logit_of_a_softmax_is_the_second_logit_minus_the_first() {
         let mut head = head(Activation::Softmax);
         head.check().unwrap();
         let features: Vec<f32> = (0..512).map(|index| index as f32 / 256.0).collect();

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_that_has_another_shape_is_missing_or_has_a_nan_is_refused() {
+    fn a_missing_tensor_another_shape_and_a_nan_are_refused() {
         type Change = fn(&mut HashMap<String, Tensor>);
         const OPTIONS: (Kind, Device) = (Kind::Float, Device::Cpu);
         let changes: [(&str, Change); 3] = [

@@ -103,7 +103,7 @@ fn pack_refuses_an_incomplete_check() {
 }
 
 #[test]
-fn a_packed_folder_is_complete_without_the_targets_of_links() {
+fn a_packed_folder_is_complete_without_the_targets_of_symbolic_links() {
     let (device, checkout) = (Device::with(&both()), Checkout::new());
     let links = device.at("links");
     fs::create_dir(&links).unwrap();

@@ -247,7 +247,7 @@ fn window(mask: &[u8], width: usize) -> Square {
     let height = mask.len() / width;
     let marked: Vec<(usize, usize)> =
         (0..mask.len()).filter(|&index| mask[index] > 0).map(|index| (index % width, index / width)).collect();
-    // A sample of about 300 is enough to place the square.
+    // A sample of about 300 marked pixels is enough to place the square.
     let sampled: Vec<_> = marked.iter().copied().step_by(marked.len() / 300 + 1).collect();
     let extent = |along: fn(&(usize, usize)) -> usize| {
         let all = || marked.iter().map(along);

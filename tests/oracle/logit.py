@@ -1,14 +1,16 @@
-"""Computes scores from TIFFs and a model with NumPy, Pillow and ONNX Runtime for Python, and compares them with the device's.
+"""Computes logits and scores from TIFFs and a model with NumPy, Pillow and ONNX Runtime for Python, and compares them with the
+device's.
 
-  score.py MODEL JUDGED.jsonl
-      JUDGED.jsonl is the output of `cellgate-edge inspect`. Each image is decoded, converted, resized, normalised and sent
-      through the model's network, without any code of the device. Prints the largest difference. Exit status 1 if a score
-      differs by more than 1e-4.
+  logit.py MODEL JUDGED.jsonl
+      JUDGED.jsonl is the output of `cellgate-edge inspect` without --reference. Each image is decoded, converted, resized, normalised and sent
+      through the model's network, without any code of the device. Prints the largest difference. Exit status 1 if a
+      score differs by more than 1e-4, or a logit by so much that its score could.
 
 It supports the paper's four conversions and TIFFs that Pillow reads.
 """
 
 import json
+import math
 import pathlib
 import sys
 
@@ -24,6 +26,7 @@ def main(model, judged):
     conversion = json.loads((model / "conversion.json").read_text())
     bounds = conversion.get("bounds")
     bounds = (bounds["lo"], bounds["hi"]) if bounds else None
+    point = json.loads((model / "policy.json").read_text())["without"]
     size = (conversion["size"]["width"], conversion["size"]["height"])
     mean, std = (np.float32(conversion[name]).reshape(3, 1, 1) for name in ("mean", "std"))
     options = onnxruntime.SessionOptions()
@@ -38,10 +41,12 @@ def main(model, judged):
         resized = [np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)) for channel in made]
         planes = np.stack(resized if len(resized) == 3 else resized * 3).astype(np.float32) / np.float32(255)
         tensor = ((planes - mean) / std)[None].astype(np.float32)
-        score = float(session.run(None, {"image": tensor})[0].reshape(-1)[0])
-        difference = abs(score - line["score"])
+        logit = float(session.run(None, {"image": tensor})[0].reshape(-1)[0])
+        score = 1 / (1 + math.exp(-(point["slope"] * logit + point["intercept"])))
+        # A logit's difference times slope / 4 is the largest difference of the score.
+        difference = max(abs(score - line["score"]), abs(logit - line["logit"]) * point["slope"] / 4)
         if not difference <= 1e-4:
-            print(f"{line['path']}: device {line['score']}, Python {score}")
+            print(f"{line['path']}: device {line['logit']} ({line['score']}), Python {logit} ({score})")
             return 1
         largest = max(largest, difference)
     print(f"{len(lines)} images, largest difference {largest:.2e}")
