@@ -27,8 +27,8 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total), target).with_style(style(done)).with_prefix(what).with_position(done)
 }
 
-/// Lets the time left of `bar` follow from the steps after this call only. The steps before it may have taken much less time, such
-/// as those that read from a cache.
+/// Makes `bar` compute its time left from the steps after this call only. Earlier steps may have been much quicker, for example because
+/// they read from a cache.
 pub fn restart_time_left(bar: &ProgressBar) {
     bar.reset_elapsed();
     bar.set_style(style(bar.position()));

@@ -111,7 +111,7 @@ impl FileSystem {
             Some((_, Changes::Here)) => return None,
             Some((_, Changes::Below)) => "files written to the layers below it",
             Some((_, Changes::Elsewhere)) => "files written by other machines",
-            None => "every file, as far as is known",
+            None => "any file, as far as is known",
         };
         let (rescan_s, settled_s) = (RESCAN.as_secs(), SETTLED.as_secs());
         let cached = if self.has_unseen_writers() {
@@ -120,7 +120,7 @@ impl FileSystem {
             ""
         };
         Some(format!(
-            "{self}: the kernel does not report {unseen}. The folder is listed every {rescan_s} s. An image without an event \
+            "{self}: the Linux kernel does not report {unseen}. The folder is listed every {rescan_s} s. An image without an event \
              arrives once it is unchanged for {settled_s} s, at most {} s after its last write{cached}. If that is too late \
              for the line, let the scanner write to a local disk",
             settled_s + 2 * rescan_s

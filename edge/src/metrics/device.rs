@@ -126,7 +126,7 @@ impl DeviceFigures {
         self.engine_is_fallback.set(i64::from(is_fallback));
     }
 
-    /// Takes over how often the current sandbox has replaced its decode worker.
+    /// Sets how often the current sandbox has replaced its decode worker. The metric is the sum over all sandboxes.
     pub fn set_decoder_restarts(&self, restarts: u64) {
         self.decoder_restarts.follow(restarts);
     }

@@ -106,7 +106,8 @@ impl ModbusPlc {
             session,
             unit,
             ends,
-            // The shortest silence, 20 ms. A response without noise is found without a silence, at any speed of the link.
+            // The speed of the link is not known here; 115,200 Bd gives the shortest silence, 20 ms. It only matters after noise: without
+            // noise a response is found by its length, without a silence.
             framer: Framer::new(Direction::Responses, silence_ms(115_200)),
             asked: None,
             device: None,

@@ -94,10 +94,11 @@ fn symmetric_svd(matrix: &Tensor) -> Result<(Tensor, Tensor), FitError> {
     Ok((vectors, values))
 }
 
-/// The mean of each feature, and the factor that standardises the feature: about one divided by its standard deviation, and
-/// by a number that gives all blocks the same total variance and all features together a variance of 1. A thousandth of
-/// the standard deviation of the whole block is added to the feature's standard deviation, so that a feature that hardly
-/// varies is not scaled up without limit.
+/// The mean and the scale of each feature. A feature is standardised by subtracting the mean and multiplying by the scale.
+///
+/// The scale is 1 / (s + 0.001 b), times a factor for each block. Here s is the feature's standard deviation and b that of its
+/// whole block, so a feature that hardly varies is not scaled up without limit. The factors give all blocks the same total variance,
+/// and all features together a variance of 1.
 fn standardisation(rows: &Tensor, blocks: &[usize]) -> Result<(Tensor, Tensor), FitError> {
     let mut scales = Vec::new();
     let mut start = 0;
@@ -212,7 +213,7 @@ mod tests {
         let mut rows: Vec<f64> = (0..5 * 12).map(value).collect();
         rows.extend((0..12).map(|at| (value(at) + value(12 + at)) / 2.0));
         let rows = Tensor::from_slice(&rows).view([6, 12]);
-        // 6 rows of 12 features are decomposed by the Gram matrix; 12 rows, each one twice, by the covariance.
+        // 6 rows of 12 features are decomposed by the Gram matrix. The same 6 rows, each twice, are decomposed by the covariance.
         let few = principal_components(&rows).unwrap();
         assert_eq!(few.size(), [12, 5]);
         let many = principal_components(&rows.repeat([2, 1])).unwrap().narrow(1, 0, 5);

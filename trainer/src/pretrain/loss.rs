@@ -5,7 +5,8 @@ use super::stream::Tensors;
 use cellgate_models::conversion::{IMAGENET_MEAN, IMAGENET_STD};
 use tch::{Kind, Reduction, TchError, Tensor};
 
-/// The terms of the loss with their weights. The names are columns of the loss curve.
+/// The terms of the loss with their weights. The names are columns of the loss curve. `last` is the severities again, predicted through
+/// ResNet-34's last layer of 1000 outputs.
 pub(super) const TERMS: [(&str, f64); 6] =
     [("map3", 6.0), ("map4", 6.0), ("severities", 1.0), ("last", 0.5), ("coating", 0.2), ("style", 0.2)];
 /// Weight of a cell of an anomaly map that shows an anomaly, relative to a cell without one. It is above 1, because most cells of

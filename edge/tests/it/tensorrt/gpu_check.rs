@@ -41,7 +41,7 @@ const WHATS: [&str; 23] = [
 ];
 
 /// The contents of a model with networks of f32 and f16.
-fn both() -> Contents {
+fn both_precisions() -> Contents {
     let mut contents = contents("mean.onnx", mean_logit(DARK));
     contents.networks.insert(Precision::F16, fixture("mean_f16.onnx"));
     let expectation = Expectation { logit: mean_logit(DARK), tolerance: 4e-2 };
@@ -104,14 +104,14 @@ impl Table {
 
 #[test]
 fn without_a_driver_the_table_equals_its_snapshot() {
-    let device = Device::with(&both());
+    let device = Device::with(&both_precisions());
     let table = Table::of(device.check().env("CELLGATE_CUDA", device.at("nowhere.so")));
     table.assert_snapshot("without_a_driver", &device);
 }
 
 #[test]
 fn without_tensorrt_the_table_equals_its_snapshot() {
-    let device = Device::with(&both());
+    let device = Device::with(&both_precisions());
     let empty = device.at("empty");
     fs::create_dir(&empty).unwrap();
     let command = &mut device.check();
@@ -123,13 +123,13 @@ fn without_tensorrt_the_table_equals_its_snapshot() {
 /// either, so all values of the conversion differ.
 #[test]
 fn if_no_plan_can_be_built_the_table_equals_its_snapshot() {
-    let device = Device::with(&both()).with_gpu((8, 6), &[]);
+    let device = Device::with(&both_precisions()).with_gpu((8, 6), &[]);
     Table::of(&mut device.check()).assert_snapshot("no_plan", &device);
 }
 
 #[test]
 fn with_a_gpu_that_tensorrt_does_not_list_the_table_equals_its_snapshot() {
-    let device = Device::with(&both()).with_gpu((9, 0), WITHOUT_KERNELS);
+    let device = Device::with(&both_precisions()).with_gpu((9, 0), WITHOUT_KERNELS);
     Table::of(&mut device.check()).assert_snapshot("unlisted_gpu", &device);
 }
 
@@ -137,13 +137,13 @@ fn with_a_gpu_that_tensorrt_does_not_list_the_table_equals_its_snapshot() {
 fn after_a_lost_gpu_no_check_uses_it() {
     // 719 is CUDA_ERROR_LAUNCH_FAILED.
     let fails = ["-DFAILS=\"cuStreamSynchronize\"", "-DFAILS_WITH=719"];
-    let device = Device::with(&both()).with_gpu((8, 6), &fails);
+    let device = Device::with(&both_precisions()).with_gpu((8, 6), &fails);
     Table::of(&mut device.check()).assert_snapshot("lost_gpu", &device);
 }
 
 #[test]
 fn an_unusable_folder_of_plans_is_reported_before_a_plan_is_built() {
-    let device = Device::with(&both()).with_gpu((8, 6), WITHOUT_KERNELS);
+    let device = Device::with(&both_precisions()).with_gpu((8, 6), WITHOUT_KERNELS);
     fs::write(device.at("file"), "").unwrap();
     let table = Table::of(device.check().arg("--plans").arg(device.at("file")));
     for precision in ["f32", "f16"] {
@@ -160,7 +160,7 @@ fn a_precision_that_the_model_lacks_is_a_failure() {
 
 #[test]
 fn a_file_that_is_not_a_radiograph_is_a_failure_and_without_images_the_row_is_skipped() {
-    let device = Device::with(&both());
+    let device = Device::with(&both_precisions());
     let nowhere = device.at("nowhere.so");
     fs::write(device.at("other.tif"), "no image").unwrap();
     let table = Table::of(device.check().env("CELLGATE_CUDA", &nowhere).arg(device.at("other.tif")));
@@ -172,7 +172,7 @@ fn a_file_that_is_not_a_radiograph_is_a_failure_and_without_images_the_row_is_sk
 
 #[test]
 fn the_table_fits_120_columns() {
-    let device = Device::with(&both());
+    let device = Device::with(&both_precisions());
     let output = run(device.check().env("CELLGATE_CUDA", device.at("nowhere.so")), 1);
     let text = String::from_utf8(output.stdout).unwrap();
     let starts = ["STATE    WHAT                 FOUND", "FAILURE  driver               "];

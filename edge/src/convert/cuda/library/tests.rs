@@ -6,6 +6,7 @@ use std::fs;
 
 fn wanted(folders: Vec<PathBuf>) -> CudaLibrary {
     let places = folders.into_iter().map(SearchPlace::Folder).collect();
+    // In `LibrarySpec` the field `environment` is the name of the variable, in `Search` it is the variable's value.
     let wanted = LibrarySpec { file_name: "libcuda.so.1", environment: VARIABLE, names_folder: false, places };
     let search = Search { wanted, explicit: None, environment: None, program: None };
     CudaLibrary { search, package: "the NVIDIA driver" }

@@ -77,7 +77,7 @@ fn sh(commands: &str, arguments: &[&OsStr]) {
 
 #[test]
 fn pack_refuses_an_incomplete_check() {
-    let (device, checkout) = (Device::with(&both()), Checkout::new());
+    let (device, checkout) = (Device::with(&both_precisions()), Checkout::new());
     let (new, model) = (device.at("packed"), device.model.as_path());
     let dark = image(device.folder.path(), "dark", DARK);
     let sibling = device.at("sibling");
@@ -104,7 +104,7 @@ fn pack_refuses_an_incomplete_check() {
 
 #[test]
 fn a_packed_folder_is_complete_without_the_targets_of_symbolic_links() {
-    let (device, checkout) = (Device::with(&both()), Checkout::new());
+    let (device, checkout) = (Device::with(&both_precisions()), Checkout::new());
     let links = device.at("links");
     fs::create_dir(&links).unwrap();
     symlink(&device.model, links.join("model")).unwrap();
@@ -142,7 +142,7 @@ fn a_packed_folder_is_complete_without_the_targets_of_symbolic_links() {
 
 #[test]
 fn a_program_for_tensorrt_11_is_packed_without_nvrtc_if_there_is_none() {
-    let (device, checkout) = (Device::with(&both()), Checkout::new());
+    let (device, checkout) = (Device::with(&both_precisions()), Checkout::new());
     fs::remove_dir_all(checkout.0.path().join(".venv")).unwrap();
     let (new, dark) = (device.at("packed"), image(device.folder.path(), "dark", DARK));
     let arguments: [&Path; 3] = [&new, &device.model, &dark];
