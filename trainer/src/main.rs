@@ -39,6 +39,8 @@ enum Command {
     Audit(cmd::audit::Args),
     /// Makes a data set of synthetic electrodes
     Synth(cmd::synth::Args),
+    /// Downloads torchvision's backbone, or lists the backbones that are looked for
+    Backbone(cmd::backbone::Args),
     /// Trains a backbone from random weights on synthetic electrodes
     Pretrain(cmd::pretrain::Args),
     /// Builds plans in a child process of `export --tensorrt`
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Export(args) => cmd::export::run(&args),
         Command::Audit(args) => cmd::audit::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),
+        Command::Backbone(args) => cmd::backbone::run(&args),
         Command::Pretrain(args) => cmd::pretrain::run(&args),
         Command::PlanWorker => {
             cellgate_trainer::export::serve_plan_worker().map(|()| ExitCode::SUCCESS).map_err(Into::into)

@@ -1,6 +1,7 @@
 //! Runs the subcommands, one file each. This file holds what they share: output, errors of arguments, and logging.
 
 pub(crate) mod audit;
+pub(crate) mod backbone;
 pub(crate) mod bounds;
 pub(crate) mod check;
 pub(crate) mod convert;

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 /// Advice after the list of paths that were tried.
 const HOW_TO_GET: &str = "\
-Name a file with --backbone PATH or CELLGATE_BACKBONE=PATH, or copy it to one of these paths. The official weights are \
-torchvision's ResNet34_Weights.IMAGENET1K_V1: https://download.pytorch.org/models/resnet34-b627a593.pth (87 MB; its SHA-256 \
-begins with b627a593, as its name says). If this machine is offline, download the file on another one and copy it";
+Name a file with --backbone PATH or CELLGATE_BACKBONE=PATH, or get torchvision's with `cellgate-trainer backbone fetch` (87 MB)";
 
 /// Error of reading weights.
 #[derive(Debug, thiserror::Error)]

@@ -34,6 +34,30 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf, WeightsError> {
     first_that_exists(candidates)
 }
 
+/// A path at which weights are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The path.
+    pub path: PathBuf,
+    /// Whether it is an existing file.
+    pub exists: bool,
+}
+
+/// The paths that [`find`] tries without `--backbone`, in order.
+#[must_use]
+pub fn places() -> Vec<Place> {
+    let paths = match std::env::var_os(VARIABLE) {
+        Some(path) => vec![absolute(Path::new(&path))],
+        None => default_places(std::env::current_exe().ok().as_deref(), crate::features::default_cache_root()),
+    };
+    paths.into_iter().map(|path| Place { exists: path.is_file(), path }).collect()
+}
+
+/// The place of torchvision's file below the cache folder `cache`.
+pub(super) fn official_in(cache: &Path) -> PathBuf {
+    cache.join("backbone/resnet34-b627a593.pth")
+}
+
 /// The default paths in order, for the program at `program`.
 fn default_places(program: Option<&Path>, cache: Option<PathBuf>) -> Vec<PathBuf> {
     let mut folders = vec![absolute(Path::new(FOLDER))];
@@ -44,7 +68,7 @@ fn default_places(program: Option<&Path>, cache: Option<PathBuf>) -> Vec<PathBuf
     folders.dedup();
     let in_folders = |name: &'static str| folders.iter().map(move |folder| folder.join(name));
     in_folders("resnet34.safetensors")
-        .chain(cache.map(|cache| cache.join("backbone/resnet34-b627a593.pth")))
+        .chain(cache.map(|cache| official_in(&cache)))
         .chain(in_folders("resnet34-electrodes.safetensors"))
         .collect()
 }

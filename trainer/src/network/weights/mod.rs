@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod error;
+pub mod fetch;
 mod find;
 mod layout;
 mod no_weights;
@@ -10,7 +11,7 @@ mod random;
 mod safetensors_file;
 
 pub use error::WeightsError;
-pub use find::find;
+pub use find::{Place, find, places};
 pub use no_weights::NoWeights;
 pub use origin::WeightsOrigin;
 

@@ -5,7 +5,7 @@ use cellgate_models::digest::Digest;
 /// This repository's own weights, `models/weights/resnet34-electrodes.safetensors`.
 const ELECTRODES: &str = "8ee7ce443450b44d43a9cf3607d4d22e0738151df4957b95dd6d2721a92b3a87";
 /// The first eight digits of the SHA-256 of torchvision's file, which are part of its name: `resnet34-b627a593.pth`.
-const IMAGENET: &str = "b627a593";
+pub(super) const IMAGENET: &str = "b627a593";
 
 /// The training data of the weights in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,157 @@
+//! Downloads torchvision's ResNet-34, the paper's backbone, to the place where it is looked for.
+
+mod download;
+
+use super::find::official_in;
+use super::origin::IMAGENET;
+use crate::files::FileError;
+use cellgate_models::digest::Digest;
+use download::{download, receive_file};
+use std::path::{Path, PathBuf};
+
+/// torchvision's public address of the weights `ResNet34_Weights.IMAGENET1K_V1`.
+pub const ADDRESS: &str = "https://download.pytorch.org/models/resnet34-b627a593.pth";
+/// Source and licence of the weights, for people.
+pub const LICENCE: &str = "torchvision's ResNet34_Weights.IMAGENET1K_V1, trained on ImageNet-1k. torchvision is under the BSD 3-Clause licence. ImageNet's \
+     terms of access allow non-commercial research and education only; whether they bind these weights is for you to decide. The \
+     weights are not part of Cellgate";
+/// Largest file that is accepted. torchvision's has 87 MB.
+const MAX_BYTES: u64 = 200_000_000;
+
+/// Where the weights come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An address that is downloaded.
+    Address(String),
+    /// A file that was downloaded on another machine.
+    File(PathBuf),
+}
+
+/// The stored weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The file.
+    pub path: PathBuf,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether the file was there already.
+    pub existed: bool,
+}
+
+/// Error of fetching the weights.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Neither `$XDG_CACHE_HOME` nor `$HOME` is set, so there is no folder to store the file in.
+    #[error("found no folder for the file: set HOME or XDG_CACHE_HOME")]
+    NoFolder,
+    /// The server can't be reached, or it answers with an error.
+    #[error(
+        "{address}: {message}; check the address and the proxy (HTTPS_PROXY), or download the file on another machine and give it \
+         with --from"
+    )]
+    Server {
+        /// The address.
+        address: String,
+        /// The error.
+        message: String,
+    },
+    /// The connection ended before the whole file was received. What was received is kept.
+    #[error(
+        "{address}: the connection ended after {received} of {expected} bytes ({message}); give the same command again to continue"
+    )]
+    BrokenOff {
+        /// The address.
+        address: String,
+        /// Bytes received in all.
+        received: u64,
+        /// Bytes of the whole file.
+        expected: u64,
+        /// The error.
+        message: String,
+    },
+    /// The file is larger than any ResNet-34.
+    #[error("{place}: found {found} bytes, expected at most {MAX_BYTES}: this is not torchvision's ResNet-34")]
+    TooLarge {
+        /// The address or the file.
+        place: String,
+        /// Its size.
+        found: u64,
+    },
+    /// The file is another one. What was received is removed.
+    #[error(
+        "{place}: found SHA-256 {found}, expected one that begins with {IMAGENET}: the file is damaged or another one"
+    )]
+    Digest {
+        /// The address or the file.
+        place: String,
+        /// The digest of the file.
+        found: Digest,
+    },
+    /// Another call of the command is downloading.
+    #[error("{}: another download is running; wait for it", path.display())]
+    Busy {
+        /// The file that is being written.
+        path: PathBuf,
+    },
+    /// A file can't be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A file can't be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Stores the weights of `source` in the cache folder, where [`find`](super::find) looks for them. Writes the whole digest beside the
+/// file in the form of `sha256sum`. Does nothing if the file is there already.
+///
+/// A download that broke off is continued. The file gets its name only after its digest was checked.
+///
+/// # Errors
+/// [`FetchError`].
+pub fn fetch(source: &Source) -> Result<Fetched, FetchError> {
+    let cache = crate::features::default_cache_root().ok_or(FetchError::NoFolder)?;
+    fetch_to(&official_in(&cache), source)
+}
+
+fn fetch_to(path: &Path, source: &Source) -> Result<Fetched, FetchError> {
+    if path.exists() {
+        let digest = checked(path, &path.display().to_string())?;
+        return Ok(Fetched { path: path.to_owned(), digest, existed: true });
+    }
+    let part = receive_file(path)?;
+    let place = match source {
+        Source::Address(address) => download(address, &part)?,
+        Source::File(file) => download::copy(file, &part)?,
+    };
+    let digest = match checked(&part.path, &place) {
+        Ok(digest) => digest,
+        Err(error) => {
+            part.remove();
+            return Err(error);
+        }
+    };
+    part.rename_to(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let digest_file = path.with_added_extension("sha256");
+    crate::files::write(&digest_file, format!("{digest}  {name}\n").as_bytes())
+        .map_err(FileError::writing(&digest_file))?;
+    Ok(Fetched { path: path.to_owned(), digest, existed: false })
+}
+
+/// The digest of the file at `path`, if it is torchvision's.
+fn checked(path: &Path, place: &str) -> Result<Digest, FetchError> {
+    let digest = Digest::of_file(path).map_err(|source| FetchError::Read { path: path.to_owned(), source })?;
+    if digest.to_string().starts_with(IMAGENET) {
+        Ok(digest)
+    } else {
+        Err(FetchError::Digest { place: place.to_owned(), found: digest })
+    }
+}
+
+#[cfg(test)]
+mod tests;
