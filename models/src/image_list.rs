@@ -19,9 +19,9 @@ pub enum ImageListError {
         /// The argument.
         path: PathBuf,
     },
-    /// The argument names a file that does not exist.
+    /// An item of a list is no file.
     #[error(
-        "{}: found neither a file nor a folder, expected a folder with files *.tif or *.tiff, or image files with commas between \
+        "{}: found no such file, expected a folder with files *.tif or *.tiff, or image files with commas between \
          them",
         path.display()
     )]
@@ -45,7 +45,7 @@ pub fn image_list(argument: &Path) -> Result<Vec<PathBuf>, ImageListError> {
         let names = argument.to_string_lossy();
         names.split(',').filter(|name| !name.is_empty()).map(PathBuf::from).collect()
     };
-    match images.iter().find(|image| !image.exists()) {
+    match images.iter().find(|image| !image.is_file()) {
         Some(missing) => Err(ImageListError::Missing { path: missing.clone() }),
         None if images.is_empty() => Err(ImageListError::Empty { path: argument.to_owned() }),
         None => Ok(images),

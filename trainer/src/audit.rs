@@ -133,6 +133,10 @@ pub struct Audit {
     pub parts: Vec<AuditedPart>,
     /// Images of reference parts. No rate counts them.
     pub reference: Vec<String>,
+    /// Those of the reference parts that are labelled abnormal. Reference parts should be good.
+    pub abnormal_reference: Vec<String>,
+    /// Number of reference images that are not in the data set.
+    pub other_references: usize,
     /// Images of the data set without a verdict, apart from those of reference parts.
     pub not_judged: Vec<String>,
     /// Number of verdicts on images that are not in the data set.
@@ -189,10 +193,14 @@ impl Audit {
             }
         }
         let models: HashSet<Digest> = newest.values().filter_map(|verdict| verdict.model).collect();
-        let (mut judged, mut not_judged, mut reference) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut judged, mut not_judged) = (Vec::new(), Vec::new());
+        let (mut reference, mut abnormal_reference) = (Vec::new(), Vec::new());
         for part in parts {
             if references.contains(&part.digest) {
                 reference.push(part.image.clone());
+                if part.label == Label::Abnormal {
+                    abnormal_reference.push(part.image.clone());
+                }
                 continue;
             }
             match newest.get(&part.digest) {
@@ -223,8 +231,11 @@ impl Audit {
         let bundles: Vec<Confusion> = by_bundle.into_values().collect();
         let scored: Vec<Scored> =
             judged.iter().filter_map(|part| Some(Scored { score: part.score?, label: part.label })).collect();
+        let of_parts: HashSet<&Digest> = parts.iter().map(|part| &part.digest).collect();
         Self {
             reference,
+            abnormal_reference,
+            other_references: references.iter().filter(|digest| !of_parts.contains(digest)).count(),
             not_judged,
             on_others,
             without_image,
@@ -308,7 +319,10 @@ mod tests {
         let references = HashSet::from(["a", "c"].map(|name| Digest::of(name.as_bytes())));
         let audit = Audit::new(&parts, &read_verdicts(&lines.join("\n")).unwrap(), &references);
         assert_eq!((audit.parts.len(), audit.overkill, audit.reference), (1, None, vec!["a".into(), "c".into()]));
-        assert!(audit.not_judged.is_empty());
+        assert!(audit.not_judged.is_empty() && audit.abnormal_reference.is_empty());
+        let references = HashSet::from(["b", "stranger"].map(|name| Digest::of(name.as_bytes())));
+        let audit = Audit::new(&parts, &[], &references);
+        assert_eq!((audit.abnormal_reference, audit.other_references), (vec!["b".to_owned()], 1));
     }
 
     #[test]

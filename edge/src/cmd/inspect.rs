@@ -12,6 +12,7 @@ use cellgate_models::image_list;
 use cellgate_models::model::{self, Model, Precision};
 use cellgate_models::policy::{ReferenceError, Verdict};
 use cellgate_models::radiograph;
+use reference::ReferenceParts;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -104,27 +105,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sandbox: sandbox::SandboxOptions::new(radiograph::RadiographLimits::default()),
     };
     let (mut pipeline, _) = Pipeline::activate(&model, &activation).context("nothing was judged")?;
-    let rule = match &references {
-        Some(images) => reference::rule(&mut pipeline, model.policy(), images).context("nothing was judged")?,
-        None => model.policy().rule(),
-    };
-    if let Some(unlike) = rule.unlike_training() {
-        // If stderr is closed, the reason of each part still says why it does not pass.
-        let _ = writeln!(io::stderr(), "warning: --reference: {unlike}; no part passes");
+    let reference = references
+        .map(|images| ReferenceParts::new(&mut pipeline, model.policy(), &images).context("nothing was judged"))
+        .transpose()?;
+    if let Some(reference) = &reference {
+        pipeline.set_rule(reference.rule);
     }
-    pipeline.set_rule(rule);
-    let is_reference =
-        |image: &Path| references.as_ref().is_some_and(|references| reference::is_reference(image, references));
-    let images: Vec<&PathBuf> = args.images.iter().filter(|image| !is_reference(image)).collect();
-    if images.is_empty() {
-        bail!("nothing was judged: all images are reference parts");
-    }
-    let offset = references.is_some().then(|| rule.offset());
+    let offset = reference.as_ref().map(|reference| reference.rule.offset());
     let mut output = io::stdout().lock();
     let mut judgements = Vec::new();
     let mut all_pass = true;
-    for path in images {
+    let mut left_out = 0;
+    for path in &args.images {
         let judgement = pipeline.judge(path);
+        if reference.as_ref().is_some_and(|reference| reference.has(&judgement)) {
+            left_out += 1;
+            continue;
+        }
         all_pass &= judgement.decision.verdict == Verdict::Pass;
         if args.table {
             judgements.push((path, judgement));
@@ -132,6 +129,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             // The reader has gone, so it can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
         }
+    }
+    if left_out == args.images.len() {
+        bail!("nothing was judged: all images are reference parts");
     }
     if args.table && !still_open(writeln!(output, "{}", table(&judgements)))? {
         return Ok(ExitCode::from(1));

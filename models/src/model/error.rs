@@ -160,13 +160,15 @@ pub enum ManifestError {
         expected: u64,
     },
     /// The manifest is not JSON, or its fields are not exactly the required ones with the required types.
-    #[error("malformed: {message}")]
+    #[error("malformed: {message}; if an earlier version of the trainer wrote the model, train and export it again")]
     Malformed {
         /// The parser's error, with its position in the text.
         message: String,
     },
     /// The manifest has another version of the format.
-    #[error("unsupported: found format {found}, expected {expected}; update this program or export the model again")]
+    #[error(
+        "unsupported: found format {found}, expected {expected}; update this program, or train and export the model again"
+    )]
     Format {
         /// The manifest's version.
         found: u64,

@@ -4,7 +4,7 @@
 use super::folder::{self, Listing};
 use super::{
     CONVERSION, Expectation, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName,
-    ModelError, ModelLimits, POLICY, Precision, SIGNATURE,
+    ModelError, ModelLimits, POLICY, PRODUCT, Precision, SIGNATURE,
 };
 use crate::conversion::{ConversionSpec, Converter};
 use crate::digest::Digest;
@@ -150,7 +150,7 @@ impl GoldenImage<'_> {
 }
 
 /// Reads the manifest in the file `path`. Returns the manifest and its bytes.
-pub(super) fn read_manifest(path: &Path, limits: &ModelLimits) -> Result<(Manifest, Vec<u8>), ModelError> {
+fn read_manifest(path: &Path, limits: &ModelLimits) -> Result<(Manifest, Vec<u8>), ModelError> {
     let refused = |source| ModelError::Manifest { path: path.to_owned(), source };
     let expected = limits.max_manifest_bytes;
     let bytes = folder::read(path, expected, |found| refused(ManifestError::TooLong { found, expected }))?;
@@ -198,8 +198,26 @@ fn json<T: DeserializeOwned>(
     members: &BTreeMap<MemberName, Vec<u8>>,
     name: &str,
 ) -> Result<T, ModelError> {
-    serde_json::from_slice(bytes_of(members, name))
-        .map_err(|error| ModelError::Content { path: root.join(name), message: error.to_string() })
+    serde_json::from_slice(bytes_of(members, name)).map_err(|error| ModelError::Content {
+        path: root.join(name),
+        message: format!("{error}; if an earlier version of the trainer wrote the model, train and export it again"),
+    })
+}
+
+/// Whether the file `path` is the manifest of a model of any format.
+pub(super) fn is_any_manifest(path: &Path, limits: &ModelLimits) -> bool {
+    /// The field that every format has.
+    #[derive(serde::Deserialize)]
+    struct AnyManifest {
+        product: String,
+    }
+    let expected = limits.max_manifest_bytes;
+    let too_long =
+        |found| ModelError::Manifest { path: path.to_owned(), source: ManifestError::TooLong { found, expected } };
+    let bytes = folder::read(path, expected, too_long);
+    bytes.is_ok_and(|bytes| {
+        serde_json::from_slice(&bytes).is_ok_and(|manifest: AnyManifest| manifest.product == PRODUCT)
+    })
 }
 
 /// Reads the conversion's specification and checks it by making a converter. The specification must have a size, since a

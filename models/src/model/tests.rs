@@ -286,6 +286,11 @@ fn only_a_model_is_replaced_and_only_on_demand() {
     assert_eq!(open(&written.path).unwrap().digest(), written.digest);
     let digest = write(&written.path, &other, Existing::Replace).unwrap();
     assert_ne!(digest, written.digest);
+    // A model of an earlier format is replaced too.
+    let manifest = fs::read_to_string(written.path.join(MANIFEST)).unwrap();
+    fs::write(written.path.join(MANIFEST), manifest.replace("\"format\": 2", "\"format\": 1")).unwrap();
+    assert!(matches!(open(&written.path), Err(ModelError::Manifest { .. })));
+    assert_eq!(write(&written.path, &other, Existing::Replace).unwrap(), digest);
     assert_eq!(open(&written.path).unwrap().digest(), digest);
 
     let precious = written.path.with_file_name("precious");

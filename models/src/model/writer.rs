@@ -1,7 +1,7 @@
 //! Writes a model to a temporary folder beside its destination, reads it back, and then moves it to the destination.
 
 use super::folder::io;
-use super::reader::read_manifest;
+use super::reader::is_any_manifest;
 use super::{
     CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, Member, MemberName,
     Model, ModelError, ModelLimits, NetworkEntry, POLICY, PRODUCT, Precision, TrainingRecord,
@@ -114,19 +114,19 @@ fn move_back(folder: TempDir, path: &Path, error: std::io::Error) -> std::io::Er
     ))
 }
 
-/// Checks that `path` does not exist, or that it has a valid manifest and may be replaced.
+/// Checks that `path` does not exist, or that it holds a model of any format and may be replaced.
 fn check_place(path: &Path, existing: Existing) -> Result<(), ModelError> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let hint = match existing {
         Existing::Refuse => "; remove it, choose another path, or ask for it to be replaced",
-        Existing::Replace if metadata.is_dir() && has_sound_manifest(path) => return Ok(()),
+        Existing::Replace if metadata.is_dir() && is_model_of_any_format(path) => return Ok(()),
         Existing::Replace => " and is not a model; remove it or choose another path",
     };
     Err(ModelError::Exists { path: path.to_owned(), hint })
 }
 
-fn has_sound_manifest(path: &Path) -> bool {
-    read_manifest(&path.join(MANIFEST), &ModelLimits::default()).is_ok()
+fn is_model_of_any_format(path: &Path) -> bool {
+    is_any_manifest(&path.join(MANIFEST), &ModelLimits::default())
 }
 
 fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {

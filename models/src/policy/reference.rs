@@ -14,6 +14,12 @@ const MEDIAN_QUANTILE: f64 = 0.995;
 /// Probability that the guard accepts the spread of good reference parts of a bundle like those of the training.
 const SPREAD_QUANTILE: f64 = 0.99;
 
+/// The largest number of bundles and of reference parts. The quantiles of the distributions take longer to compute for larger numbers,
+/// and for numbers beyond 10^7 they may never end.
+const MAX_COUNT: u32 = 5000;
+/// More degrees of freedom than this hardly change the F distribution, so the guard computes with at most this number.
+const MAX_DEGREES: u32 = 5000;
+
 /// What the logits of normal parts look like across the training bundles. All logits are raw and out of fold: each is computed by a
 /// head that was trained without the part's bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -59,11 +65,11 @@ impl TryFrom<Numbers> for Reference {
         let found = Self { parts, mean, between_variance, within_variance, bundles, degrees_of_freedom };
         let is_variance = |number: f64| number.is_finite() && number >= 0.0;
         let checks = [
-            ("parts", parts.into(), parts >= 1, "at least 1"),
+            ("parts", parts.into(), (1..=MAX_COUNT).contains(&parts), "1 to 5000"),
             ("mean", mean, mean.is_finite(), "a finite number"),
             ("between_variance", between_variance, is_variance(between_variance), "a finite number, at least 0"),
             ("within_variance", within_variance, is_variance(within_variance), "a finite number, at least 0"),
-            ("bundles", bundles.into(), bundles >= 2, "at least 2"),
+            ("bundles", bundles.into(), (2..=MAX_COUNT).contains(&bundles), "2 to 5000"),
             ("degrees_of_freedom", degrees_of_freedom.into(), degrees_of_freedom >= 1, "at least 1"),
         ];
         match checks.into_iter().find(|(_, _, is_sound, _)| !is_sound) {
@@ -166,7 +172,9 @@ impl Reference {
         let signal = length(logits) * self.between_variance;
         let total = signal + self.within_variance;
         let lambda = if total > 0.0 { signal / total } else { 0.0 };
-        self.mean + lambda * (median(logits) - self.mean).min(self.between())
+        let distance = median(logits) - self.mean;
+        // f64::min would replace NaN by the largest offset, the most lenient one.
+        if distance.is_nan() { f64::NAN } else { self.mean + lambda * distance.min(self.between()) }
     }
 
     /// Why the guard refuses the reference parts with the raw logits `logits`; `None` if it accepts them.
@@ -188,7 +196,7 @@ impl Reference {
         if logits.len() < 2 {
             return None;
         }
-        let quantile = FisherSnedecor::new(count - 1.0, f64::from(self.degrees_of_freedom))
+        let quantile = FisherSnedecor::new(count - 1.0, f64::from(self.degrees_of_freedom.min(MAX_DEGREES)))
             .map_or(0.0, |f| f.inverse_cdf(SPREAD_QUANTILE));
         let (found, limit) = (sum_of_squares(logits) / (count - 1.0), self.within_variance * quantile);
         let is_narrow = found <= limit;
@@ -250,6 +258,26 @@ mod tests {
         assert!((found.within_variance - 4.0 / 3.0).abs() < 1e-12);
         let noise = (4.0 / 3.0 / 2.0 + 4.0 / 3.0 / 3.0) / 2.0;
         assert!((found.between_variance - (4.5 - noise)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn no_logits_and_nan_have_no_offset() {
+        assert!(reference().offset(&[]).is_nan() && reference().offset(&[f64::NAN; 3]).is_nan());
+    }
+
+    #[test]
+    fn the_guard_ends_for_any_degrees_of_freedom() {
+        let numbers = Numbers {
+            parts: 5,
+            mean: 0.0,
+            between_variance: 1.0,
+            within_variance: 1.0,
+            bundles: MAX_COUNT,
+            degrees_of_freedom: u32::MAX,
+        };
+        let reference = Reference::try_from(numbers).unwrap();
+        assert_eq!(reference.unlike_training(&[-0.5, 0.0, 0.5]), None);
+        assert!(Reference::try_from(Numbers { bundles: MAX_COUNT + 1, ..numbers }).is_err());
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub struct Rule {
     unlike_training: Option<UnlikeTraining>,
 }
 
+/// The largest number of reference parts of a bundle.
+const MAX_PARTS: usize = 1000;
+
 /// Reference parts that no rule can be made from.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ReferenceError {
@@ -21,6 +24,12 @@ pub enum ReferenceError {
     /// There are no reference parts.
     #[error("found no reference part, expected at least one")]
     NoParts,
+    /// There are more reference parts than anyone looks at.
+    #[error("found {found} reference parts, expected at most {MAX_PARTS}")]
+    TooMany {
+        /// The number of reference parts.
+        found: usize,
+    },
     /// The network's output for a reference part is NaN or infinite.
     #[error("found the network output {found} for a reference part, expected a finite number")]
     NotFinite {
@@ -42,11 +51,15 @@ impl Policy {
     /// part that would get PASS or REVIEW gets REVIEW with [`Reason::BundleUnlikeTraining`].
     ///
     /// # Errors
-    /// [`ReferenceError`]: the model was trained without reference parts, `logits` is empty, or a logit is not finite.
+    /// [`ReferenceError`]: the model was trained without reference parts, `logits` is empty or has more than 1000 items, or a logit is
+    /// not finite.
     pub fn rule_with_reference(&self, logits: &[f32]) -> Result<Rule, ReferenceError> {
         let (operating_point, reference) = self.with().ok_or(ReferenceError::NotTrained)?;
         if logits.is_empty() {
             return Err(ReferenceError::NoParts);
+        }
+        if logits.len() > MAX_PARTS {
+            return Err(ReferenceError::TooMany { found: logits.len() });
         }
         if let Some(&found) = logits.iter().find(|logit| !logit.is_finite()) {
             return Err(ReferenceError::NotFinite { found });
@@ -141,6 +154,8 @@ mod tests {
         let without = Policy::without_reference(point([-1.0, 1.0]));
         assert_eq!(without.rule_with_reference(&[0.0]), Err(ReferenceError::NotTrained));
         assert_eq!(policy().rule_with_reference(&[]), Err(ReferenceError::NoParts));
+        let many = vec![0.0; MAX_PARTS + 1];
+        assert_eq!(policy().rule_with_reference(&many), Err(ReferenceError::TooMany { found: MAX_PARTS + 1 }));
         let infinite = policy().rule_with_reference(&[0.0, f32::INFINITY]);
         assert_eq!(infinite, Err(ReferenceError::NotFinite { found: f32::INFINITY }));
     }

@@ -130,6 +130,11 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
     }
     for (count, what) in [
         (audit.reference.len(), "reference parts (not counted in any rate)"),
+        (
+            audit.abnormal_reference.len(),
+            "of the reference parts are LABELLED ABNORMAL: their bundle's offset is wrong",
+        ),
+        (audit.other_references, "reference images that are not in the data set (ignored)"),
         (audit.not_judged.len(), "images of the data set without a verdict"),
         (audit.on_others, "verdicts on images that are not in the data set (ignored)"),
         (audit.without_image, "verdicts without a readable image (not counted in any rate)"),

@@ -69,6 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let network = args.network.open()?;
     let mut references = without_repeats(&args.reference);
     references.retain(|&reference| reference != ReferenceSetting::None);
+    if args.folds == Folds::Random && !references.is_empty() {
+        let text = "--reference good:K with --folds random: random parts are no bundle and have no offset; leave one of them out";
+        return Err(super::misuse(text));
+    }
     let config = CrossvalConfig {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
         dataset: dataset.digest,

@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "global")]
     method: Method,
     /// Reference parts at the start of each bundle; 0 for a model that can't use reference parts
-    #[arg(long, value_name = "PARTS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    #[arg(long, value_name = "PARTS", default_value_t = 0, value_parser = reference_parts)]
     reference: u32,
     /// Largest share of the abnormal parts that may pass, 0 to below 1; sets the review threshold
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
@@ -67,6 +67,11 @@ pub(crate) struct Args {
     /// Print run.json on stdout instead of a table
     #[arg(long)]
     json: bool,
+}
+
+fn reference_parts(text: &str) -> Result<u32, String> {
+    let parts = text.parse().ok().filter(|&parts: &u32| parts <= 1000);
+    parts.ok_or_else(|| format!("found {text}, expected a number from 0 to 1000, such as 5"))
 }
 
 /// Runs `train`.

@@ -50,7 +50,11 @@ pub fn training(
         both_classes(others.map(|&part| dataset.parts[part].label)).is_ok()
     };
     let scored = parts.iter().map(|&part| &dataset.parts[part]).filter(|part| others_have_both_classes(&part.bundle));
-    both_classes(scored.clone().map(|part| part.label)).map_err(|_| FeasibilityError::NoOperatingPoint)?;
+    let too_few = match recipe.chooses_threshold() {
+        true => FeasibilityError::NoOperatingPoint,
+        false => FeasibilityError::NoReference,
+    };
+    both_classes(scored.clone().map(|part| part.label)).map_err(|_| too_few)?;
     if !with_reference {
         return Ok(());
     }

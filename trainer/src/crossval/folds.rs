@@ -1,6 +1,6 @@
 //! Makes the folds that leave out one bundle each, and reads the files of finished folds.
 
-use super::CrossvalError;
+use super::{CrossvalError, ReferenceSetting};
 use crate::dataset::{Dataset, Label};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::policy::{OperatingPoint, Reference};
@@ -85,12 +85,13 @@ impl FinishedFold {
     /// Reads the results of `fold` from `path`. `None` if the file does not exist.
     ///
     /// # Errors
-    /// The file can't be read, is damaged, or does not belong to `fold` of `dataset` with `conversion`.
+    /// The file can't be read, is damaged, or does not belong to `fold` of `dataset` with `conversion` and `references`.
     pub fn load(
         path: &Path,
         dataset: &Dataset,
         fold: &Fold,
         conversion: &ConversionSpec,
+        references: &[ReferenceSetting],
     ) -> Result<Option<Self>, CrossvalError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
@@ -103,15 +104,24 @@ impl FinishedFold {
             found,
         };
         let found: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        found.check(dataset, fold, conversion).map_err(damaged)?;
+        found.check(dataset, fold, conversion, references).map_err(damaged)?;
         Ok(Some(found))
     }
 
     /// Checks that `self` holds the results of `fold`. The error describes the first fault.
-    fn check(&self, dataset: &Dataset, fold: &Fold, conversion: &ConversionSpec) -> Result<(), String> {
+    fn check(
+        &self,
+        dataset: &Dataset,
+        fold: &Fold,
+        conversion: &ConversionSpec,
+        references: &[ReferenceSetting],
+    ) -> Result<(), String> {
         let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
         ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;
         ensure(self.conversion == *conversion, "found a conversion that is not this fold's".into())?;
+        let found: Vec<u32> = self.with_reference.iter().map(|fold| fold.reference.parts()).collect();
+        let expected: Vec<u32> = references.iter().filter_map(|setting| Some(setting.parts()?.get())).collect();
+        ensure(found == expected, format!("found thresholds for {found:?} reference parts, expected {expected:?}"))?;
         let (found, expected) = (self.parts.len(), fold.test.len());
         ensure(found == expected, format!("found {found} parts, expected {expected}"))?;
         for (found, part) in self.parts.iter().zip(fold.test.iter().map(|&part| &dataset.parts[part])) {
@@ -182,18 +192,22 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         let path = FinishedFold::path(folder.path(), Method::Local, fold);
-        assert_eq!(FinishedFold::load(&path, &dataset, fold, &conversion).unwrap(), None);
+        assert_eq!(FinishedFold::load(&path, &dataset, fold, &conversion, &[]).unwrap(), None);
         let load = |change: &dyn Fn(&mut FinishedFold)| {
             let mut changed = finished.clone();
             change(&mut changed);
             crate::files::write_json(&path, &changed).unwrap();
-            FinishedFold::load(&path, &dataset, fold, &conversion)
+            FinishedFold::load(&path, &dataset, fold, &conversion, &[])
         };
         assert_eq!(load(&|_| ()).unwrap(), Some(finished.clone()));
-        let changes: [fn(&mut FinishedFold); 5] = [
+        let changes: [fn(&mut FinishedFold); 6] = [
             |fold| fold.parts.truncate(1),
             |fold| fold.parts[1].label = Label::Normal,
             |fold| fold.parts.swap(0, 1),
+            |fold| {
+                let reference = Reference::estimate(&[[0.0, 1.0], [2.0, 3.0]], 5).unwrap();
+                fold.with_reference.push(FoldReference { operating_point: fold.operating_point, reference });
+            },
             |fold| fold.bundle = "b".into(),
             |fold| fold.conversion.method = Method::Naive,
         ];

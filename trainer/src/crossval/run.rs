@@ -93,7 +93,7 @@ impl MethodRun<'_> {
         };
         let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
         let path = FinishedFold::path(out, self.method, fold);
-        if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion)? {
+        if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.references)? {
             return Ok(finished);
         }
         let table = self.features(&conversion)?;

@@ -28,7 +28,7 @@ pub(super) fn of(method: Method, folds: &[FinishedFold], config: &CrossvalConfig
     let mut results = MethodResults::summarise(&method.to_string(), bundles.collect(), &ranks, &bootstrap);
     results.references = (0..)
         .zip(good(config))
-        .map(|(index, (setting, parts))| with_reference(folds, index, setting, parts, config.seed, &bootstrap))
+        .map(|(index, (_, parts))| with_reference(folds, index, parts, config.seed, &bootstrap))
         .collect();
     results
 }
@@ -69,7 +69,6 @@ fn reference_logits(fold: &FinishedFold, draw: &Draw) -> Vec<f64> {
 fn with_reference(
     folds: &[FinishedFold],
     setting_index: usize,
-    setting: ReferenceSetting,
     parts: NonZeroU32,
     seed: u64,
     bootstrap: &BundleBootstrap,
@@ -104,7 +103,7 @@ fn with_reference(
             },
         });
     }
-    ReferenceResults::summarise(setting.to_string(), DRAWS, &all, reference_parts, bootstrap)
+    ReferenceResults::summarise([parts.get(), DRAWS], &all, reference_parts, bootstrap)
 }
 
 /// The rows of `predictions.csv` for `method`: first those without reference parts, then those of all draws for each number of
@@ -140,4 +139,84 @@ pub(super) fn predictions(method: Method, folds: &[FinishedFold], config: &Cross
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crossval::{BoundsScope, FoldPart, Folds};
+    use crate::fit::{Recipe, RecommendedRecipe};
+    use cellgate_models::conversion::{ConversionSpec, Size};
+    use cellgate_models::digest::Digest;
+    use cellgate_models::policy::Reference;
+
+    fn config() -> CrossvalConfig {
+        CrossvalConfig {
+            trainer: "0".into(),
+            dataset: Digest::of(b""),
+            backbone: Digest::of(b""),
+            methods: vec![Method::Naive, Method::Local],
+            size: Size { height: 8, width: 8 },
+            folds: Folds::Bundles,
+            bounds: BoundsScope::Training,
+            recipe: Recipe::Recommended(RecommendedRecipe::default()),
+            references: vec![ReferenceSetting::Good(NonZeroU32::new(3).unwrap())],
+            seed: 7,
+            device: "cpu".into(),
+            leaks: 0,
+        }
+    }
+
+    /// Two bundles that are shifted by `shift` and by its negative. Normal parts have logits near the shift, abnormal parts lie 2 above.
+    fn folds(shift: f32) -> Vec<FinishedFold> {
+        let point = |threshold| OperatingPoint::new([threshold; 2], Calibration::IDENTITY).unwrap();
+        let reference = Reference::estimate(&[[-2.1, -1.9], [-0.1, 0.1], [1.9, 2.1]], 3).unwrap();
+        let fold = |(name, shift): (&str, f32)| FinishedFold {
+            bundle: name.into(),
+            conversion: ConversionSpec::new(Method::Naive),
+            operating_point: point(0.5),
+            with_reference: vec![FoldReference { operating_point: point(1.0), reference }],
+            parts: (0..10)
+                .map(|index| {
+                    let label = if index < 7 { Label::Normal } else { Label::Abnormal };
+                    let logit = shift + 0.01 * index as f32 + if label == Label::Abnormal { 2.0 } else { 0.0 };
+                    FoldPart { image: format!("{name}/{index}.tif"), label, logit }
+                })
+                .collect(),
+        };
+        [("a", -shift), ("b", shift)].map(fold).into()
+    }
+
+    #[test]
+    fn reference_parts_are_normal_never_scored_and_the_same_for_all_methods() {
+        let rows = predictions(Method::Naive, &folds(1.5), &config());
+        let (none, with): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.reference == Prediction::NO_REFERENCE);
+        assert_eq!((none.len(), with.len()), (20, 20 * 14));
+        for draw in 1..=20 {
+            let of_draw = |bundle| with.iter().filter(move |row| row.draw == draw && row.bundle == bundle);
+            for bundle in ["a", "b"] {
+                let abnormal = of_draw(bundle).filter(|row| row.label == Label::Abnormal).count();
+                assert_eq!((of_draw(bundle).count(), abnormal), (7, 3));
+            }
+        }
+        let images = |method| -> Vec<String> {
+            predictions(method, &folds(1.5), &config()).into_iter().map(|row| row.image).collect()
+        };
+        assert_eq!(images(Method::Naive), images(Method::Local));
+    }
+
+    #[test]
+    fn an_offset_corrects_what_the_threshold_without_it_gets_wrong() {
+        let results = of(Method::Naive, &folds(1.5), &config());
+        let found = &results.references[0];
+        assert_eq!((found.reference.as_str(), found.parts, found.draws), ("good:3", 3, 20));
+        assert_eq!(found.overall.balanced_accuracy, Some(1.0));
+        // Without an offset, the normal parts of bundle b are above the threshold 0.5.
+        assert_eq!(found.none_on_same_parts.overall.balanced_accuracy, Some(0.75));
+        assert_eq!(found.none_on_same_parts.bundles[0].threshold, Calibration::IDENTITY.score(0.5));
+        assert!(found.reference_parts.iter().all(|bundle| bundle.parts == 3 && bundle.refused_draws == 0));
+        // The offset of a bundle that is shifted beyond all training bundles is limited, and the guard refuses its reference parts.
+        let far = of(Method::Naive, &folds(40.0), &config());
+        assert!(far.references[0].reference_parts.iter().all(|bundle| bundle.refused_draws == 20));
+    }
 }

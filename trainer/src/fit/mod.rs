@@ -94,7 +94,7 @@ impl Recipe {
         let parts = out_of_fold.parts();
         match self {
             Self::Paper(_) => Ok(Calibrated::fixed(&parts)),
-            Self::Recommended(_) => Calibrated::of(&parts),
+            Self::Recommended(_) => Calibrated::of(&parts, 1),
         }
     }
 

@@ -14,28 +14,30 @@ pub struct Calibrated {
     pub threshold: f64,
     /// The parts that calibration and threshold were chosen from.
     pub scored: Vec<Scored>,
+    /// How often each part occurs in `scored`: the number of draws of reference parts, or 1. A part that was drawn occurs less often.
+    pub repeats: usize,
 }
 
 impl Calibrated {
-    /// Calibrates `parts` and chooses the threshold of best balanced accuracy.
+    /// Calibrates `parts`, in which each part occurs `repeats` times, and chooses the threshold of best balanced accuracy.
     ///
     /// # Errors
     /// [`FitError::TooFewBundles`] if `parts` has one class only, or [`FitError::Torch`] if libtorch fails.
-    pub(super) fn of(parts: &[LabelledLogit]) -> Result<Self, FitError> {
+    pub(super) fn of(parts: &[LabelledLogit], repeats: usize) -> Result<Self, FitError> {
         let calibration = calibrate(parts).map_err(|error| match error {
             FitError::OneClass { .. } => FitError::TooFewBundles,
             error => error,
         })?;
         let scored = scored(parts, calibration);
-        let threshold = stats::smoothed(&scored, ErrorWeights::BALANCED).ok_or(FitError::TooFewBundles)?;
-        Ok(Self { calibration, threshold, scored })
+        let threshold = stats::smoothed(&scored, ErrorWeights::BALANCED, repeats).ok_or(FitError::TooFewBundles)?;
+        Ok(Self { calibration, threshold, scored, repeats })
     }
 
     /// Takes `parts` without a calibration and with the paper's fixed threshold: a part with a score of 0.5 or higher is called
     /// abnormal.
     pub(super) fn fixed(parts: &[LabelledLogit]) -> Self {
         let calibration = Calibration::IDENTITY;
-        Self { calibration, threshold: 0.5, scored: scored(parts, calibration) }
+        Self { calibration, threshold: 0.5, scored: scored(parts, calibration), repeats: 1 }
     }
 
     /// The operating point with the two thresholds `[review_from, reject_from]`, given as scores.

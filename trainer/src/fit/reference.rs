@@ -78,7 +78,7 @@ impl CalibratedWithReference {
                 shifted.extend(draw.others.iter().map(shift));
             }
         }
-        let calibrated = Calibrated::of(&shifted).map_err(|error| match error {
+        let calibrated = Calibrated::of(&shifted, REFERENCE_DRAWS).map_err(|error| match error {
             FitError::TooFewBundles => FitError::NoReference,
             error => error,
         })?;
@@ -139,7 +139,7 @@ mod tests {
         };
         let bundles: Vec<_> = (0..8).map(|index| bundle(0.5 * (f64::from(index) - 3.5))).collect();
         let out_of_fold = OutOfFold { logits: Vec::new(), bundles };
-        let without = Calibrated::of(&out_of_fold.parts()).unwrap();
+        let without = Calibrated::of(&out_of_fold.parts(), 1).unwrap();
         let with = CalibratedWithReference::of(&out_of_fold, NonZeroU32::new(5).unwrap(), 1).unwrap();
         let accuracy = |found: &Calibrated| {
             crate::stats::Confusion::at_threshold(&found.scored, found.threshold).balanced_accuracy().unwrap()

@@ -67,11 +67,11 @@ fn row(method: &MethodResults, found: &ReferenceResults) -> Markup {
 
 /// Names the bundles with fewer reference parts than asked for, and those whose reference parts the guard refused.
 fn remarks(method: &MethodResults, found: &ReferenceResults) -> Markup {
-    let most = found.reference_parts.iter().map(|bundle| bundle.parts).max().unwrap_or(0);
+    let fewer = |bundle: &BundleReference| bundle.parts < found.parts;
     let names = |is_named: &dyn Fn(&BundleReference) -> bool, text: &dyn Fn(&BundleReference) -> String| {
         found.reference_parts.iter().filter(|bundle| is_named(bundle)).map(text).collect::<Vec<String>>()
     };
-    let fewer = names(&|bundle| bundle.parts < most, &|bundle| format!("{} ({})", bundle.bundle, bundle.parts));
+    let fewer = names(&fewer, &|bundle| format!("{} ({})", bundle.bundle, bundle.parts));
     let refused = names(&|bundle| bundle.refused_draws > 0, &|bundle| {
         format!("{} ({} of {} draws)", bundle.bundle, bundle.refused_draws, found.draws)
     });

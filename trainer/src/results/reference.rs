@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct ReferenceResults {
     /// The reference parts: `good:K`.
     pub reference: String,
+    /// The number K.
+    pub parts: u32,
     /// How often the reference parts of each bundle were drawn.
     pub draws: u32,
     /// The figures over all bundles.
@@ -114,11 +116,10 @@ impl Figures {
 }
 
 impl ReferenceResults {
-    /// Summarises the draws of all bundles that have reference parts. Each bundle must have `draws` draws.
+    /// Summarises the draws of all bundles that have reference parts, for `parts` reference parts. Each bundle must have `draws` draws.
     #[must_use]
     pub fn summarise(
-        reference: String,
-        draws: u32,
+        [parts, draws]: [u32; 2],
         scored: &[ScoredDraws],
         reference_parts: Vec<BundleReference>,
         bootstrap: &BundleBootstrap,
@@ -134,7 +135,16 @@ impl ReferenceResults {
         };
         let none_on_same_parts = SameParts { overall: without.overall, bundles: without.bundles };
         let Figures { overall, bundles, .. } = with;
-        Self { reference, draws, overall, bundles, none_on_same_parts, difference, reference_parts }
+        Self {
+            reference: format!("good:{parts}"),
+            parts,
+            draws,
+            overall,
+            bundles,
+            none_on_same_parts,
+            difference,
+            reference_parts,
+        }
     }
 }
 
@@ -153,13 +163,8 @@ mod tests {
             with: DrawScores { threshold: 0.5, draws: vec![parts([0.2, 0.8]), parts([0.4, 0.9])] },
             without: DrawScores { threshold: 0.3, draws: vec![parts([0.6, 0.5]), parts([0.1, 0.7])] },
         };
-        let found = ReferenceResults::summarise(
-            "good:5".into(),
-            2,
-            &[bundle("a"), bundle("b")],
-            Vec::new(),
-            &BundleBootstrap::default(),
-        );
+        let found =
+            ReferenceResults::summarise([5, 2], &[bundle("a"), bundle("b")], Vec::new(), &BundleBootstrap::default());
         assert_eq!(found.overall.confusion, Confusion { tp: 4, fp: 0, tn: 4, fn_: 0 });
         assert_eq!(found.none_on_same_parts.overall.confusion, Confusion { tp: 4, fp: 2, tn: 2, fn_: 0 });
         assert_eq!(found.difference.balanced_accuracy, Some(0.25));

@@ -35,8 +35,10 @@ impl ErrorWeights {
 ///
 /// The threshold is the middle of a gap between two neighbouring scores, above 0 and at most 1. `None` without parts of
 /// both classes.
+///
+/// `repeats` is how often each part occurs in `scored`, 1 or more. The bandwidth follows from the number of different parts.
 #[must_use]
-pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
+pub fn smoothed(scored: &[Scored], weights: ErrorWeights, repeats: usize) -> Option<f64> {
     let gaps = Gaps::of(scored)?;
     let of_class = |abnormal: bool| {
         let odds: Vec<f64> = scored
@@ -44,7 +46,7 @@ pub fn smoothed(scored: &[Scored], weights: ErrorWeights) -> Option<f64> {
             .filter(|part| part.is_abnormal() == abnormal)
             .map(|part| log_odds(part.rank_score()))
             .collect();
-        let bandwidth = bandwidth(&odds);
+        let bandwidth = bandwidth(&odds, repeats);
         (odds, bandwidth)
     };
     let (abnormal, normal) = (of_class(true), of_class(false));
@@ -147,8 +149,9 @@ fn probability(log_odds: f64) -> f64 {
 
 /// The scale of the logistic distribution whose standard deviation is Silverman's bandwidth (1986, equation 3.31). At least 0.05,
 /// so that equal scores are smoothed too.
-fn bandwidth(values: &[f64]) -> f64 {
+fn bandwidth(values: &[f64], repeats: usize) -> f64 {
     let count = values.len() as f64;
+    let parts = count / repeats.max(1) as f64;
     let mean = values.iter().sum::<f64>() / count;
     let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
     let mut sorted = values.to_vec();
@@ -159,7 +162,7 @@ fn bandwidth(values: &[f64]) -> f64 {
     let spread = if quartile_deviation > 0.0 { deviation.min(quartile_deviation) } else { deviation };
     // The standard deviation of a logistic distribution is pi / sqrt(3) times its scale.
     let logistic_scale = 3.0_f64.sqrt() / std::f64::consts::PI;
-    (0.9 * spread * count.powf(-0.2) * logistic_scale).max(0.05)
+    (0.9 * spread * parts.powf(-0.2) * logistic_scale).max(0.05)
 }
 
 #[cfg(test)]
@@ -183,7 +186,7 @@ mod tests {
     #[test]
     fn separable_scores_are_split_in_the_middle_of_the_log_odds() {
         let parts = scored(&[(0.1, 0), (0.2, 0), (0.8, 1), (0.9, 1)]);
-        assert!((smoothed(&parts, ErrorWeights::BALANCED).unwrap() - 0.5).abs() < 1e-12);
+        assert!((smoothed(&parts, ErrorWeights::BALANCED, 1).unwrap() - 0.5).abs() < 1e-12);
         assert!((max_escape(&parts, 0.0).unwrap() - 0.5).abs() < 1e-12);
     }
 
@@ -191,7 +194,7 @@ mod tests {
     #[test]
     fn shifted_scores_get_a_shifted_threshold() {
         let parts = scored(&[(0.01, 0), (0.015, 0), (0.02, 0), (0.05, 1), (0.06, 1), (0.08, 1)]);
-        let counts = Confusion::at_threshold(&parts, smoothed(&parts, ErrorWeights::BALANCED).unwrap());
+        let counts = Confusion::at_threshold(&parts, smoothed(&parts, ErrorWeights::BALANCED, 1).unwrap());
         assert_eq!(counts.balanced_accuracy(), Some(1.0));
         assert_eq!(Confusion::at_threshold(&parts, 0.5).balanced_accuracy(), Some(0.5));
     }
@@ -199,7 +202,7 @@ mod tests {
     #[test]
     fn costly_escapes_lower_the_threshold() {
         let parts = scored(&[(0.1, 0), (0.3, 1), (0.4, 0), (0.5, 0), (0.6, 0), (0.8, 1), (0.9, 1)]);
-        let smooth = |escape_cost| smoothed(&parts, ErrorWeights::from_costs(escape_cost, 1.0, 0.2)).unwrap();
+        let smooth = |escape_cost| smoothed(&parts, ErrorWeights::from_costs(escape_cost, 1.0, 0.2), 1).unwrap();
         assert!(smooth(100.0) < smooth(0.1));
     }
 
@@ -216,7 +219,7 @@ mod tests {
     #[test]
     fn one_class_has_no_threshold() {
         let parts = scored(&[(0.1, 0), (0.9, 0)]);
-        assert_eq!(smoothed(&parts, ErrorWeights::BALANCED), None);
+        assert_eq!(smoothed(&parts, ErrorWeights::BALANCED, 1), None);
         assert_eq!(max_escape(&[], 0.1), None);
     }
 
@@ -224,9 +227,9 @@ mod tests {
     fn one_outlier_hardly_moves_the_smoothed_threshold() {
         let mut parts: Vec<_> = (0..100).map(|step| (0.05 + 0.004 * f64::from(step), 0)).collect();
         parts.extend((0..30).map(|step| (0.4 + 0.015 * f64::from(step), 1)));
-        let before = smoothed(&scored(&parts), ErrorWeights::BALANCED).unwrap();
+        let before = smoothed(&scored(&parts), ErrorWeights::BALANCED, 1).unwrap();
         parts.push((0.02, 1));
-        let after = smoothed(&scored(&parts), ErrorWeights::BALANCED).unwrap();
+        let after = smoothed(&scored(&parts), ErrorWeights::BALANCED, 1).unwrap();
         assert!((before - after).abs() < 0.03, "{before} {after}");
     }
 
@@ -247,7 +250,7 @@ mod tests {
 
         #[test]
         fn smoothed_lies_within_0_and_1(parts in parts()) {
-            if let Some(threshold) = smoothed(&parts, ErrorWeights::BALANCED) {
+            if let Some(threshold) = smoothed(&parts, ErrorWeights::BALANCED, 1) {
                 prop_assert!(0.0 < threshold && threshold <= 1.0);
             }
         }

@@ -14,7 +14,7 @@ use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features::FeatureStore;
-use crate::fit::{CalibratedWithReference, Classifier, Recipe, TrainingSet};
+use crate::fit::{Calibrated, CalibratedWithReference, Classifier, Recipe, TrainingSet};
 use crate::network::Backbone;
 use crate::progress;
 use crate::stats::{Scored, auroc};
@@ -91,17 +91,18 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let head = inputs.recipe.head(&training, inputs.classifier, inputs.seed)?;
     let out_of_fold = inputs.recipe.out_of_fold(&training, inputs.classifier, inputs.seed)?;
     let without = inputs.recipe.calibrated(&out_of_fold)?;
-    let point = thresholds.operating_point(&without)?;
+    let labels = dataset.labels();
+    let share = labels.iter().filter(|&&label| label == Label::Abnormal).count() as f64 / labels.len() as f64;
+    let point = thresholds.operating_point(&without, share)?;
     let with =
         inputs.reference.map(|parts| CalibratedWithReference::of(&out_of_fold, parts, inputs.seed)).transpose()?;
-    let with_point = with.as_ref().map(|with| thresholds.operating_point(&with.calibrated)).transpose()?;
+    let with_point = with.as_ref().map(|with| thresholds.operating_point(&with.calibrated, share)).transpose()?;
     let policy = match (with_point, &with) {
         (Some(with_point), Some(with)) => Policy::with_reference(point, with_point, with.reference),
         _ => Policy::without_reference(point),
     };
 
     let logits: Vec<f32> = all.iter().map(|&part| head.logit(&table.select_row(part, 0, &head.blocks))).collect();
-    let labels = dataset.labels();
     let golden = choose(&logits, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
         let path = absolute(&entry.path)?;
@@ -114,9 +115,9 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         "device": inputs.device,
     });
     let mut metrics = serde_json::Map::new();
-    metrics.insert("out_of_fold".into(), figures(&without.scored, point));
+    metrics.insert("out_of_fold".into(), figures(&without, point));
     if let (Some(with), Some(point)) = (&with, with_point) {
-        metrics.insert("out_of_fold_with_reference".into(), figures(&with.calibrated.scored, point));
+        metrics.insert("out_of_fold_with_reference".into(), figures(&with.calibrated, point));
     }
     if inputs.leaks > 0 {
         config["leaks"] = inputs.leaks.into();
@@ -152,7 +153,8 @@ fn absolute(path: &Path) -> Result<PathBuf, TrainingError> {
 
 /// The out-of-fold figures for `run.json`. A figure that a cross-validation writes too has the same name here as in
 /// `results.json`.
-fn figures(scored: &[Scored], point: OperatingPoint) -> serde_json::Value {
+fn figures(calibrated: &Calibrated, point: OperatingPoint) -> serde_json::Value {
+    let Calibrated { scored, repeats, .. } = calibrated;
     let [review_from, reject_from] =
         [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit));
     let confusion = crate::results::Confusion::at_threshold(scored, reject_from);
@@ -162,6 +164,7 @@ fn figures(scored: &[Scored], point: OperatingPoint) -> serde_json::Value {
         serde_json::json!({ "passed": passed, "of": of_label.len() })
     };
     serde_json::json!({
+        "draws": repeats,
         "auroc": auroc(scored),
         "balanced_accuracy": confusion.balanced_accuracy(),
         "abnormal": passed(Label::Abnormal),

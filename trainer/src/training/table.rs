@@ -34,20 +34,20 @@ fn table(title: &str, point: OperatingPoint, scored: &[Scored], draws: usize) ->
     ]);
     for (label, name) in [(Label::Normal, "normal"), (Label::Abnormal, "abnormal")] {
         let scores: Vec<f64> = scored.iter().filter(|part| part.label == label).map(|part| part.score).collect();
-        let share = |is_in: &dyn Fn(f64) -> bool| {
-            let count = scores.iter().filter(|&&score| is_in(score)).count();
-            // The draws repeat parts and add no information, so the interval counts each part once.
-            let [count, total] = [count, scores.len()].map(|number| (number as f64 / draws as f64).round() as u64);
+        // The draws repeat parts and add no information, so the interval counts each part once.
+        let parts = |is_in: &dyn Fn(f64) -> bool| {
+            (scores.iter().filter(|&&score| is_in(score)).count() as f64 / draws as f64).round() as u64
+        };
+        let passed = parts(&|score| score < review_from);
+        let reviewed = parts(&|score| (review_from..reject_from).contains(&score));
+        let rejected = parts(&|score| score >= reject_from);
+        let total = passed + reviewed + rejected;
+        let share = |count: u64| {
             let interval = wilson95(count, total)
                 .map_or_else(String::new, |[low, high]| format!(" ({:.1} to {:.1} %)", 100.0 * low, 100.0 * high));
             format!("{count} of {total}{interval}")
         };
-        table.add_row([
-            name.to_owned(),
-            share(&|score| score < review_from),
-            share(&|score| (review_from..reject_from).contains(&score)),
-            share(&|score| score >= reject_from),
-        ]);
+        table.add_row([name.to_owned(), share(passed), share(reviewed), share(rejected)]);
     }
     table
 }

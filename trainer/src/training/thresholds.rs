@@ -21,7 +21,7 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The operating point for calibrated out-of-fold scores.
+    /// The operating point for calibrated out-of-fold scores. `share_in_dataset` is the share of abnormal parts in the data set.
     ///
     /// The review threshold is never above the reject threshold. If the reject threshold alone keeps the allowed escape
     /// rate, both thresholds are equal and nothing is reviewed.
@@ -29,14 +29,17 @@ impl Thresholds {
     /// # Errors
     /// [`TrainingError::OneClass`] if the scores have one class only. [`TrainingError::TooManyEscapes`] if no threshold keeps the
     /// allowed escape rate. [`TrainingError::Policy`] if the thresholds do not form a valid policy.
-    pub fn operating_point(&self, calibrated: &Calibrated) -> Result<OperatingPoint, TrainingError> {
-        let Calibrated { scored, threshold, .. } = calibrated;
+    pub fn operating_point(
+        &self,
+        calibrated: &Calibrated,
+        share_in_dataset: f64,
+    ) -> Result<OperatingPoint, TrainingError> {
+        let Calibrated { scored, threshold, repeats, .. } = calibrated;
         let reject_from = match self.costs {
             None => *threshold,
             Some((escape, overkill)) => {
-                let abnormal = scored.iter().filter(|part| part.label == Label::Abnormal).count();
-                let share = self.abnormal_share.unwrap_or(abnormal as f64 / scored.len() as f64);
-                stats::smoothed(scored, ErrorWeights::from_costs(escape, overkill, share))
+                let share = self.abnormal_share.unwrap_or(share_in_dataset);
+                stats::smoothed(scored, ErrorWeights::from_costs(escape, overkill, share), *repeats)
                     .ok_or(TrainingError::OneClass)?
             }
         };
@@ -66,12 +69,12 @@ mod tests {
         let ladder =
             |start: usize, label| (0..7).map(move |step| Scored { score: (start + step) as f64 / 10.0 + 0.05, label });
         let scored = ladder(0, Label::Normal).chain(ladder(3, Label::Abnormal)).collect();
-        Calibrated { calibration: Calibration { slope: 2.0, intercept: 1.0 }, threshold: 0.5, scored }
+        Calibrated { calibration: Calibration { slope: 2.0, intercept: 1.0 }, threshold: 0.5, scored, repeats: 1 }
     }
 
     /// The thresholds as scores.
     fn thresholds(max_escape: f64, costs: Option<(f64, f64)>) -> [f64; 2] {
-        let point = Thresholds { max_escape, costs, abnormal_share: None }.operating_point(&calibrated()).unwrap();
+        let point = Thresholds { max_escape, costs, abnormal_share: None }.operating_point(&calibrated(), 0.5).unwrap();
         [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit))
     }
 
@@ -99,7 +102,7 @@ mod tests {
     fn one_class_is_an_error() {
         let mut normal = calibrated();
         normal.scored.truncate(7);
-        let found = Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.operating_point(&normal);
+        let found = Thresholds { max_escape: 0.1, costs: None, abnormal_share: None }.operating_point(&normal, 0.5);
         assert!(matches!(found, Err(TrainingError::OneClass)), "{found:?}");
     }
 
@@ -108,7 +111,7 @@ mod tests {
         let mut calibrated = calibrated();
         calibrated.scored.extend([0.0, 1e-12, 1e-6].map(|score| Scored { score, label: Label::Abnormal }));
         let point =
-            |max_escape| Thresholds { max_escape, costs: None, abnormal_share: None }.operating_point(&calibrated);
+            |max_escape| Thresholds { max_escape, costs: None, abnormal_share: None }.operating_point(&calibrated, 0.5);
         // Two of ten abnormal parts pass at every threshold.
         let found = point(0.1);
         assert!(matches!(found, Err(TrainingError::TooManyEscapes { passing: 2, abnormal: 10, .. })), "{found:?}");

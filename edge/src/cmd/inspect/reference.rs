@@ -1,36 +1,60 @@
 //! Makes the rule for the bundle of the reference parts that `--reference` names.
 
 use anyhow::bail;
-use cellgate_edge::pipeline::Pipeline;
+use cellgate_edge::pipeline::{Judgement, Pipeline};
+use cellgate_models::digest::Digest;
 use cellgate_models::policy::{Policy, Rule};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-/// The rule for the bundle whose reference parts are in `images`. Every image must give a logit, and no image may occur twice.
-pub(super) fn rule(pipeline: &mut Pipeline, policy: &Policy, images: &[PathBuf]) -> anyhow::Result<Rule> {
-    let mut logits = Vec::new();
-    let mut seen = HashMap::new();
-    for image in images {
-        let judgement = pipeline.judge(image);
-        let Some(logit) = judgement.logit else {
-            let reason = judgement.decision.reason;
-            bail!("reference part: {reason}: {}", judgement.detail.unwrap_or_else(|| image.display().to_string()));
-        };
-        if let Some(first) = seen.insert(judgement.image, image) {
-            bail!(
-                "reference part: {}: found the image of {} again, expected different parts",
-                image.display(),
-                first.display()
-            );
-        }
-        logits.push(logit);
-    }
-    Ok(policy.rule_with_reference(&logits)?)
+/// The reference parts of a bundle.
+pub(super) struct ReferenceParts {
+    /// The rule for the bundle.
+    pub(super) rule: Rule,
+    /// The digests of the images, with their paths.
+    images: HashMap<Digest, PathBuf>,
 }
 
-/// Whether `image` is one of the reference parts' images. Compares the files, not the names.
-pub(super) fn is_reference(image: &Path, references: &[PathBuf]) -> bool {
-    let file = |path: &Path| path.canonicalize().ok();
-    let image = file(image);
-    image.is_some() && references.iter().any(|reference| file(reference) == image)
+impl ReferenceParts {
+    /// Runs the network on `images`, and says on stderr what the guard refuses. Every image must give a logit, and no image may
+    /// occur twice.
+    pub(super) fn new(pipeline: &mut Pipeline, policy: &Policy, images: &[PathBuf]) -> anyhow::Result<Self> {
+        let (mut logits, mut seen) = (Vec::new(), HashMap::new());
+        for image in images {
+            let judgement = pipeline.judge(image);
+            let (Some(logit), Some(digest)) = (judgement.logit, judgement.image) else {
+                let reason = judgement.decision.reason;
+                bail!("reference part: {reason}: {}", judgement.detail.unwrap_or_else(|| image.display().to_string()));
+            };
+            if let Some(first) = seen.insert(digest, image.clone()) {
+                let (again, first) = (image.display(), first.display());
+                bail!("reference part: {again}: found the image of {first} again, expected different parts");
+            }
+            logits.push(logit);
+        }
+        let rule = policy.rule_with_reference(&logits)?;
+        let expected = policy.with().map_or(0, |(_, reference)| reference.parts());
+        if usize::try_from(expected) != Ok(logits.len()) {
+            let found = logits.len();
+            warn(format_args!("found {found} reference parts, but the model's thresholds were chosen for {expected}"));
+        }
+        if let Some(unlike) = rule.unlike_training() {
+            warn(format_args!("no part passes: {unlike}"));
+            for (image, logit) in images.iter().zip(&logits) {
+                warn(format_args!("{}: logit {logit:.3}", image.display()));
+            }
+        }
+        Ok(Self { rule, images: seen })
+    }
+
+    /// Whether the judged image is that of a reference part. Compares the content, so a copy counts too.
+    pub(super) fn has(&self, judgement: &Judgement) -> bool {
+        judgement.image.is_some_and(|image| self.images.contains_key(&image))
+    }
+}
+
+/// Writes a warning to stderr. If stderr is closed, the reason of each part still says why it does not pass.
+fn warn(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "warning: --reference: {text}");
 }
