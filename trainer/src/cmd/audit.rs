@@ -28,7 +28,7 @@ Examples:
   List the correct verdicts too:
     cellgate-trainer audit tray --verdicts verdicts.jsonl --all
   Verdicts of `inspect --reference`, without the reference parts:
-    cellgate-trainer audit bundle-7 --verdicts verdicts.jsonl --reference bundle-7/good
+    cellgate-trainer audit tray --verdicts verdicts.jsonl --reference bundle-7/good
   The escape rate as JSON:
     cellgate-trainer audit tray --verdicts verdicts.jsonl --json | jq .escapes")]
 pub(crate) struct Args {

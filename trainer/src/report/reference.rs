@@ -59,7 +59,7 @@ fn row(method: &MethodResults, found: &ReferenceResults) -> Markup {
                 td { (percent_or(none, 1)) }
                 td { b { (percent_or(with, 1)) } }
                 td { (difference.map_or_else(|| "n/a".to_owned(), points)) }
-                td { (interval(interval95)) }
+                td { (interval95.map_or_else(|| interval(None), |[lo, hi]| format!("{}\u{a0}to\u{a0}{}", points(lo), points(hi)))) }
             }
         }
     }
