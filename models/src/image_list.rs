@@ -19,7 +19,13 @@ pub enum ImageListError {
         /// The argument.
         path: PathBuf,
     },
-    /// An item of a list is no file.
+    /// An item of a list, or a TIFF file of a folder, is no file.
+    #[error("{}: found a folder or device, expected an image file", path.display())]
+    NoFile {
+        /// The item.
+        path: PathBuf,
+    },
+    /// An item of a list does not exist.
     #[error(
         "{}: found no such file, expected a folder with files *.tif or *.tiff, or image files with commas between \
          them",
@@ -46,6 +52,7 @@ pub fn image_list(argument: &Path) -> Result<Vec<PathBuf>, ImageListError> {
         names.split(',').filter(|name| !name.is_empty()).map(PathBuf::from).collect()
     };
     match images.iter().find(|image| !image.is_file()) {
+        Some(folder) if folder.exists() => Err(ImageListError::NoFile { path: folder.clone() }),
         Some(missing) => Err(ImageListError::Missing { path: missing.clone() }),
         None if images.is_empty() => Err(ImageListError::Empty { path: argument.to_owned() }),
         None => Ok(images),
@@ -90,8 +97,13 @@ mod tests {
     fn a_missing_file_and_an_empty_folder_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let empty = image_list(folder.path()).unwrap_err();
-        let list = format!("{},{}", folder.path().display(), folder.path().join("none.tif").display());
-        let errors = [empty, image_list(Path::new(&list)).unwrap_err(), image_list(Path::new("")).unwrap_err()];
+        std::fs::write(folder.path().join("a.tif"), "").unwrap();
+        let list = |other: &Path| {
+            let list = format!("{},{}", folder.path().join("a.tif").display(), other.display());
+            image_list(Path::new(&list)).unwrap_err()
+        };
+        let (missing, of_folder) = (list(&folder.path().join("none.tif")), list(folder.path()));
+        let errors = [empty, missing, of_folder, image_list(Path::new("")).unwrap_err()];
         let texts = errors.map(|error| format!("{error}\n").replace(&folder.path().display().to_string(), "FOLDER"));
         insta::assert_snapshot!("errors", texts.concat());
     }

@@ -148,6 +148,14 @@ pub enum ModelError {
     },
 }
 
+/// What to do about content that does not parse: a missing or unknown field is that of another version.
+pub(super) fn hint(message: &str) -> &'static str {
+    match message.contains("missing field") || message.contains("unknown field") {
+        true => "; if an earlier version of the trainer wrote the model, train and export it again",
+        false => "",
+    }
+}
+
 /// Why the bytes of a manifest were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -160,7 +168,7 @@ pub enum ManifestError {
         expected: u64,
     },
     /// The manifest is not JSON, or its fields are not exactly the required ones with the required types.
-    #[error("malformed: {message}; if an earlier version of the trainer wrote the model, train and export it again")]
+    #[error("malformed: {message}{}", hint(message))]
     Malformed {
         /// The parser's error, with its position in the text.
         message: String,

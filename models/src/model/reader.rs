@@ -1,6 +1,7 @@
 //! Reads a model's folder into a [`Model`]: lists the files, reads the manifest, verifies every member, and only then parses the
 //! conversion, the policy and the model card.
 
+use super::error::hint;
 use super::folder::{self, Listing};
 use super::{
     CONVERSION, Expectation, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName,
@@ -200,7 +201,7 @@ fn json<T: DeserializeOwned>(
 ) -> Result<T, ModelError> {
     serde_json::from_slice(bytes_of(members, name)).map_err(|error| ModelError::Content {
         path: root.join(name),
-        message: format!("{error}; if an earlier version of the trainer wrote the model, train and export it again"),
+        message: format!("{error}{}", hint(&error.to_string())),
     })
 }
 

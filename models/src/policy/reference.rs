@@ -14,7 +14,9 @@ const MEDIAN_QUANTILE: f64 = 0.995;
 /// Probability that the guard accepts the spread of good reference parts of a bundle like those of the training.
 const SPREAD_QUANTILE: f64 = 0.99;
 
-/// The largest number of bundles and of reference parts. The quantiles of the distributions take longer to compute for larger numbers,
+/// The largest number of reference parts of a bundle.
+pub(super) const MAX_PARTS: u32 = 1000;
+/// The largest number of bundles. The quantiles of the distributions take longer to compute for larger numbers,
 /// and for numbers beyond 10^7 they may never end.
 const MAX_COUNT: u32 = 5000;
 /// More degrees of freedom than this hardly change the F distribution, so the guard computes with at most this number.
@@ -65,7 +67,7 @@ impl TryFrom<Numbers> for Reference {
         let found = Self { parts, mean, between_variance, within_variance, bundles, degrees_of_freedom };
         let is_variance = |number: f64| number.is_finite() && number >= 0.0;
         let checks = [
-            ("parts", parts.into(), (1..=MAX_COUNT).contains(&parts), "1 to 5000"),
+            ("parts", parts.into(), (1..=MAX_PARTS).contains(&parts), "1 to 1000"),
             ("mean", mean, mean.is_finite(), "a finite number"),
             ("between_variance", between_variance, is_variance(between_variance), "a finite number, at least 0"),
             ("within_variance", within_variance, is_variance(within_variance), "a finite number, at least 0"),

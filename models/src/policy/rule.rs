@@ -1,5 +1,6 @@
 //! Judges the parts of one bundle.
 
+use super::reference::MAX_PARTS;
 use super::{Decision, OperatingPoint, Policy, Reason, UnlikeTraining};
 
 /// How the parts of one bundle are judged.
@@ -9,9 +10,6 @@ pub struct Rule {
     offset: f64,
     unlike_training: Option<UnlikeTraining>,
 }
-
-/// The largest number of reference parts of a bundle.
-const MAX_PARTS: usize = 1000;
 
 /// Reference parts that no rule can be made from.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -58,7 +56,7 @@ impl Policy {
         if logits.is_empty() {
             return Err(ReferenceError::NoParts);
         }
-        if logits.len() > MAX_PARTS {
+        if logits.len() > MAX_PARTS as usize {
             return Err(ReferenceError::TooMany { found: logits.len() });
         }
         if let Some(&found) = logits.iter().find(|logit| !logit.is_finite()) {
@@ -154,8 +152,8 @@ mod tests {
         let without = Policy::without_reference(point([-1.0, 1.0]));
         assert_eq!(without.rule_with_reference(&[0.0]), Err(ReferenceError::NotTrained));
         assert_eq!(policy().rule_with_reference(&[]), Err(ReferenceError::NoParts));
-        let many = vec![0.0; MAX_PARTS + 1];
-        assert_eq!(policy().rule_with_reference(&many), Err(ReferenceError::TooMany { found: MAX_PARTS + 1 }));
+        let many = vec![0.0; MAX_PARTS as usize + 1];
+        assert_eq!(policy().rule_with_reference(&many), Err(ReferenceError::TooMany { found: MAX_PARTS as usize + 1 }));
         let infinite = policy().rule_with_reference(&[0.0, f32::INFINITY]);
         assert_eq!(infinite, Err(ReferenceError::NotFinite { found: f32::INFINITY }));
     }

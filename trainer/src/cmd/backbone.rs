@@ -26,8 +26,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The file is kept only if its SHA-256 begins with b627a593, as its name says. A download that broke off is continued. The proxy of the \
-environment is used (HTTPS_PROXY, ALL_PROXY, NO_PROXY).
+The file is kept only if its SHA-256 begins with b627a593, as its name says. A download that broke off is continued. The proxy is \
+that of ALL_PROXY, else HTTPS_PROXY, else HTTP_PROXY; hosts in NO_PROXY are connected directly.
 
 Examples:
   cellgate-trainer backbone fetch
@@ -73,13 +73,22 @@ fn fetch(args: &FetchArgs) -> Result<()> {
         Some(file) => Source::File(file.clone()),
         None => Source::Address(args.url.clone()),
     };
-    super::note(format_args!("licence: {LICENCE}"));
+    let source_text = match &source {
+        Source::File(file) => file.display().to_string(),
+        Source::Address(address) => address.clone(),
+    };
+    super::note(format_args!("source: {source_text}\nlicence: {LICENCE}"));
     let found = fetch::fetch(&source)?;
     if args.json {
-        return super::print_json(&serde_json::json!({ "path": found.path, "sha256": found.digest }));
+        return super::print_json(
+            &serde_json::json!({ "path": found.path, "sha256": found.digest, "source": source_text }),
+        );
     }
     let state = if found.existed { "was there already" } else { "stored" };
     super::print(&format!("{}: {state}\nSHA-256 {}\n", found.path.display(), found.digest))?;
+    if let Some(used) = places().into_iter().find(|place| place.exists).filter(|place| place.path != found.path) {
+        super::note(format_args!("commands use {} without --backbone; see `backbone list`", used.path.display()));
+    }
     Ok(())
 }
 

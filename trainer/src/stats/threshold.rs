@@ -36,7 +36,8 @@ impl ErrorWeights {
 /// The threshold is the middle of a gap between two neighbouring scores, above 0 and at most 1. `None` without parts of
 /// both classes.
 ///
-/// `repeats` is how often each part occurs in `scored`, 1 or more. The bandwidth follows from the number of different parts.
+/// `repeats` is how often each part occurs in `scored` at most, 1 or more. The bandwidth follows from the number of scores divided by
+/// `repeats`, about the number of different parts.
 #[must_use]
 pub fn smoothed(scored: &[Scored], weights: ErrorWeights, repeats: usize) -> Option<f64> {
     let gaps = Gaps::of(scored)?;

@@ -163,11 +163,15 @@ fn figures(calibrated: &Calibrated, point: OperatingPoint) -> serde_json::Value 
         let passed = of_label.iter().filter(|part| part.score < review_from).count();
         serde_json::json!({ "passed": passed, "of": of_label.len() })
     };
-    serde_json::json!({
-        "draws": repeats,
+    let mut figures = serde_json::json!({
         "auroc": auroc(scored),
         "balanced_accuracy": confusion.balanced_accuracy(),
         "abnormal": passed(Label::Abnormal),
         "normal": passed(Label::Normal),
-    })
+    });
+    if *repeats > 1 {
+        // The counts above are sums over the draws.
+        figures["draws"] = (*repeats).into();
+    }
+    figures
 }

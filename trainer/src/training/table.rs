@@ -38,10 +38,11 @@ fn table(title: &str, point: OperatingPoint, scored: &[Scored], draws: usize) ->
         let parts = |is_in: &dyn Fn(f64) -> bool| {
             (scores.iter().filter(|&&score| is_in(score)).count() as f64 / draws as f64).round() as u64
         };
+        let total = parts(&|_| true);
         let passed = parts(&|score| score < review_from);
-        let reviewed = parts(&|score| (review_from..reject_from).contains(&score));
-        let rejected = parts(&|score| score >= reject_from);
-        let total = passed + reviewed + rejected;
+        let rejected = parts(&|score| score >= reject_from).min(total - passed);
+        // The rest, so that the three numbers add up after rounding.
+        let reviewed = total - passed - rejected;
         let share = |count: u64| {
             let interval = wilson95(count, total)
                 .map_or_else(String::new, |[low, high]| format!(" ({:.1} to {:.1} %)", 100.0 * low, 100.0 * high));

@@ -43,19 +43,21 @@ impl Thresholds {
                     .ok_or(TrainingError::OneClass)?
             }
         };
-        let review_from =
-            stats::max_escape(scored, self.max_escape).ok_or_else(|| self.no_threshold(scored))?.min(reject_from);
+        let review_from = stats::max_escape(scored, self.max_escape)
+            .ok_or_else(|| self.no_threshold(scored, *repeats))?
+            .min(reject_from);
         Ok(calibrated.operating_point([review_from, reject_from])?)
     }
 
     /// The reason why [`stats::max_escape`] finds no threshold for `scored`.
-    fn no_threshold(&self, scored: &[Scored]) -> TrainingError {
+    fn no_threshold(&self, scored: &[Scored], repeats: usize) -> TrainingError {
         let abnormal: Vec<_> = scored.iter().filter(|part| part.label == Label::Abnormal).collect();
         if abnormal.is_empty() || abnormal.len() == scored.len() {
             return TrainingError::OneClass;
         }
         let passing = abnormal.iter().filter(|part| stats::log_odds(part.score) <= stats::log_odds(0.0)).count();
-        TrainingError::TooManyEscapes { passing, abnormal: abnormal.len(), max_escape: self.max_escape }
+        let [passing, abnormal] = [passing, abnormal.len()].map(|count| count.div_ceil(repeats));
+        TrainingError::TooManyEscapes { passing, abnormal, max_escape: self.max_escape }
     }
 }
 

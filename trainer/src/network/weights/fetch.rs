@@ -6,7 +6,7 @@ use super::find::official_in;
 use super::origin::IMAGENET;
 use crate::files::FileError;
 use cellgate_models::digest::Digest;
-use download::{download, receive_file};
+use download::{Connection, Downloaded, download, receive_file};
 use std::path::{Path, PathBuf};
 
 /// torchvision's public address of the weights `ResNet34_Weights.IMAGENET1K_V1`.
@@ -46,7 +46,7 @@ pub enum FetchError {
     NoFolder,
     /// The server can't be reached, or it answers with an error.
     #[error(
-        "{address}: {message}; check the address and the proxy (HTTPS_PROXY), or download the file on another machine and give it \
+        "{address}: {message}; check the address and the proxy (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY), or download the file on another machine and give it \
          with --from"
     )]
     Server {
@@ -57,15 +57,13 @@ pub enum FetchError {
     },
     /// The connection ended before the whole file was received. What was received is kept.
     #[error(
-        "{address}: the connection ended after {received} of {expected} bytes ({message}); give the same command again to continue"
+        "{address}: the connection ended after {received} bytes ({message}); give the same command again to continue"
     )]
     BrokenOff {
         /// The address.
         address: String,
         /// Bytes received in all.
         received: u64,
-        /// Bytes of the whole file.
-        expected: u64,
         /// The error.
         message: String,
     },
@@ -77,7 +75,25 @@ pub enum FetchError {
         /// Its size.
         found: u64,
     },
-    /// The file is another one. What was received is removed.
+    /// `--from` names no regular file.
+    #[error("{}: found a folder or device, expected a file", path.display())]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The stored file is damaged or another one.
+    #[error(
+        "{}: found SHA-256 {found}, expected one that begins with {IMAGENET}: the file is damaged or another one; remove it and give \
+         the command again",
+        path.display()
+    )]
+    Stored {
+        /// The stored file.
+        path: PathBuf,
+        /// Its digest.
+        found: Digest,
+    },
+    /// The received file is another one. It is removed.
     #[error(
         "{place}: found SHA-256 {found}, expected one that begins with {IMAGENET}: the file is damaged or another one"
     )]
@@ -115,42 +131,55 @@ pub enum FetchError {
 /// [`FetchError`].
 pub fn fetch(source: &Source) -> Result<Fetched, FetchError> {
     let cache = crate::features::default_cache_root().ok_or(FetchError::NoFolder)?;
-    fetch_to(&official_in(&cache), source)
+    fetch_to(&official_in(&cache), source, IMAGENET, &Connection::of_environment())
 }
 
-fn fetch_to(path: &Path, source: &Source) -> Result<Fetched, FetchError> {
+/// As [`fetch`], to `path`. The file's digest must begin with `digits`.
+fn fetch_to(path: &Path, source: &Source, digits: &str, connection: &Connection) -> Result<Fetched, FetchError> {
     if path.exists() {
-        let digest = checked(path, &path.display().to_string())?;
+        let digest = digest_of(path)?;
+        if !digest.to_string().starts_with(digits) {
+            return Err(FetchError::Stored { path: path.to_owned(), found: digest });
+        }
+        note_digest(path, digest)?;
         return Ok(Fetched { path: path.to_owned(), digest, existed: true });
     }
     let part = receive_file(path)?;
     let place = match source {
-        Source::Address(address) => download(address, &part)?,
-        Source::File(file) => download::copy(file, &part)?,
-    };
-    let digest = match checked(&part.path, &place) {
-        Ok(digest) => digest,
-        Err(error) => {
-            part.remove();
-            return Err(error);
+        Source::Address(address) => {
+            let Downloaded { was_continued } = download(address, &part, connection)?;
+            if was_continued && !digest_of(&part.path)?.to_string().starts_with(digits) {
+                // The server's file may have changed since the earlier call.
+                part.clear()?;
+                download(address, &part, connection)?;
+            }
+            address.clone()
+        }
+        Source::File(file) => {
+            download::copy(file, &part)?;
+            file.display().to_string()
         }
     };
+    let digest = digest_of(&part.path)?;
+    if !digest.to_string().starts_with(digits) {
+        part.remove();
+        return Err(FetchError::Digest { place, found: digest });
+    }
+    note_digest(path, digest)?;
     part.rename_to(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let digest_file = path.with_added_extension("sha256");
-    crate::files::write(&digest_file, format!("{digest}  {name}\n").as_bytes())
-        .map_err(FileError::writing(&digest_file))?;
     Ok(Fetched { path: path.to_owned(), digest, existed: false })
 }
 
-/// The digest of the file at `path`, if it is torchvision's.
-fn checked(path: &Path, place: &str) -> Result<Digest, FetchError> {
-    let digest = Digest::of_file(path).map_err(|source| FetchError::Read { path: path.to_owned(), source })?;
-    if digest.to_string().starts_with(IMAGENET) {
-        Ok(digest)
-    } else {
-        Err(FetchError::Digest { place: place.to_owned(), found: digest })
-    }
+/// Writes the digest beside the file at `path`, as `sha256sum` does.
+fn note_digest(path: &Path, digest: Digest) -> Result<(), FileError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let digest_file = path.with_added_extension("sha256");
+    crate::files::write(&digest_file, format!("{digest}  {name}\n").as_bytes())
+        .map_err(FileError::writing(&digest_file))
+}
+
+fn digest_of(path: &Path) -> Result<Digest, FetchError> {
+    Digest::of_file(path).map_err(|source| FetchError::Read { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tests `scripts/gpu-check`: what it packs and refuses, and what the packed copy prints. Small scripts stand in for cargo,
 //! `cellgate-edge` and Python, so that each of the three can be made to fail.
 
-use super::both;
+use super::both_precisions;
 use crate::support::{DARK, image, run, stderr};
 use crate::tensorrt::device::{Device, compile};
 use cellgate_test_support::transcript;

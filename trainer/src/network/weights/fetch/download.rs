@@ -4,11 +4,12 @@ use super::{FetchError, MAX_BYTES};
 use crate::files::FileError;
 use crate::progress;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Time to connect, and to wait for the head of an answer.
+/// The time of [`Connection::of_environment`].
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that are read at a time.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -28,9 +29,16 @@ pub(super) fn receive_file(path: &Path) -> Result<PartialFile, FetchError> {
     }
     let file = OpenOptions::new().read(true).append(true).create(true).open(&partial).map_err(writing())?;
     match file.try_lock() {
-        Ok(()) => Ok(PartialFile { path: partial, file }),
-        Err(TryLockError::WouldBlock) => Err(FetchError::Busy { path: partial }),
-        Err(TryLockError::Error(source)) => Err(FileError::Write { path: partial, source }.into()),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { path: partial }),
+        Err(TryLockError::Error(source)) => return Err(FileError::Write { path: partial, source }.into()),
+    }
+    // Another call may have renamed the file between opening and locking it. Then this is the finished file.
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let opened = identity(file.metadata().map_err(writing())?);
+    match std::fs::metadata(&partial).map(identity) {
+        Ok(named) if named == opened => Ok(PartialFile { path: partial, file }),
+        _ => Err(FetchError::Busy { path: partial }),
     }
 }
 
@@ -50,7 +58,8 @@ impl PartialFile {
         Ok(self.file.metadata().map_err(FileError::writing(&self.path))?.len())
     }
 
-    fn clear(&self) -> Result<(), FileError> {
+    /// Removes the content.
+    pub(super) fn clear(&self) -> Result<(), FileError> {
         self.file.set_len(0).map_err(FileError::writing(&self.path))
     }
 
@@ -75,25 +84,50 @@ impl PartialFile {
     }
 }
 
-/// Downloads `address` into `part`, and returns the address. Continues after the bytes in `part` if the server can.
-pub(super) fn download(address: &str, part: &PartialFile) -> Result<String, FetchError> {
+/// How a download connects.
+pub(super) struct Connection {
+    /// The proxy. `None` connects directly.
+    pub(super) proxy: Option<ureq::Proxy>,
+    /// The longest time to connect, to wait for the head of an answer, and to wait for more bytes.
+    pub(super) timeout: Duration,
+}
+
+impl Connection {
+    /// The proxy of the environment (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, in this order), and 30 s.
+    pub(super) fn of_environment() -> Self {
+        Self { proxy: ureq::Proxy::try_from_env(), timeout: TIMEOUT }
+    }
+}
+
+/// Whether a download is complete, and whether it continued the bytes of an earlier call.
+pub(super) struct Downloaded {
+    pub(super) was_continued: bool,
+}
+
+/// Downloads `address` into `part`. Continues after the bytes in `part` if the server can.
+pub(super) fn download(address: &str, part: &PartialFile, connection: &Connection) -> Result<Downloaded, FetchError> {
     let server = |message: String| FetchError::Server { address: address.to_owned(), message };
-    // The proxy of the environment is used (HTTPS_PROXY, ALL_PROXY, NO_PROXY), and up to ten redirects are followed.
+    // Up to ten redirects are followed, but not from https to http.
     let config = ureq::Agent::config_builder()
-        .timeout_connect(Some(TIMEOUT))
-        .timeout_recv_response(Some(TIMEOUT))
+        .proxy(connection.proxy.clone())
+        .https_only(address.starts_with("https://"))
+        .timeout_resolve(Some(connection.timeout))
+        .timeout_connect(Some(connection.timeout))
+        .timeout_recv_response(Some(connection.timeout))
+        .timeout_per_read(Some(connection.timeout))
         .http_status_as_error(false)
         .user_agent(concat!("cellgate-trainer/", env!("CARGO_PKG_VERSION")));
     let agent: ureq::Agent = config.build().into();
-    let mut received = part.length()?;
     let request = |from: u64| {
         let request = agent.get(address);
         let request = if from > 0 { request.header("Range", format!("bytes={from}-")) } else { request };
         request.call().map_err(|error| server(error.to_string()))
     };
+    let mut received = part.length()?;
     let mut answer = request(received)?;
-    if answer.status() == 416 {
-        // The partial file is not a beginning of the server's file.
+    // Another start than asked for, or 416: the partial file is not a beginning of the server's file.
+    let is_misplaced = answer.status() == 206 && range_start(&answer) != Some(received);
+    if received > 0 && (is_misplaced || answer.status() == 416) {
         part.clear()?;
         received = 0;
         answer = request(0)?;
@@ -104,44 +138,51 @@ pub(super) fn download(address: &str, part: &PartialFile) -> Result<String, Fetc
             part.clear()?;
             received = 0;
         }
-        status => return Err(server(format!("found the HTTP status {status}, expected 200 or 206"))),
+        status => return Err(server(format!("found the HTTP status {status}, expected 200"))),
     }
+    let was_continued = received > 0;
     let expected = answer.body().content_length().map(|rest| received + rest);
     if let Some(found) = expected.filter(|&expected| expected > MAX_BYTES) {
+        part.clear()?;
         return Err(FetchError::TooLarge { place: address.to_owned(), found });
     }
     let bar = progress::resumed_bar(expected.unwrap_or(received), received, "bytes");
     let mut body = answer.into_body().into_reader();
-    let read = part.append(&mut body, |length| bar.set_position(length))?;
+    let read = part.append(&mut body, |length| bar.set_position(length));
     bar.finish_and_clear();
-    let received = part.length()?;
+    let (read, received) = (read?, part.length()?);
     if received > MAX_BYTES {
         part.clear()?;
         return Err(FetchError::TooLarge { place: address.to_owned(), found: received });
     }
     let is_short = expected.is_some_and(|expected| received < expected);
     match read {
-        Ok(()) if !is_short => Ok(address.to_owned()),
+        Ok(()) if !is_short => Ok(Downloaded { was_continued }),
         read => Err(FetchError::BrokenOff {
             address: address.to_owned(),
             received,
-            expected: expected.unwrap_or(received),
             message: read.err().map_or_else(|| "the server closed it".to_owned(), |error| error.to_string()),
         }),
     }
 }
 
-/// Copies `file` into `part`, and returns the name of `file`.
-pub(super) fn copy(file: &Path, part: &PartialFile) -> Result<String, FetchError> {
+/// The position of the first byte of a partial answer, from its header `Content-Range: bytes FIRST-LAST/LENGTH`.
+fn range_start(answer: &ureq::http::Response<ureq::Body>) -> Option<u64> {
+    let range = answer.headers().get("content-range")?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+/// Copies `file` into `part`.
+pub(super) fn copy(file: &Path, part: &PartialFile) -> Result<(), FetchError> {
     let read = |source| FetchError::Read { path: file.to_owned(), source };
-    let mut source = File::open(file).map_err(read)?;
-    let place = file.display().to_string();
-    let found = source.seek(SeekFrom::End(0)).map_err(read)?;
-    if found > MAX_BYTES {
-        return Err(FetchError::TooLarge { place, found });
+    let metadata = std::fs::metadata(file).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(FetchError::NoFile { path: file.to_owned() });
     }
-    source.rewind().map_err(read)?;
+    if metadata.len() > MAX_BYTES {
+        return Err(FetchError::TooLarge { place: file.display().to_string(), found: metadata.len() });
+    }
+    let mut source = File::open(file).map_err(read)?;
     part.clear()?;
-    part.append(&mut source, |_| ())?.map_err(read)?;
-    Ok(place)
+    part.append(&mut source, |_| ())?.map_err(read)
 }
