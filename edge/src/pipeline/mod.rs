@@ -56,7 +56,7 @@ pub struct Judgement {
     pub decision: Decision,
     /// The score, 0..=1. `None` if there is no logit or if it is not finite.
     pub score: Option<f32>,
-    /// The network's raw logit, unchecked. `None` if there is none.
+    /// The network's raw logit, unchecked. `None` if the network did not run.
     pub logit: Option<f32>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
