@@ -1,6 +1,6 @@
 //! Defines the figures of bundles with reference parts, and computes them from draws of reference parts.
 
-use super::{BundleResults, Overall};
+use super::figures::{BundleResults, Overall};
 use crate::stats::{BundleBootstrap, BundleRanks, Confusion, Scored};
 use serde::{Deserialize, Serialize};
 

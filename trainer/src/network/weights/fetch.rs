@@ -1,6 +1,9 @@
 //! Downloads torchvision's ResNet-34, the paper's backbone, to the place where it is looked for.
 
 mod download;
+mod error;
+
+pub use error::FetchError;
 
 use super::find::official_in;
 use super::origin::IMAGENET;
@@ -15,9 +18,6 @@ pub const ADDRESS: &str = "https://download.pytorch.org/models/resnet34-b627a593
 pub const LICENCE: &str = "torchvision's ResNet34_Weights.IMAGENET1K_V1, trained on ImageNet-1k. torchvision is under the BSD 3-Clause licence. ImageNet's \
      terms of access allow non-commercial research and education only; whether they bind these weights is for you to decide. The \
      weights are not part of Cellgate";
-/// Largest file that is accepted. torchvision's has 87 MB.
-const MAX_BYTES: u64 = 200_000_000;
-
 /// Where the weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -36,90 +36,6 @@ pub struct Fetched {
     pub digest: Digest,
     /// Whether the file was there already.
     pub existed: bool,
-}
-
-/// Error of fetching the weights.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// Neither `$XDG_CACHE_HOME` nor `$HOME` is set, so there is no folder to store the file in.
-    #[error("found no folder for the file: set HOME or XDG_CACHE_HOME")]
-    NoFolder,
-    /// The server can't be reached, or it answers with an error.
-    #[error(
-        "{address}: {message}; check the address and the proxy (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY), or download the file on another machine and give it \
-         with --from"
-    )]
-    Server {
-        /// The address.
-        address: String,
-        /// The error.
-        message: String,
-    },
-    /// The connection ended before the whole file was received. What was received is kept.
-    #[error(
-        "{address}: the connection ended after {received} bytes ({message}); give the same command again to continue"
-    )]
-    BrokenOff {
-        /// The address.
-        address: String,
-        /// Bytes received in all.
-        received: u64,
-        /// The error.
-        message: String,
-    },
-    /// The file is larger than any ResNet-34.
-    #[error("{place}: found {found} bytes, expected at most {MAX_BYTES}: this is not torchvision's ResNet-34")]
-    TooLarge {
-        /// The address or the file.
-        place: String,
-        /// Its size.
-        found: u64,
-    },
-    /// `--from` names no regular file.
-    #[error("{}: found a folder or device, expected a file", path.display())]
-    NoFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The stored file is damaged or another one.
-    #[error(
-        "{}: found SHA-256 {found}, expected one that begins with {IMAGENET}: the file is damaged or another one; remove it and give \
-         the command again",
-        path.display()
-    )]
-    Stored {
-        /// The stored file.
-        path: PathBuf,
-        /// Its digest.
-        found: Digest,
-    },
-    /// The received file is another one. It is removed.
-    #[error(
-        "{place}: found SHA-256 {found}, expected one that begins with {IMAGENET}: the file is damaged or another one"
-    )]
-    Digest {
-        /// The address or the file.
-        place: String,
-        /// The digest of the file.
-        found: Digest,
-    },
-    /// Another call of the command is downloading.
-    #[error("{}: another download is running; wait for it", path.display())]
-    Busy {
-        /// The file that is being written.
-        path: PathBuf,
-    },
-    /// A file can't be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// A file can't be written.
-    #[error(transparent)]
-    File(#[from] FileError),
 }
 
 /// Stores the weights of `source` in the cache folder, where [`find`](super::find) looks for them. Writes the whole digest beside the

@@ -1,6 +1,6 @@
 //! Receives a file into a partial file beside its place, and continues a download that broke off.
 
-use super::{FetchError, MAX_BYTES};
+use super::error::{FetchError, MAX_BYTES};
 use crate::files::FileError;
 use crate::progress;
 use std::fs::{File, OpenOptions, TryLockError};
