@@ -11,6 +11,10 @@ use std::process::ExitCode;
 
 /// Arguments of `backbone`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cellgate-trainer backbone fetch
+  cellgate-trainer backbone list")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
