@@ -38,7 +38,7 @@ pub struct Fetched {
     pub existed: bool,
 }
 
-/// Stores the weights of `source` in the cache folder, where [`find`](super::find) looks for them. Writes the whole digest beside the
+/// Stores the weights of `source` in the cache folder, where [`find`](super::find()) looks for them. Writes the whole digest beside the
 /// file in the form of `sha256sum`. Does nothing if the file is there already.
 ///
 /// A download that broke off is continued. The file gets its name only after its digest was checked.
