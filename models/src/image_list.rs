@@ -1,5 +1,6 @@
 //! Reads an argument that names several images: a folder, or files with commas between them.
 
+use crate::radiograph::has_tiff_name;
 use std::path::{Path, PathBuf};
 
 /// Error of an argument that names images.
@@ -63,8 +64,7 @@ fn tiffs_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut images = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_tiff = |name: &std::ffi::OsStr| ["tif", "tiff"].iter().any(|known| name.eq_ignore_ascii_case(known));
-        if path.extension().is_some_and(is_tiff) {
+        if has_tiff_name(&path) {
             images.push(path);
         }
     }

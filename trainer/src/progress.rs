@@ -22,7 +22,7 @@ pub fn resumed_bar(total: u64, done: u64, what: &'static str) -> ProgressBar {
         ProgressDrawTarget::stderr()
     } else {
         let log = Log { next: Mutex::new(Instant::now() + LINE_INTERVAL) };
-        ProgressDrawTarget::term_like_with_hz(Box::new(log), 1)
+        ProgressDrawTarget::term_like_with_hz(Box::new(NoCursor(log)), 1)
     };
     ProgressBar::with_draw_target(Some(total), target).with_style(style(done)).with_prefix(what).with_position(done)
 }
@@ -61,14 +61,35 @@ fn time_left(elapsed: Duration, done: u64, rest: u64) -> Option<Duration> {
     (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
 }
 
-/// Draws to a stderr that is not a terminal: prints at most one line of text per [`LINE_INTERVAL`] and erases nothing.
+/// Receives the texts of a bar.
+trait Texts: fmt::Debug + Send + Sync {
+    fn text(&self, text: &str) -> io::Result<()>;
+}
+
+/// Draws to a stderr that is not a terminal: prints at most one line of text per [`LINE_INTERVAL`].
 #[derive(Debug)]
 struct Log {
     /// The earliest time of the next line of text.
     next: Mutex<Instant>,
 }
 
-impl TermLike for Log {
+impl Texts for Log {
+    fn text(&self, text: &str) -> io::Result<()> {
+        let text = text.trim();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.is_empty() || Instant::now() < *next {
+            return Ok(());
+        }
+        *next = Instant::now() + LINE_INTERVAL;
+        writeln!(io::stderr(), "{text}")
+    }
+}
+
+/// A terminal without a cursor: nothing is erased.
+#[derive(Debug)]
+struct NoCursor<T>(T);
+
+impl<T: Texts> TermLike for NoCursor<T> {
     fn width(&self) -> u16 {
         120
     }
@@ -85,16 +106,10 @@ impl TermLike for Log {
         Ok(())
     }
     fn write_line(&self, line: &str) -> io::Result<()> {
-        self.write_str(line)
+        self.0.text(line)
     }
     fn write_str(&self, text: &str) -> io::Result<()> {
-        let text = text.trim();
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if text.is_empty() || Instant::now() < *next {
-            return Ok(());
-        }
-        *next = Instant::now() + LINE_INTERVAL;
-        writeln!(io::stderr(), "{text}")
+        self.0.text(text)
     }
     fn clear_line(&self) -> io::Result<()> {
         Ok(())
@@ -113,33 +128,9 @@ mod tests {
     #[derive(Debug, Default, Clone)]
     struct Screen(Arc<Mutex<String>>);
 
-    impl TermLike for Screen {
-        fn width(&self) -> u16 {
-            120
-        }
-        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-        fn write_line(&self, line: &str) -> io::Result<()> {
-            self.write_str(line)
-        }
-        fn write_str(&self, text: &str) -> io::Result<()> {
+    impl Texts for Screen {
+        fn text(&self, text: &str) -> io::Result<()> {
             self.0.lock().unwrap().push_str(text);
-            Ok(())
-        }
-        fn clear_line(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn flush(&self) -> io::Result<()> {
             Ok(())
         }
     }
@@ -147,7 +138,7 @@ mod tests {
     #[test]
     fn quick_steps_before_a_restart_do_not_count_for_the_time_left() {
         let screen = Screen::default();
-        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let target = ProgressDrawTarget::term_like(Box::new(NoCursor(screen.clone())));
         let bar = ProgressBar::with_draw_target(Some(160), target).with_style(style(0)).with_position(150);
         let bar = bar.with_elapsed(Duration::from_secs(60));
         let text = || {
@@ -170,10 +161,10 @@ mod tests {
     #[test]
     fn a_log_gets_at_most_one_line_in_30_seconds() {
         let log = Log { next: Mutex::new(Instant::now()) };
-        log.write_str("features: 1/9").unwrap();
+        log.text("features: 1/9").unwrap();
         let next = *log.next.lock().unwrap();
         assert!(next > Instant::now() + LINE_INTERVAL / 2);
-        log.write_str("features: 2/9").unwrap();
+        log.text("features: 2/9").unwrap();
         assert_eq!(*log.next.lock().unwrap(), next);
     }
 }

@@ -14,6 +14,7 @@ use super::file_system::RESCAN;
 use super::listing::Listing;
 use super::settle::Settling;
 use super::{Arrival, FileSystem, ImageFile};
+use cellgate_models::radiograph::has_tiff_name;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::fs::{Access, access};
@@ -317,8 +318,7 @@ pub fn count_images(folder: &Path) -> std::io::Result<usize> {
 /// Whether the name is that of a TIFF and not hidden. Scanners may hide files that they are still writing.
 fn is_radiograph(name: &Path) -> bool {
     let is_hidden = name.as_os_str().as_bytes().starts_with(b".");
-    let extension = name.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
-    !is_hidden && matches!(extension.as_deref(), Some("tif" | "tiff"))
+    !is_hidden && has_tiff_name(name)
 }
 
 #[cfg(test)]

@@ -119,6 +119,12 @@ impl OperatingPoint {
         Calibration { slope: self.slope, intercept: self.intercept }
     }
 
+    /// Both thresholds as scores, for people: `[review_from, reject_from]`.
+    #[must_use]
+    pub fn score_thresholds(&self) -> [f64; 2] {
+        [self.review_from, self.reject_from].map(|logit| self.calibration().score(logit))
+    }
+
     /// The reason for the verdict on a part with this logit, less the offset of its bundle.
     #[must_use]
     pub fn reason(&self, logit: f64) -> Reason {

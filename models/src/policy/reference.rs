@@ -26,17 +26,10 @@ const MAX_DEGREES: u32 = 5000;
 /// head that was trained without the part's bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Numbers")]
-pub struct Reference {
-    parts: u32,
-    mean: f64,
-    between_variance: f64,
-    within_variance: f64,
-    bundles: u32,
-    degrees_of_freedom: u32,
-}
+pub struct Reference(Numbers);
 
-/// The numbers of a [`Reference`] as read from a file, not yet checked.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+/// The numbers of a [`Reference`]. Those read from a file are not yet checked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Numbers {
     parts: u32,
@@ -64,7 +57,6 @@ impl TryFrom<Numbers> for Reference {
 
     fn try_from(numbers: Numbers) -> Result<Self, Self::Error> {
         let Numbers { parts, mean, between_variance, within_variance, bundles, degrees_of_freedom } = numbers;
-        let found = Self { parts, mean, between_variance, within_variance, bundles, degrees_of_freedom };
         let is_variance = |number: f64| number.is_finite() && number >= 0.0;
         let checks = [
             ("parts", parts.into(), (1..=MAX_PARTS).contains(&parts), "1 to 1000"),
@@ -76,7 +68,7 @@ impl TryFrom<Numbers> for Reference {
         ];
         match checks.into_iter().find(|(_, _, is_sound, _)| !is_sound) {
             Some((field, found, _, expected)) => Err(ReferenceNumbersError { field, found, expected }),
-            None => Ok(found),
+            None => Ok(Self(numbers)),
         }
     }
 }
@@ -142,25 +134,12 @@ impl Reference {
     /// The number of reference parts of a bundle that the thresholds were chosen for.
     #[must_use]
     pub fn parts(&self) -> u32 {
-        self.parts
-    }
-
-    /// The mean of the training bundles' means.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        self.mean
+        self.0.parts
     }
 
     /// The standard deviation of a bundle's mean.
-    #[must_use]
-    pub fn between(&self) -> f64 {
-        self.between_variance.sqrt()
-    }
-
-    /// The standard deviation of a normal part's logit within its bundle.
-    #[must_use]
-    pub fn within(&self) -> f64 {
-        self.within_variance.sqrt()
+    fn between(&self) -> f64 {
+        self.0.between_variance.sqrt()
     }
 
     /// The offset of the bundle whose reference parts have the raw logits `logits`: m + lambda * min(x - m, tau), where x is
@@ -171,12 +150,12 @@ impl Reference {
     /// standard deviation between bundles. NaN for no logits.
     #[must_use]
     pub fn offset(&self, logits: &[f64]) -> f64 {
-        let signal = length(logits) * self.between_variance;
-        let total = signal + self.within_variance;
+        let signal = length(logits) * self.0.between_variance;
+        let total = signal + self.0.within_variance;
         let lambda = if total > 0.0 { signal / total } else { 0.0 };
-        let distance = median(logits) - self.mean;
+        let distance = median(logits) - self.0.mean;
         // f64::min would replace NaN by the largest offset, the most lenient one.
-        if distance.is_nan() { f64::NAN } else { self.mean + lambda * distance.min(self.between()) }
+        if distance.is_nan() { f64::NAN } else { self.0.mean + lambda * distance.min(self.between()) }
     }
 
     /// Why the guard refuses the reference parts with the raw logits `logits`; `None` if it accepts them.
@@ -186,21 +165,21 @@ impl Reference {
     /// freedom; 0.99).
     #[must_use]
     pub fn unlike_training(&self, logits: &[f64]) -> Option<UnlikeTraining> {
-        let (count, bundles) = (length(logits), f64::from(self.bundles));
+        let (count, bundles) = (length(logits), f64::from(self.0.bundles));
         let quantile = StudentsT::new(0.0, 1.0, bundles - 1.0).map_or(0.0, |t| t.inverse_cdf(MEDIAN_QUANTILE));
-        let variance = self.between_variance * (1.0 + 1.0 / bundles) + self.within_variance / count;
+        let variance = self.0.between_variance * (1.0 + 1.0 / bundles) + self.0.within_variance / count;
         let (found, limit) = (median(logits), quantile * variance.sqrt());
         // Written so that NaN is refused.
-        let is_near = (found - self.mean).abs() <= limit;
+        let is_near = (found - self.0.mean).abs() <= limit;
         if !is_near {
-            return Some(UnlikeTraining::Median { found, expected: self.mean, limit });
+            return Some(UnlikeTraining::Median { found, expected: self.0.mean, limit });
         }
         if logits.len() < 2 {
             return None;
         }
-        let quantile = FisherSnedecor::new(count - 1.0, f64::from(self.degrees_of_freedom.min(MAX_DEGREES)))
+        let quantile = FisherSnedecor::new(count - 1.0, f64::from(self.0.degrees_of_freedom.min(MAX_DEGREES)))
             .map_or(0.0, |f| f.inverse_cdf(SPREAD_QUANTILE));
-        let (found, limit) = (sum_of_squares(logits) / (count - 1.0), self.within_variance * quantile);
+        let (found, limit) = (sum_of_squares(logits) / (count - 1.0), self.0.within_variance * quantile);
         let is_narrow = found <= limit;
         (!is_narrow).then_some(UnlikeTraining::Spread { found, limit })
     }
@@ -255,11 +234,11 @@ mod tests {
     #[test]
     fn the_numbers_are_estimated_as_computed_by_hand() {
         let found = Reference::estimate(&[vec![0.0, 2.0], vec![3.0, 4.0, 5.0], vec![]], 5).unwrap();
-        assert_eq!((found.parts, found.bundles, found.degrees_of_freedom), (5, 2, 3));
-        assert!((found.mean - 2.5).abs() < 1e-12);
-        assert!((found.within_variance - 4.0 / 3.0).abs() < 1e-12);
+        assert_eq!((found.0.parts, found.0.bundles, found.0.degrees_of_freedom), (5, 2, 3));
+        assert!((found.0.mean - 2.5).abs() < 1e-12);
+        assert!((found.0.within_variance - 4.0 / 3.0).abs() < 1e-12);
         let noise = (4.0 / 3.0 / 2.0 + 4.0 / 3.0 / 3.0) / 2.0;
-        assert!((found.between_variance - (4.5 - noise)).abs() < 1e-12);
+        assert!((found.0.between_variance - (4.5 - noise)).abs() < 1e-12);
     }
 
     #[test]
@@ -285,7 +264,7 @@ mod tests {
     #[test]
     fn equal_bundles_have_no_variance_between_them() {
         let found = Reference::estimate(&[[0.0, 2.0], [0.0, 2.0], [0.0, 2.0]], 5).unwrap();
-        assert_eq!((found.between_variance, found.offset(&[7.0])), (0.0, 1.0));
+        assert_eq!((found.0.between_variance, found.offset(&[7.0])), (0.0, 1.0));
     }
 
     #[test]

@@ -47,6 +47,7 @@
 //! | `samples.rs` | bytes to levels |
 //! | `decode.rs` | all chunks into one image |
 //! | `file.rs` | a file's bytes, under limits |
+//! | `file_name.rs` | the file names of radiographs |
 //! | `reader.rs` | the public reader, which reuses its buffers |
 //! | `limits.rs`, `clock.rs` | the limits on size and time |
 //! | `image.rs`, `error.rs` | the decoded image, and the errors |
@@ -60,6 +61,7 @@ mod description;
 mod directory;
 mod error;
 mod file;
+mod file_name;
 mod fits;
 mod image;
 mod json;
@@ -78,6 +80,7 @@ mod write;
 
 pub use error::ReadError;
 pub use file::{BUFFER_START, read_open_file};
+pub use file_name::has_tiff_name;
 pub use image::{Radiograph, RadiographView, ShapeError};
 pub use limits::RadiographLimits;
 pub use reader::{DecodedLevels, RadiographReader, decode, read};

@@ -77,15 +77,11 @@ fn fetch(args: &FetchArgs) -> Result<()> {
         Some(file) => Source::File(file.clone()),
         None => Source::Address(args.url.clone()),
     };
-    let source_text = match &source {
-        Source::File(file) => file.display().to_string(),
-        Source::Address(address) => address.clone(),
-    };
-    super::note(format_args!("source: {source_text}\nlicence: {LICENCE}"));
+    super::note(format_args!("source: {source}\nlicence: {LICENCE}"));
     let found = fetch::fetch(&source)?;
     if args.json {
         return super::print_json(
-            &serde_json::json!({ "path": found.path, "sha256": found.digest, "source": source_text }),
+            &serde_json::json!({ "path": found.path, "sha256": found.digest, "source": source.to_string() }),
         );
     }
     let state = if found.existed { "was there already" } else { "stored" };

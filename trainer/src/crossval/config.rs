@@ -5,6 +5,7 @@ use crate::fit::Recipe;
 use cellgate_models::conversion::{Method, Size};
 use cellgate_models::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 
 /// All settings that the results of a cross-validation depend on. A cross-validation is only continued with the same
 /// configuration.
@@ -69,6 +70,12 @@ pub enum BoundsScope {
 }
 
 impl CrossvalConfig {
+    /// The numbers of reference parts, in their order.
+    #[must_use]
+    pub fn reference_parts(&self) -> Vec<NonZeroU32> {
+        self.references.iter().filter_map(|setting| setting.parts()).collect()
+    }
+
     /// Describes the first difference to `other`. `None` if both are equal.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! Makes the folds that leave out one bundle each, and reads the files of finished folds.
 
-use super::{CrossvalError, ReferenceSetting};
+use super::CrossvalError;
 use crate::dataset::{Dataset, Label};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::policy::{OperatingPoint, Reference};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// One fold: a bundle to test on, and all other bundles to train on.
@@ -85,13 +86,13 @@ impl FinishedFold {
     /// Reads the results of `fold` from `path`. `None` if the file does not exist.
     ///
     /// # Errors
-    /// The file can't be read, is damaged, or does not belong to `fold` of `dataset` with `conversion` and `references`.
+    /// The file can't be read, is damaged, or does not belong to `fold` of `dataset` with `conversion` and `reference_parts`.
     pub fn load(
         path: &Path,
         dataset: &Dataset,
         fold: &Fold,
         conversion: &ConversionSpec,
-        references: &[ReferenceSetting],
+        reference_parts: &[NonZeroU32],
     ) -> Result<Option<Self>, CrossvalError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
@@ -104,7 +105,7 @@ impl FinishedFold {
             found,
         };
         let found: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        found.check(dataset, fold, conversion, references).map_err(damaged)?;
+        found.check(dataset, fold, conversion, reference_parts).map_err(damaged)?;
         Ok(Some(found))
     }
 
@@ -114,13 +115,13 @@ impl FinishedFold {
         dataset: &Dataset,
         fold: &Fold,
         conversion: &ConversionSpec,
-        references: &[ReferenceSetting],
+        reference_parts: &[NonZeroU32],
     ) -> Result<(), String> {
         let ensure = |holds: bool, found: String| if holds { Ok(()) } else { Err(found) };
         ensure(self.bundle == fold.bundle, format!("found bundle {}, expected {}", self.bundle, fold.bundle))?;
         ensure(self.conversion == *conversion, "found a conversion that is not this fold's".into())?;
         let found: Vec<u32> = self.with_reference.iter().map(|fold| fold.reference.parts()).collect();
-        let expected: Vec<u32> = references.iter().filter_map(|setting| Some(setting.parts()?.get())).collect();
+        let expected: Vec<u32> = reference_parts.iter().map(|parts| parts.get()).collect();
         ensure(found == expected, format!("found thresholds for {found:?} reference parts, expected {expected:?}"))?;
         let (found, expected) = (self.parts.len(), fold.test.len());
         ensure(found == expected, format!("found {found} parts, expected {expected}"))?;

@@ -93,7 +93,7 @@ impl MethodRun<'_> {
         };
         let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
         let path = FinishedFold::path(out, self.method, fold);
-        if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.references)? {
+        if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.reference_parts())? {
             return Ok(finished);
         }
         let table = self.features(&conversion)?;
@@ -117,7 +117,7 @@ impl MethodRun<'_> {
     /// Trains the head of a fold, and chooses the thresholds without and with reference parts.
     fn fit(&self, training: &TrainingSet<'_>) -> Result<(Head, OperatingPoint, Vec<FoldReference>), FitError> {
         let CrossvalInputs { config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
-        let references = &self.inputs.config.references;
+        let references = self.inputs.config.reference_parts();
         let head = recipe.head(training, classifier, *seed)?;
         let out_of_fold = match recipe.chooses_threshold() || !references.is_empty() {
             true => recipe.out_of_fold(training, classifier, *seed)?,
@@ -126,7 +126,7 @@ impl MethodRun<'_> {
         let operating_point = |calibrated: &Calibrated| -> Result<OperatingPoint, FitError> {
             Ok(calibrated.operating_point([calibrated.threshold; 2])?)
         };
-        let with_reference = references.iter().filter_map(|reference| reference.parts()).map(|parts| {
+        let with_reference = references.into_iter().map(|parts| {
             let found = CalibratedWithReference::of(&out_of_fold, parts, *seed)?;
             Ok(FoldReference { operating_point: operating_point(&found.calibrated)?, reference: found.reference })
         });

@@ -8,7 +8,7 @@ use crate::results::{
 };
 use crate::stats::{BundleBootstrap, BundleRanks, Scored};
 use cellgate_models::conversion::Method;
-use cellgate_models::policy::{Calibration, OperatingPoint};
+use cellgate_models::policy::{Calibration, OperatingPoint, Reference};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::num::NonZeroU32;
@@ -26,21 +26,18 @@ pub(super) fn of(method: Method, folds: &[FinishedFold], config: &CrossvalConfig
         .map(|(fold, scored)| BundleResults::at_threshold(&fold.bundle, scored, score_threshold(fold.operating_point)));
     let ranks = BundleRanks::of(&scored);
     let mut results = MethodResults::summarise(&method.to_string(), bundles.collect(), &ranks, &bootstrap);
-    results.references = (0..)
-        .zip(good(config))
-        .map(|(index, (_, parts))| with_reference(folds, index, parts, config.seed, &bootstrap))
+    results.references = config
+        .reference_parts()
+        .into_iter()
+        .enumerate()
+        .map(|(setting, parts)| with_reference(folds, setting, parts, config.seed, &bootstrap))
         .collect();
     results
 }
 
-/// The configured numbers of reference parts, in the order of [`FinishedFold::with_reference`].
-fn good(config: &CrossvalConfig) -> impl Iterator<Item = (ReferenceSetting, NonZeroU32)> + '_ {
-    config.references.iter().filter_map(|&setting| Some((setting, setting.parts()?)))
-}
-
 /// The reject threshold as a score.
 fn score_threshold(point: OperatingPoint) -> f64 {
-    point.calibration().score(point.reject_from())
+    point.score_thresholds()[1]
 }
 
 fn without_reference(fold: &FinishedFold) -> Vec<Scored> {
@@ -52,58 +49,63 @@ fn scored(logit: f32, offset: f64, label: Label, calibration: Calibration) -> Sc
     Scored { score: calibration.score(f64::from(logit) - offset), label }
 }
 
-/// The draws of reference parts of the test bundle of `fold`, which is at `index` in the list of folds. The draws are the same for
-/// all methods.
-fn draws(fold: &FinishedFold, index: usize, parts: NonZeroU32, seed: u64) -> Vec<Draw> {
+/// A draw of reference parts, and the offset that they give.
+struct OffsetDraw {
+    draw: Draw,
+    offset: f64,
+    /// Whether the guard refuses the reference parts.
+    is_refused: bool,
+}
+
+/// The draws of the test bundle of `fold`, which is at `index` in the list of folds, with the offsets by `reference`. The draws are
+/// the same for all methods.
+fn draws(fold: &FinishedFold, index: usize, reference: &Reference, parts: NonZeroU32, seed: u64) -> Vec<OffsetDraw> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(index as u64 + 1);
     let labels: Vec<Label> = fold.parts.iter().map(|part| part.label).collect();
-    reference_draws(&labels, parts, DRAWS as usize, &mut random)
-}
-
-/// The logits of a draw's reference parts.
-fn reference_logits(fold: &FinishedFold, draw: &Draw) -> Vec<f64> {
-    draw.reference.iter().map(|&part| f64::from(fold.parts[part].logit)).collect()
+    let draws = reference_draws(&labels, parts, DRAWS as usize, &mut random).into_iter().map(|draw| {
+        let logits: Vec<f64> = draw.reference.iter().map(|&part| f64::from(fold.parts[part].logit)).collect();
+        let is_refused = reference.unlike_training(&logits).is_some();
+        OffsetDraw { offset: reference.offset(&logits), is_refused, draw }
+    });
+    draws.collect()
 }
 
 fn with_reference(
     folds: &[FinishedFold],
-    setting_index: usize,
+    setting: usize,
     parts: NonZeroU32,
     seed: u64,
     bootstrap: &BundleBootstrap,
 ) -> ReferenceResults {
     let (mut all, mut reference_parts) = (Vec::new(), Vec::new());
     for (index, fold) in folds.iter().enumerate() {
-        let FoldReference { operating_point, reference } = fold.with_reference[setting_index];
-        let draws = draws(fold, index, parts, seed);
-        let refused = draws.iter().filter(|draw| reference.unlike_training(&reference_logits(fold, draw)).is_some());
+        let FoldReference { operating_point, reference } = fold.with_reference[setting];
+        let draws = draws(fold, index, &reference, parts, seed);
         reference_parts.push(BundleReference {
             bundle: fold.bundle.clone(),
-            parts: draws.first().map_or(0, |draw| draw.reference.len() as u32),
-            refused_draws: refused.count() as u32,
+            parts: draws.first().map_or(0, |found| found.draw.reference.len() as u32),
+            refused_draws: draws.iter().filter(|found| found.is_refused).count() as u32,
         });
         if draws.is_empty() {
             continue;
         }
-        let score = |draw: &Draw, offset: f64, calibration: Calibration| -> Vec<Scored> {
-            let others = draw.others.iter().map(|&part| &fold.parts[part]);
-            others.map(|part| scored(part.logit, offset, part.label, calibration)).collect()
+        // The scores of all draws at `point`, less the offset of `offset_of`.
+        let scores = |point: OperatingPoint, offset_of: fn(&OffsetDraw) -> f64| {
+            let score = |found: &OffsetDraw| -> Vec<Scored> {
+                let others = found.draw.others.iter().map(|&part| &fold.parts[part]);
+                others.map(|part| scored(part.logit, offset_of(found), part.label, point.calibration())).collect()
+            };
+            DrawScores { threshold: score_threshold(point), draws: draws.iter().map(score).collect() }
         };
-        let offset = |draw: &Draw| reference.offset(&reference_logits(fold, draw));
         all.push(ScoredDraws {
             bundle: fold.bundle.clone(),
-            with: DrawScores {
-                threshold: score_threshold(operating_point),
-                draws: draws.iter().map(|draw| score(draw, offset(draw), operating_point.calibration())).collect(),
-            },
-            without: DrawScores {
-                threshold: score_threshold(fold.operating_point),
-                draws: draws.iter().map(|draw| score(draw, 0.0, fold.operating_point.calibration())).collect(),
-            },
+            with: scores(operating_point, |found| found.offset),
+            without: scores(fold.operating_point, |_| 0.0),
         });
     }
-    ReferenceResults::summarise([parts.get(), DRAWS], &all, reference_parts, bootstrap)
+    let reference = ReferenceSetting::Good(parts).to_string();
+    ReferenceResults::summarise(reference, [parts.get(), DRAWS], &all, reference_parts, bootstrap)
 }
 
 /// The rows of `predictions.csv` for `method`: first those without reference parts, then those of all draws for each number of
@@ -128,13 +130,15 @@ pub(super) fn predictions(method: Method, folds: &[FinishedFold], config: &Cross
         let calibration = fold.operating_point.calibration();
         (0..fold.parts.len()).for_each(|part| push(fold, part, Prediction::NO_REFERENCE.into(), 0, 0.0, calibration));
     }
-    for (setting_index, (setting, parts)) in good(config).enumerate() {
+    for (setting, parts) in config.reference_parts().into_iter().enumerate() {
+        let name = ReferenceSetting::Good(parts).to_string();
         for (index, fold) in folds.iter().enumerate() {
-            let FoldReference { operating_point, reference } = fold.with_reference[setting_index];
-            for (number, draw) in (1..).zip(draws(fold, index, parts, config.seed)) {
-                let offset = reference.offset(&reference_logits(fold, &draw));
-                let calibration = operating_point.calibration();
-                draw.others.iter().for_each(|&part| push(fold, part, setting.to_string(), number, offset, calibration));
+            let FoldReference { operating_point, reference } = fold.with_reference[setting];
+            let calibration = operating_point.calibration();
+            for (number, OffsetDraw { draw, offset, .. }) in
+                (1..).zip(draws(fold, index, &reference, parts, config.seed))
+            {
+                draw.others.iter().for_each(|&part| push(fold, part, name.clone(), number, offset, calibration));
             }
         }
     }
@@ -148,7 +152,6 @@ mod tests {
     use crate::fit::{Recipe, RecommendedRecipe};
     use cellgate_models::conversion::{ConversionSpec, Size};
     use cellgate_models::digest::Digest;
-    use cellgate_models::policy::Reference;
 
     fn config() -> CrossvalConfig {
         CrossvalConfig {

@@ -2,6 +2,7 @@
 
 use super::left_out::LeftOutReason;
 use super::{DatasetError, natural_order};
+use cellgate_models::radiograph;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -71,8 +72,7 @@ impl Item {
 
     /// Whether the item's name ends with `.tif` or `.tiff`, in any case.
     pub(super) fn has_tiff_name(&self) -> bool {
-        let extension = Path::new(&self.name).extension().unwrap_or_default().to_ascii_lowercase();
-        extension == "tif" || extension == "tiff"
+        radiograph::has_tiff_name(Path::new(&self.name))
     }
 
     /// Refuses a name that is not UTF-8: manifests and tables can't hold it.

@@ -94,7 +94,7 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
 /// Adds the table of verdicts at an operating point. It has no row for REVIEW if both thresholds are equal.
 fn thresholds(card: &mut String, point: OperatingPoint) {
     let [review, reject] = [point.review_from(), point.reject_from()];
-    let [review_score, reject_score] = [review, reject].map(|logit| point.calibration().score(logit));
+    let [review_score, reject_score] = point.score_thresholds();
     card.push_str("| logit | score | verdict |\n|---|---|---|\n");
     let _ = writeln!(card, "| below {review:.4} | below {review_score:.4} | PASS |");
     if review < reject {

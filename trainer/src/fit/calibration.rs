@@ -2,12 +2,9 @@
 
 use super::{FitError, LabelledLogit, linear};
 use crate::dataset::Label;
+use crate::stats::MAX_LOG_ODDS;
 use cellgate_models::policy::Calibration;
 use tch::{Kind, Tensor};
-
-/// Logits are clamped to this value and its negative, so that no single part determines the calibration. It is the log odds of
-/// the probability 1 - 1e-9.
-const MAX_LOGIT: f64 = 20.72;
 
 /// The calibration for `parts`. A calibrated score estimates the probability that the part is abnormal, for a data set with as many
 /// abnormal as normal parts.
@@ -15,7 +12,9 @@ const MAX_LOGIT: f64 = 20.72;
 /// # Errors
 /// `parts` has one class only, or libtorch fails.
 pub(super) fn calibrate(parts: &[LabelledLogit]) -> Result<Calibration, FitError> {
-    let logits: Vec<f64> = parts.iter().flat_map(|part| [part.logit.clamp(-MAX_LOGIT, MAX_LOGIT), 1.0]).collect();
+    // Logits are clamped, so that no single part determines the calibration.
+    let row = |part: &LabelledLogit| [part.logit.clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS), 1.0];
+    let logits: Vec<f64> = parts.iter().flat_map(row).collect();
     let targets: Vec<f64> = parts.iter().map(|part| f64::from(part.label == Label::Abnormal)).collect();
     let weights = linear::weights(parts.iter().map(|part| ("", part.label)))?;
     let design = Tensor::f_from_slice(&logits)?.f_to_kind(Kind::Double)?.f_view([-1, 2])?;

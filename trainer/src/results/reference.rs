@@ -116,9 +116,10 @@ impl Figures {
 }
 
 impl ReferenceResults {
-    /// Summarises the draws of all bundles that have reference parts, for `parts` reference parts. Each bundle must have `draws` draws.
+    /// Summarises the draws of all bundles that have reference parts, for `parts` reference parts, called `reference`. Each bundle must have `draws` draws.
     #[must_use]
     pub fn summarise(
+        reference: String,
         [parts, draws]: [u32; 2],
         scored: &[ScoredDraws],
         reference_parts: Vec<BundleReference>,
@@ -135,16 +136,7 @@ impl ReferenceResults {
         };
         let none_on_same_parts = SameParts { overall: without.overall, bundles: without.bundles };
         let Figures { overall, bundles, .. } = with;
-        Self {
-            reference: format!("good:{parts}"),
-            parts,
-            draws,
-            overall,
-            bundles,
-            none_on_same_parts,
-            difference,
-            reference_parts,
-        }
+        Self { reference, parts, draws, overall, bundles, none_on_same_parts, difference, reference_parts }
     }
 }
 
@@ -163,8 +155,13 @@ mod tests {
             with: DrawScores { threshold: 0.5, draws: vec![parts([0.2, 0.8]), parts([0.4, 0.9])] },
             without: DrawScores { threshold: 0.3, draws: vec![parts([0.6, 0.5]), parts([0.1, 0.7])] },
         };
-        let found =
-            ReferenceResults::summarise([5, 2], &[bundle("a"), bundle("b")], Vec::new(), &BundleBootstrap::default());
+        let found = ReferenceResults::summarise(
+            "good:5".into(),
+            [5, 2],
+            &[bundle("a"), bundle("b")],
+            Vec::new(),
+            &BundleBootstrap::default(),
+        );
         assert_eq!(found.overall.confusion, Confusion { tp: 4, fp: 0, tn: 4, fn_: 0 });
         assert_eq!(found.none_on_same_parts.overall.confusion, Confusion { tp: 4, fp: 2, tn: 2, fn_: 0 });
         assert_eq!(found.difference.balanced_accuracy, Some(0.25));

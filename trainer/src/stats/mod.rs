@@ -37,5 +37,5 @@ pub use ranks::BundleRanks;
 pub use roc::{Roc, RocPoint, auroc};
 pub use sample_size::{MAX_PARTS, shows_at_most, still_needed_at_same_rate, still_needed_without_error};
 pub use scored::{Scored, is_called_abnormal};
-pub use threshold::{ErrorWeights, log_odds, max_escape, smoothed};
+pub use threshold::{ErrorWeights, MAX_LOG_ODDS, log_odds, max_escape, smoothed};
 pub use wilson::wilson95;

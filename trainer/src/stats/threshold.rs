@@ -76,7 +76,7 @@ pub fn max_escape(scored: &[Scored], rate: f64) -> Option<f64> {
 }
 
 /// Log odds are clamped to this value and its negative. It is about the log odds of the probability 1 - 1e-9.
-const MAX_LOG_ODDS: f64 = 20.72;
+pub const MAX_LOG_ODDS: f64 = 20.72;
 
 /// All gaps between neighbouring scores, and between the outermost scores and 0 or 1. A threshold can lie in any gap.
 struct Gaps {

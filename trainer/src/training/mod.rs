@@ -155,8 +155,7 @@ fn absolute(path: &Path) -> Result<PathBuf, TrainingError> {
 /// `results.json`.
 fn figures(calibrated: &Calibrated, point: OperatingPoint) -> serde_json::Value {
     let Calibrated { scored, repeats, .. } = calibrated;
-    let [review_from, reject_from] =
-        [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit));
+    let [review_from, reject_from] = point.score_thresholds();
     let confusion = crate::results::Confusion::at_threshold(scored, reject_from);
     let passed = |label: Label| {
         let of_label: Vec<_> = scored.iter().filter(|part| part.label == label).collect();

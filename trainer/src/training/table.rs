@@ -22,8 +22,7 @@ pub fn summary_tables(trained: &Trained) -> Vec<Table> {
 /// One row per class: how many of the class's parts pass, are reviewed and are rejected, with Wilson's 95 % intervals. Each part
 /// occurs up to `draws` times in `scored`.
 fn table(title: &str, point: OperatingPoint, scored: &[Scored], draws: usize) -> Table {
-    let [review_from, reject_from] =
-        [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit));
+    let [review_from, reject_from] = point.score_thresholds();
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header([

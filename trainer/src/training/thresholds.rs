@@ -77,7 +77,7 @@ mod tests {
     /// The thresholds as scores.
     fn thresholds(max_escape: f64, costs: Option<(f64, f64)>) -> [f64; 2] {
         let point = Thresholds { max_escape, costs, abnormal_share: None }.operating_point(&calibrated(), 0.5).unwrap();
-        [point.review_from(), point.reject_from()].map(|logit| point.calibration().score(logit))
+        point.score_thresholds()
     }
 
     #[test]
@@ -118,6 +118,6 @@ mod tests {
         let found = point(0.1);
         assert!(matches!(found, Err(TrainingError::TooManyEscapes { passing: 2, abnormal: 10, .. })), "{found:?}");
         let point = point(0.2).unwrap();
-        assert!(point.calibration().score(point.review_from()) < 1e-6);
+        assert!(point.score_thresholds()[0] < 1e-6);
     }
 }

@@ -1,6 +1,7 @@
 //! Forms and recognises the names of the archive's folders and images.
 
 use crate::journal::format_utc_ms;
+use cellgate_models::radiograph::has_tiff_name;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -35,8 +36,7 @@ pub(super) fn is_day(name: &str) -> bool {
 /// `unjudged-1795432671000-12.tif`.
 pub(super) fn is_own(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let Some((stem, extension)) = name.rsplit_once('.') else { return false };
-    let is_radiograph = ["tif", "tiff"].iter().any(|known| extension.eq_ignore_ascii_case(known));
+    let Some((stem, _)) = name.rsplit_once('.') else { return false };
     let mut words = stem.splitn(3, '-');
     let (Some(first), Some(second), Some(third)) = (words.next(), words.next(), words.next()) else { return false };
     // The first word is the number of the journal's row, padded to 10 digits.
@@ -44,5 +44,5 @@ pub(super) fn is_own(name: &str) -> bool {
         && is_number(first)
         && (second == "free" || is_number(second))
         && matches!(third, "PASS" | "REVIEW" | "REJECT");
-    is_radiograph && (is_judged || (first == "unjudged" && is_number(second)))
+    has_tiff_name(Path::new(name)) && (is_judged || (first == "unjudged" && is_number(second)))
 }

@@ -9,15 +9,17 @@ use super::find::official_in;
 use super::origin::IMAGENET;
 use crate::files::FileError;
 use cellgate_models::digest::Digest;
-use download::{Connection, Downloaded, download, receive_file};
+use download::{Connection, download, receive_file};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// torchvision's public address of the weights `ResNet34_Weights.IMAGENET1K_V1`.
 pub const ADDRESS: &str = "https://download.pytorch.org/models/resnet34-b627a593.pth";
 /// Source and licence of the weights, for people.
-pub const LICENCE: &str = "torchvision's ResNet34_Weights.IMAGENET1K_V1, trained on ImageNet-1k. torchvision is under the BSD 3-Clause licence. ImageNet's \
-     terms of access allow non-commercial research and education only; whether they bind these weights is for you to decide. The \
+pub const LICENCE: &str = "torchvision's ResNet34_Weights.IMAGENET1K_V1, trained on ImageNet-1k. torchvision is under the BSD \
+     3-Clause licence. ImageNet's terms of access allow non-commercial research and education only; whether they bind these weights is for you to decide. The \
      weights are not part of Cellgate";
+
 /// Where the weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -25,6 +27,15 @@ pub enum Source {
     Address(String),
     /// A file that was downloaded on another machine.
     File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => out.write_str(address),
+            Self::File(file) => write!(out, "{}", file.display()),
+        }
+    }
 }
 
 /// The stored weights.
@@ -52,34 +63,30 @@ pub fn fetch(source: &Source) -> Result<Fetched, FetchError> {
 
 /// As [`fetch`], to `path`. The file's digest must begin with `digits`.
 fn fetch_to(path: &Path, source: &Source, digits: &str, connection: &Connection) -> Result<Fetched, FetchError> {
+    let is_expected = |digest: Digest| digest.to_string().starts_with(digits);
     if path.exists() {
         let digest = digest_of(path)?;
-        if !digest.to_string().starts_with(digits) {
+        if !is_expected(digest) {
             return Err(FetchError::Stored { path: path.to_owned(), found: digest });
         }
         note_digest(path, digest)?;
         return Ok(Fetched { path: path.to_owned(), digest, existed: true });
     }
     let part = receive_file(path)?;
-    let place = match source {
-        Source::Address(address) => {
-            let Downloaded { was_continued } = download(address, &part, connection)?;
-            if was_continued && !digest_of(&part.path)?.to_string().starts_with(digits) {
-                // The server's file may have changed since the earlier call.
-                part.clear()?;
-                download(address, &part, connection)?;
-            }
-            address.clone()
-        }
-        Source::File(file) => {
-            download::copy(file, &part)?;
-            file.display().to_string()
-        }
+    let was_continued = match source {
+        Source::Address(address) => download(address, &part, connection)?.was_continued,
+        Source::File(file) => download::copy(file, &part).map(|()| false)?,
     };
-    let digest = digest_of(&part.path)?;
-    if !digest.to_string().starts_with(digits) {
+    let mut digest = digest_of(&part.path)?;
+    if let (true, false, Source::Address(address)) = (was_continued, is_expected(digest), source) {
+        // The server's file may have changed since the earlier call.
+        part.clear()?;
+        download(address, &part, connection)?;
+        digest = digest_of(&part.path)?;
+    }
+    if !is_expected(digest) {
         part.remove();
-        return Err(FetchError::Digest { place, found: digest });
+        return Err(FetchError::Digest { place: source.to_string(), found: digest });
     }
     note_digest(path, digest)?;
     part.rename_to(path)?;

@@ -63,7 +63,7 @@ impl PartialFile {
         self.file.set_len(0).map_err(FileError::writing(&self.path))
     }
 
-    /// Appends `from`, of which `place` is the name for errors. Stops after [`MAX_BYTES`].
+    /// Appends the bytes of `from`, and calls `step` with the new length. Stops after [`MAX_BYTES`].
     ///
     /// The outer error is of writing, the inner one of reading.
     fn append(&self, from: &mut impl Read, mut step: impl FnMut(u64)) -> Result<io::Result<()>, FileError> {
