@@ -1,11 +1,14 @@
-//! An inference engine runs a network: it takes the input tensor and returns the raw logit.
+//! An inference engine runs a network: it takes the input tensor and returns the raw logit and its map.
 //!
-//! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and one
-//! output [`OUTPUT_NAME`], f32 of shape `[1]` or `[1, 1]`, the raw logit. A network that computes in another precision than f32
-//! converts its input and output itself.
+//! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and two
+//! outputs: [`LOGIT_NAME`], f32 of shape `[1]` or `[1, 1]`, the raw logit; and [`MAP_NAME`], f32 of shape 1 x height/16 x width/16
+//! with sizes rounded up, the shares of the positions in the logit ([`LogitMap`]). A network that computes in another precision
+//! than f32 converts its input and outputs itself.
 
+mod logit_map;
 mod onnxruntime;
 
+pub use logit_map::LogitMap;
 pub use onnxruntime::{OnnxRuntime, OnnxRuntimeOptions};
 
 use crate::conversion::Size;
@@ -15,28 +18,39 @@ use std::path::PathBuf;
 pub const LIBRARY_ENV: &str = "CELLGATE_ONNXRUNTIME";
 /// The name of a network's only input.
 pub const INPUT_NAME: &str = "image";
-/// The name of a network's only output.
-pub const OUTPUT_NAME: &str = "logit";
+/// The name of the output with the raw logit.
+pub const LOGIT_NAME: &str = "logit";
+/// The name of the output with the map.
+pub const MAP_NAME: &str = "map";
 /// Largest input in pixels, height x width. It equals the default limit of pixels in
 /// [`RadiographLimits`](crate::radiograph::RadiographLimits).
 pub(crate) const MAX_PIXELS: u64 = 64 << 20;
+
+/// The outputs of a network for one image, unchecked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The raw logit: above 0 if the part is more likely abnormal than normal, before calibration.
+    pub logit: f32,
+    /// The shares of the positions in the logit. The network computes them without the logit, so their sum may differ from the
+    /// logit by rounding.
+    pub map: LogitMap,
+}
 
 /// Runs the network of a model on one image.
 pub trait Engine {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;
 
-    /// The network's raw logit for one input of 3 x height x width values, channel by channel: above 0 if the part is more likely
-    /// abnormal than normal, before calibration.
+    /// The network's outputs for one input of 3 x height x width values, channel by channel.
     ///
-    /// The logit is not checked: [`Rule`](crate::policy::Rule) rejects a part whose logit is not finite.
+    /// The outputs are not checked: [`Rule`](crate::policy::Rule) rejects a part whose logit is not finite.
     ///
     /// # Errors
     /// [`EngineError`] if the tensor has another length or the library fails.
-    fn logit(&mut self, input: &[f32]) -> Result<f32, EngineError>;
+    fn run(&mut self, input: &[f32]) -> Result<Output, EngineError>;
 }
 
-/// Why there is no engine or no logit. The fields are plain text, so that constructing an error never calls into a library.
+/// Why there is no engine or no output. The fields are plain text, so that constructing an error never calls into a library.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The input tensor has another length than the network's input.
@@ -89,10 +103,10 @@ pub enum EngineError {
         /// The required inputs or outputs.
         expected: String,
     },
-    /// The library failed on an input, or did not return exactly one logit.
+    /// The library failed on an input, or did not return one logit and one map.
     #[error("the network failed: {message}")]
     Run {
-        /// The library's error, or what the network returned instead of a logit.
+        /// The library's error, or what the network returned instead of its outputs.
         message: String,
     },
 }

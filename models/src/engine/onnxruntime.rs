@@ -1,11 +1,11 @@
 //! The reference engine: ONNX Runtime on the CPU, loaded at run time.
 
-use super::{Engine, EngineError, INPUT_NAME, LIBRARY_ENV, MAX_PIXELS, OUTPUT_NAME};
+use super::{Engine, EngineError, INPUT_NAME, LIBRARY_ENV, LOGIT_NAME, LogitMap, MAP_NAME, MAX_PIXELS, Output};
 use crate::conversion::Size;
 use crate::library::{LibrarySpec, Search, SearchPlace};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::session::Session;
+use ort::session::{Session, SessionOutputs};
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorElementType, TensorRef};
 use std::num::NonZeroUsize;
@@ -51,7 +51,7 @@ impl OnnxRuntime {
         let session = open(&environment, network, options.threads)
             .map_err(|error| EngineError::Network { message: error.to_string() })?;
         let size = input_size(session.inputs())?;
-        check_output(session.outputs())?;
+        check_outputs(session.outputs(), size)?;
         Ok(Self { session, size })
     }
 }
@@ -61,7 +61,7 @@ impl Engine for OnnxRuntime {
         self.size
     }
 
-    fn logit(&mut self, input: &[f32]) -> Result<f32, EngineError> {
+    fn run(&mut self, input: &[f32]) -> Result<Output, EngineError> {
         let (height, width) = (self.size.height as usize, self.size.width as usize);
         let expected = 3 * height * width;
         if input.len() != expected {
@@ -70,15 +70,22 @@ impl Engine for OnnxRuntime {
         let failed = |error: ort::Error| EngineError::Run { message: error.to_string() };
         let tensor = TensorRef::from_array_view(([1, 3, height, width], input)).map_err(failed)?;
         let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor]).map_err(failed)?;
-        let output = outputs
-            .get(OUTPUT_NAME)
-            .ok_or_else(|| EngineError::Run { message: format!("it returned no output `{OUTPUT_NAME}`") })?;
-        match output.try_extract_tensor::<f32>().map_err(failed)? {
-            (_, &[logit]) => Ok(logit),
-            (_, values) => {
-                Err(EngineError::Run { message: format!("it returned {} values, expected 1", values.len()) })
-            }
-        }
+        let logit = values(&outputs, LOGIT_NAME, 1)?[0];
+        let size = LogitMap::size_for(self.size);
+        let shares = values(&outputs, MAP_NAME, size.pixels())?;
+        let map = LogitMap::new(size, shares.to_vec()).expect("the number of shares was asked for");
+        Ok(Output { logit, map })
+    }
+}
+
+/// The values of the output called `name`, which must be `expected` in number.
+fn values<'o>(outputs: &'o SessionOutputs<'_>, name: &str, expected: usize) -> Result<&'o [f32], EngineError> {
+    let failed = |message: String| EngineError::Run { message };
+    let output = outputs.get(name).ok_or_else(|| failed(format!("it returned no output `{name}`")))?;
+    let (_, values) = output.try_extract_tensor::<f32>().map_err(|error| failed(error.to_string()))?;
+    match values.len() {
+        found if found == expected => Ok(values),
+        found => Err(failed(format!("output `{name}`: it returned {found} values, expected {expected}"))),
     }
 }
 
@@ -150,14 +157,20 @@ fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
     })
 }
 
-/// Checks that the network has only the required output.
-fn check_output(outputs: &[Outlet]) -> Result<(), EngineError> {
+/// Checks that the network with an input of `size` has the required outputs and no other.
+fn check_outputs(outputs: &[Outlet], size: Size) -> Result<(), EngineError> {
+    let map = LogitMap::size_for(size);
+    let is_logit = |outlet: &Outlet| matches!(f32_shape(outlet, LOGIT_NAME), Some([1] | [1, 1]));
+    let is_map = |outlet: &Outlet| f32_shape(outlet, MAP_NAME) == Some(&[1, map.height.into(), map.width.into()]);
     match outputs {
-        [output] if matches!(f32_shape(output, OUTPUT_NAME), Some([1] | [1, 1])) => Ok(()),
+        [one, other] if is_logit(one) && is_map(other) || is_map(one) && is_logit(other) => Ok(()),
         _ => Err(EngineError::Contract {
             side: "outputs",
             found: describe(outputs),
-            expected: format!("`{OUTPUT_NAME}` f32 [1] or [1, 1]"),
+            expected: format!(
+                "`{LOGIT_NAME}` f32 [1] or [1, 1], and `{MAP_NAME}` f32 [1, {}, {}]",
+                map.height, map.width
+            ),
         }),
     }
 }
