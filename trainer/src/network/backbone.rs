@@ -67,7 +67,7 @@ impl Backbone {
     /// `tensor` has a wrong length, `blocks` is empty or has a block that does not exist, or libtorch fails.
     pub fn features(&self, tensor: &[f32], height: u32, width: u32, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
         let image = self.image(tensor, height, width)?;
-        self.pooled(&image, blocks)
+        self.features_of(&image, blocks)
     }
 
     /// The features of an image's four variants, one variant after the other. The features of the first variant equal
@@ -87,22 +87,26 @@ impl Backbone {
         let [left_to_right, top_to_bottom, both] = &variants;
         let variants = [&image, left_to_right, top_to_bottom, both];
         if i64::from(height) * i64::from(width) <= MAX_PIXELS_TOGETHER {
-            return self.pooled(&Tensor::f_cat(&variants, 0)?, blocks);
+            return self.features_of(&Tensor::f_cat(&variants, 0)?, blocks);
         }
         let mut features = Vec::new();
         for variant in variants {
-            features.extend(self.pooled(variant, blocks)?);
+            features.extend(self.features_of(variant, blocks)?);
         }
         Ok(features)
     }
 
-    fn image(&self, tensor: &[f32], height: u32, width: u32) -> Result<Tensor, TchError> {
+    pub(super) fn image(&self, tensor: &[f32], height: u32, width: u32) -> Result<Tensor, TchError> {
         Tensor::f_from_slice(tensor)?.f_view([1, 3, i64::from(height), i64::from(width)])?.f_to_device(self.device())
     }
 
-    fn pooled(&self, images: &Tensor, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
+    fn features_of(&self, images: &Tensor, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
         let stages = blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
-        let maps = self.network.forward(images, stages)?;
+        self.pooled(&self.network.forward(images, stages)?, blocks)
+    }
+
+    /// The features of images, from the `maps` of their first stages.
+    pub(super) fn pooled(&self, maps: &[Tensor], blocks: &[Block]) -> Result<Vec<f32>, TchError> {
         tch::no_grad(|| {
             let pool = |block: &Block| match usize::from(block.stage).checked_sub(1).and_then(|stage| maps.get(stage)) {
                 Some(maps) if block.width() > 0 => block.apply(maps, &self.network.basis),

@@ -13,6 +13,8 @@
 //! | [`backbone`] | computes features with `resnet34` and `pooling`, on the CPU or a GPU |
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
 //! | [`head`] | computes the raw logit from a feature vector |
+//! | `logit_map` | divides the raw logit of an image among its positions, with libtorch |
+//! | `placement` | places the positions of other stages on those of stage 3 |
 //! | [`onnx`] | writes backbone, pooling and head as one ONNX file |
 
 pub(crate) mod architecture;
@@ -22,7 +24,9 @@ mod cuda;
 pub mod device;
 pub mod head;
 mod libtorch;
+mod logit_map;
 pub mod onnx;
+mod placement;
 pub mod pooling;
 pub mod resnet34;
 pub mod weights;

@@ -57,6 +57,15 @@ impl Layer {
         if all_finite { Ok(outputs) } else { Err(("a number that is not finite".into(), "finite numbers".into())) }
     }
 
+    /// The length of the layer's output for an input of `width` numbers. The layer must fit the input.
+    pub(crate) fn outputs(&self, width: usize) -> usize {
+        match self {
+            Self::Affine { outputs, .. } => *outputs,
+            Self::Slice { length, .. } => *length,
+            Self::Relu | Self::SignedSqrt => width,
+        }
+    }
+
     /// The layer's output. The length of `values` must fit the layer.
     pub(super) fn forward(&self, mut values: Vec<f64>) -> Vec<f64> {
         match self {

@@ -2,9 +2,11 @@
 
 mod file;
 mod layer;
+mod linear_form;
 
 pub use file::HeadFileError;
 pub use layer::Layer;
+pub(crate) use linear_form::{ROOT_FLOOR, SMALLEST_ROOT};
 
 use super::pooling::{self, Block};
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 use super::graph::{Builder, Element, Value, With};
 use crate::network::basis;
+use crate::network::placement;
 use crate::network::pooling::{Block, Pool, upper_triangle};
 use crate::network::resnet34::{FoldedConv, ResNet34};
 use cellgate_models::conversion::Size;
@@ -64,19 +65,29 @@ fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -
     Ok(builder.node("Conv", &spec.name, &[x, &weight, &bias], &with))
 }
 
-/// Adds the nodes from the maps of a block's stage to the features of the block. Returns the features (1 x their
-/// number). `size` is the size of the network's input.
+/// A block of features as nodes.
+#[derive(Clone)]
+pub(super) struct Pooled {
+    /// The features, 1 x their number.
+    pub(super) features: Value,
+    /// What the features are pooled from: the maps of the stage, 1 x C x h x w. For a covariance, the centred directions,
+    /// 32 x positions.
+    pub(super) by_position: Value,
+}
+
+/// Adds the nodes from the maps of a block's stage to the features of the block. `size` is the size of the network's input.
 pub(super) fn pooled(
     builder: &mut Builder,
     network: &ResNet34,
     block: Block,
     maps: &Value,
     size: Size,
-) -> Result<Value, TchError> {
+) -> Result<Pooled, TchError> {
     const POSITION_AXES: With<'_> = With::Ints("axes", &[2, 3]);
     let name = |suffix: &str| format!("pool.{block}{suffix}");
     if block.pool == Pool::Mean {
-        return Ok(builder.node("ReduceMean", &name(""), &[maps], &[POSITION_AXES, With::Int("keepdims", 0)]));
+        let features = builder.node("ReduceMean", &name(""), &[maps], &[POSITION_AXES, With::Int("keepdims", 0)]);
+        return Ok(Pooled { features, by_position: maps.clone() });
     }
     let [rank, channels] = [basis::RANK, basis::CHANNELS];
     let directions = numbers(&network.basis)?;
@@ -89,19 +100,19 @@ pub(super) fn pooled(
     let rows = builder.node("Reshape", &name(".rows"), &[&centred, &shape], &[]);
     let columns = builder.node("Transpose", &name(".columns"), &[&rows], &[With::Ints("perm", &[1, 0])]);
     let sum = builder.node("MatMul", &name(".sum"), &[&rows, &columns], &[]);
-    let share = 1.0 / (positions(size.height) * positions(size.width)) as f32;
+    let share = 1.0 / number_of_positions(size, block.stage.into()) as f32;
     let share = builder.floats(&name(".share"), &[], &[share], Element::F32);
     let matrix = builder.node("Mul", &name(".matrix"), &[&sum, &share], &[]);
     let flat = builder.integers(&name(".flat_shape"), &[1, rank * rank]);
     let flat = builder.node("Reshape", &name(".flat"), &[&matrix, &flat], &[]);
     let triangle = builder.integers(&name(".triangle"), &upper_triangle());
-    Ok(builder.node("Gather", &name(""), &[&flat, &triangle], &[With::Int("axis", 1)]))
+    let features = builder.node("Gather", &name(""), &[&flat, &triangle], &[With::Int("axis", 1)]);
+    Ok(Pooled { features, by_position: rows })
 }
 
-/// Number of positions of stage 3 along a side of `pixels`: the number of pixels halved four times, rounded up each
-/// time.
-fn positions(pixels: u32) -> u32 {
-    (0..4).fold(pixels, |side, _| side.div_ceil(2))
+/// Number of positions of a stage (1..=4) for an input of `size`.
+pub(super) fn number_of_positions(size: Size, stage: usize) -> usize {
+    placement::cells(size.height, stage) * placement::cells(size.width, stage)
 }
 
 /// The elements of a tensor.

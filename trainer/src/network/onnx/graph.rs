@@ -94,10 +94,10 @@ impl Builder {
         name.into()
     }
 
-    /// Returns the graph, called `name`. Its output is the value called `output`, of the given `shape`.
-    pub(super) fn finish(mut self, name: &str, output: &str, shape: &[i64]) -> GraphProto {
+    /// Returns the graph, called `name`. `outputs` are the names and shapes of its f32 outputs.
+    pub(super) fn finish(mut self, name: &str, outputs: &[(&str, &[i64])]) -> GraphProto {
         self.graph.name = name.into();
-        self.graph.output.push(Self::float_value(output, shape));
+        self.graph.output = outputs.iter().map(|(output, shape)| Self::float_value(output, shape)).collect();
         self.graph
     }
 }

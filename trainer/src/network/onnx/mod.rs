@@ -1,11 +1,11 @@
 //! Writes backbone, pooling and head as one ONNX file (opset 17).
 //!
 //! The file follows the contract of [`cellgate_models::engine`]: one f32 input of the fixed shape 1 x 3 x height x width,
-//! and one f32 output of shape `[1]`. Batch normalisation is folded into the convolutions, with the same numbers that
+//! and two f32 outputs, the raw logit and its map. Batch normalisation is folded into the convolutions, with the same numbers that
 //! libtorch uses.
 //!
 //! With the precision f16, the backbone's weights and maps are f16. One cast follows the input, and one follows each
-//! stage that the head uses. Pooling and head stay in f32. All types are explicit, as TensorRT's strongly typed
+//! stage that the head uses. Pooling, head and map stay in f32. All types are explicit, as TensorRT's strongly typed
 //! networks require.
 
 mod backbone;
@@ -13,14 +13,16 @@ mod check;
 mod error;
 mod graph;
 mod head;
+mod logit_map;
 mod proto;
 
 pub use error::OnnxError;
 
 use super::head::Head;
+use super::pooling::Block;
 use super::resnet34::ResNet34;
 use cellgate_models::conversion::Size;
-use cellgate_models::engine::{INPUT_NAME, OUTPUT_NAME};
+use cellgate_models::engine::{INPUT_NAME, LOGIT_NAME, LogitMap, MAP_NAME};
 use cellgate_models::model::Precision;
 use graph::Element;
 use prost::Message;
@@ -50,19 +52,22 @@ pub fn write(
     let mut builder = graph::Builder::default();
     let image = builder.input(INPUT_NAME, &[1, 3, size.height.into(), size.width.into()]);
     let maps = backbone::stages(&mut builder, network, &image, &head.blocks, element)?;
-    let mut seen = Vec::new();
-    let mut features = Vec::new();
+    let mut blocks: Vec<(Block, backbone::Pooled)> = Vec::new();
     for &block in &head.blocks {
         // A block that occurs twice is computed once.
-        let pooled = match seen.iter().position(|&other| other == block) {
-            Some(index) => String::clone(&features[index]),
+        let pooled = match blocks.iter().find(|(other, _)| *other == block) {
+            Some((_, pooled)) => pooled.clone(),
             None => backbone::pooled(&mut builder, network, block, &maps[usize::from(block.stage) - 1], size)?,
         };
-        seen.push(block);
-        features.push(pooled);
+        blocks.push((block, pooled));
     }
-    head::head(&mut builder, head, &features, OUTPUT_NAME);
-    let graph = builder.finish("cellgate", OUTPUT_NAME, &[1]);
+    let features: Vec<graph::Value> = blocks.iter().map(|(_, pooled)| pooled.features.clone()).collect();
+    let form = head::head(&mut builder, head, &features, LOGIT_NAME);
+    logit_map::logit_map(&mut builder, &blocks, &form, size, MAP_NAME);
+    let cells = LogitMap::size_for(size);
+    let outputs: [(&str, &[i64]); 2] =
+        [(LOGIT_NAME, &[1]), (MAP_NAME, &[1, cells.height.into(), cells.width.into()])];
+    let graph = builder.finish("cellgate", &outputs);
     check::check(&graph)?;
     let entry =
         |(key, value): &(&str, String)| proto::StringStringEntryProto { key: (*key).into(), value: value.clone() };
@@ -70,8 +75,8 @@ pub fn write(
         ir_version: IR_VERSION,
         producer_name: "cellgate-trainer".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        doc_string: "ResNet-34, pooling and head: a normalised radiograph in, one number out; the higher, the more likely the part \
-                     is abnormal"
+        doc_string: "ResNet-34, pooling and head: a normalised radiograph in, the logit out; the higher, the more likely the part \
+                     is abnormal. The map divides the logit among the positions"
             .into(),
         graph: Some(graph),
         opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: OPSET }],

@@ -1,0 +1,128 @@
+//! Computes the map of an image with libtorch: the share of each position in the raw logit.
+//!
+//! At one image, the logit is a linear form in the features (`head::linear_form`). A mean divides exactly among the positions of its
+//! stage, and so does a covariance, if each direction is centred by its mean over the image. What belongs to no position is divided
+//! evenly. For means alone this is the class activation map of Zhou et al., "Learning Deep Features for Discriminative
+//! Localization", 2016.
+
+use super::basis;
+use super::pooling::{Block, Pool, upper_triangle};
+use super::{Backbone, Head, placement};
+use cellgate_models::conversion::Size;
+use cellgate_models::engine::{LogitMap, Output};
+use tch::{Device, Kind, TchError, Tensor};
+
+impl Backbone {
+    /// The raw logit and its map, for one image. `tensor` holds the image's 3 x height x width normalised values, channel by channel.
+    ///
+    /// The logit is computed from pooled features, and the map by position in f64.
+    ///
+    /// # Errors
+    /// `tensor` has a wrong length, the head has a block that does not exist, or libtorch fails.
+    ///
+    /// # Panics
+    /// If the head fails [`Head::check`].
+    pub fn output(&self, tensor: &[f32], size: Size, head: &Head) -> Result<Output, TchError> {
+        let image = self.image(tensor, size.height, size.width)?;
+        let stages = head.blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
+        let maps = self.network().forward(&image, stages)?;
+        let features = self.pooled(&maps, &head.blocks)?;
+        let form = head.linear_form(&features);
+        let cells = LogitMap::size_for(size);
+        let constant = form.constant / cells.pixels() as f64;
+        let options = (Kind::Double, self.device());
+        let mut sum = Tensor::f_full([cells.height.into(), cells.width.into()], constant, options)?;
+        let mut start = 0;
+        for block in &head.blocks {
+            let weights = &form.weights[start..][..block.width()];
+            start += block.width();
+            let maps = maps[usize::from(block.stage) - 1].f_squeeze_dim(0)?.f_to_kind(Kind::Double)?;
+            let shares = self.shares(*block, &maps, weights)?;
+            let [rows, columns] = placement::matrices(size, block.stage.into());
+            let matrix = |values: &[f32], targets: u32| {
+                let matrix = Tensor::f_from_slice(values)?.f_view([i64::from(targets), -1])?;
+                matrix.f_to_kind(Kind::Double)?.f_to_device(self.device())
+            };
+            let (rows, columns) = (matrix(&rows, cells.height)?, matrix(&columns, cells.width)?);
+            sum = sum.f_add(&rows.f_matmul(&shares)?.f_matmul(&columns.f_tr()?)?)?;
+        }
+        let shares = sum.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
+        let map = LogitMap::new(cells, Vec::try_from(shares)?).expect("the sum has one share for each cell");
+        Ok(Output { logit: head.logit(&features), map })
+    }
+
+    /// The shares of the positions of one stage, height x width: they sum to `weights` times the features of `block`. `maps` are the
+    /// stage's maps of one image, channels x height x width.
+    fn shares(&self, block: Block, maps: &Tensor, weights: &[f64]) -> Result<Tensor, TchError> {
+        let (_, height, width) = maps.size3()?;
+        let positions = height * width;
+        let (maps, weights) = (maps.f_flatten(1, 2)?, Tensor::f_from_slice(weights)?.f_to_device(maps.device())?);
+        let shares = match block.pool {
+            Pool::Mean => weights.f_matmul(&maps)?,
+            Pool::Covariance => {
+                let projected = self.network().basis.f_to_kind(Kind::Double)?.f_matmul(&maps)?;
+                let centred = projected.f_sub(&projected.f_mean_dim(&[1_i64][..], true, Kind::Double)?)?;
+                let matrix = Tensor::f_zeros([basis::RANK * basis::RANK], (Kind::Double, maps.device()))?;
+                let triangle = Tensor::f_from_slice(&upper_triangle())?.f_to_device(maps.device())?;
+                let matrix = matrix.f_index_copy(0, &triangle, &weights)?.f_view([basis::RANK, basis::RANK])?;
+                let shares = matrix.f_matmul(&centred)?.f_mul(&centred)?;
+                shares.f_sum_dim_intlist(&[0_i64][..], false, Kind::Double)?
+            }
+        };
+        shares.f_div_scalar(positions)?.f_view([height, width])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::head::{Activation, Layer};
+    use crate::network::{Weights, pooling::width};
+
+    const SIZE: Size = Size { height: 75, width: 98 };
+
+    /// A backbone with random weights, and an image.
+    fn backbone_and_image() -> (Backbone, Vec<f32>) {
+        let image = (0..3 * SIZE.pixels()).map(|index| ((index * 7919) % 1009) as f32 / 500.0 - 1.0).collect();
+        (Backbone::new(&Weights::random(3), Device::Cpu).unwrap(), image)
+    }
+
+    fn head(blocks: &[Block], weight: Vec<f32>, bias: f32, is_rooted: bool) -> Head {
+        let mut layers: Vec<Layer> = is_rooted.then_some(Layer::SignedSqrt).into_iter().collect();
+        layers.push(Layer::Affine { inputs: width(blocks), outputs: 1, weight, bias: vec![bias] });
+        Head { blocks: blocks.to_vec(), members: vec![layers], activation: Activation::Sigmoid }
+    }
+
+    #[test]
+    fn the_map_of_one_channel_is_its_share_of_the_mean() {
+        let (backbone, image) = backbone_and_image();
+        let mut weight = vec![0.0; 256];
+        weight[7] = 2.0;
+        let head = head(&[Block::MEAN_3], weight, 0.5, false);
+        let output = backbone.output(&image, SIZE, &head).unwrap();
+        let maps = backbone.network().forward(&backbone.image(&image, 75, 98).unwrap(), 3).unwrap();
+        assert_eq!(output.map.size(), Size { height: 5, width: 7 });
+        for row in 0..5 {
+            for column in 0..7 {
+                let expected = (2.0 * maps[2].double_value(&[0, 7, row, column]) + 0.5) / 35.0;
+                let found = f64::from(output.map.shares()[(row * 7 + column) as usize]);
+                assert!((found - expected).abs() < 1e-6, "{row} {column}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_map_sums_to_the_logit_for_all_blocks() {
+        let (backbone, image) = backbone_and_image();
+        let weight: Vec<f32> = (0..width(&Block::ALL)).map(|at| (at as f32).sin()).collect();
+        for is_rooted in [false, true] {
+            let head = head(&Block::ALL, weight.clone(), -0.25, is_rooted);
+            let Output { logit, map } = backbone.output(&image, SIZE, &head).unwrap();
+            let features = backbone.features(&image, 75, 98, &Block::ALL).unwrap();
+            assert_eq!(logit, head.logit(&features));
+            assert!((map.sum() - f64::from(logit)).abs() < 1e-4 * f64::from(logit).abs().max(1.0), "{} {logit}", map.sum());
+            let (low, high) = map.shares().iter().fold((f32::MAX, f32::MIN), |(low, high), &s| (low.min(s), high.max(s)));
+            assert!(high - low > 1e-3, "the map must not be flat: {low} {high}");
+        }
+    }
+}
