@@ -46,13 +46,17 @@ impl LogitMap {
         self.shares.iter().copied().map(f64::from).sum()
     }
 
+    /// The largest absolute value of a share. NaN if a share is NaN.
+    #[must_use]
+    pub fn largest_share(&self) -> f32 {
+        largest(self.shares.iter().map(|share| share.abs()))
+    }
+
     /// The largest absolute difference of two shares at the same cell. NaN if a share is NaN. `None` if the maps have different sizes.
     #[must_use]
     pub fn largest_difference(&self, other: &Self) -> Option<f32> {
         let differences = self.shares.iter().zip(&other.shares).map(|(found, expected)| (found - expected).abs());
-        // `f32::max` would ignore a NaN.
-        let larger = |largest: f32, difference: f32| if difference <= largest { largest } else { difference };
-        (self.size == other.size).then(|| differences.fold(0.0, larger))
+        (self.size == other.size).then(|| largest(differences))
     }
 
     /// The shares as bytes: f32, little-endian, row by row.
@@ -68,6 +72,12 @@ impl LogitMap {
         let shares = shares.iter().map(|&share| f32::from_le_bytes(share)).collect();
         rest.is_empty().then(|| Self::new(size, shares)).flatten()
     }
+}
+
+/// The largest of `values`, which are at least 0. NaN if one of them is NaN: `f32::max` would ignore it.
+fn largest(values: impl Iterator<Item = f32>) -> f32 {
+    // A comparison with NaN is false, so a NaN stays the largest.
+    values.fold(0.0, |largest, value| if value > largest || value.is_nan() { value } else { largest })
 }
 
 #[cfg(test)]
@@ -87,15 +97,16 @@ mod tests {
     }
 
     #[test]
-    fn a_nan_is_the_largest_difference() {
+    fn a_nan_is_the_largest_difference_and_share() {
         let (ones, other) = (map(&[1.0, 1.0, 1.0]), map(&[1.5, 1.0, -1.0]));
         assert_eq!(ones.largest_difference(&other), Some(2.0));
         for at in 0..3 {
             let mut shares = [1.5, 1.0, -1.0];
             shares[at] = f32::NAN;
             assert!(map(&shares).largest_difference(&ones).unwrap().is_nan());
-            assert!(map(&shares).sum().is_nan());
+            assert!(map(&shares).sum().is_nan() && map(&shares).largest_share().is_nan());
         }
+        assert_eq!(map(&[1.0, -2.0, 0.5]).largest_share(), 2.0);
         assert_eq!(ones.largest_difference(&map(&[1.0])), None);
     }
 
