@@ -46,6 +46,12 @@ impl LogitMap {
         self.shares.iter().copied().map(f64::from).sum()
     }
 
+    /// Whether the shares sum to `logit` within `tolerance`. Never if `logit` or a share is NaN or infinite.
+    #[must_use]
+    pub fn sums_to(&self, logit: f32, tolerance: f32) -> bool {
+        (self.sum() - f64::from(logit)).abs() <= f64::from(tolerance)
+    }
+
     /// The largest absolute value of a share. NaN if a share is NaN.
     #[must_use]
     pub fn largest_share(&self) -> f32 {
@@ -108,6 +114,20 @@ mod tests {
         }
         assert_eq!(map(&[1.0, -2.0, 0.5]).largest_share(), 2.0);
         assert_eq!(ones.largest_difference(&map(&[1.0])), None);
+    }
+
+    #[test]
+    fn the_shares_sum_to_the_logit_within_a_tolerance() {
+        let map = map(&[1.0, -3.0]);
+        assert!(map.sums_to(-2.0, 1e-3) && map.sums_to(-1.5, 0.5));
+        assert!(!map.sums_to(-1.5, 0.49) && !map.sums_to(-2.5, 0.49) && !map.sums_to(f32::NAN, 1.0));
+    }
+
+    #[test]
+    fn an_infinite_share_sums_to_no_logit() {
+        for (share, logit) in [(f32::INFINITY, f32::INFINITY), (f32::INFINITY, 0.0), (f32::NAN, f32::NAN)] {
+            assert!(!map(&[1.0, share]).sums_to(logit, 1.0));
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub(super) fn read_map(path: &Path, bytes: &[u8], size: Size) -> Result<LogitMap
 ///   reference parts, an offset may bring any logit near a threshold. So this check, like the proof, leaves offsets out.
 /// - The map's sum is the expected logit within its tolerance.
 pub(super) fn check(entry: &GoldenEntry, map: &LogitMap, policy: &Policy) -> Result<(), ModelError> {
-    let (point, largest_share, sum) = (policy.without(), map.largest_share(), map.sum());
+    let (point, largest_share) = (policy.without(), map.largest_share());
     let member = || entry.member.to_string();
     for (&precision, &Expectation { logit, tolerance, map_tolerance }) in &entry.expected {
         // The steepest slope of the sigmoid is 1/4.
@@ -92,9 +92,96 @@ pub(super) fn check(entry: &GoldenEntry, map: &LogitMap, policy: &Policy) -> Res
         if map_tolerance > MAX_MAP_TOLERANCE * largest_share {
             return Err(ModelError::MapTolerance { member: member(), precision, map_tolerance, largest_share });
         }
-        if (sum - f64::from(logit)).abs() > f64::from(tolerance) {
-            return Err(ModelError::MapSum { member: member(), precision, sum, logit, tolerance });
+        if !map.sums_to(logit, tolerance) {
+            return Err(ModelError::MapSum { member: member(), precision, sum: map.sum(), logit, tolerance });
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::samples::{contents, map};
+    use crate::model::{Contents, Existing, Model, ModelLimits, write};
+    use std::fs;
+
+    /// Writes the sample model after `change`, and reads it back.
+    fn written(change: impl FnOnce(&mut Contents)) -> Result<Model, ModelError> {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut contents) = (folder.path().join("model"), contents());
+        change(&mut contents);
+        write(&path, &contents, Existing::Refuse)?;
+        Model::open(&path, &ModelLimits::default())
+    }
+
+    fn written_with(shares: &[f32]) -> Result<Model, ModelError> {
+        let map = LogitMap::new(Size { height: 1, width: shares.len() as u32 }, shares.to_vec()).unwrap();
+        written(|contents| contents.golden[0].map = map)
+    }
+
+    fn expectation(contents: &mut Contents, precision: Precision) -> &mut Expectation {
+        contents.golden[0].expected.get_mut(&precision).unwrap()
+    }
+
+    #[test]
+    fn a_map_is_a_member_of_f32_shares() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        write(&path, &contents(), Existing::Refuse).unwrap();
+        let bytes = fs::read(path.join("golden/01.map")).unwrap();
+        assert_eq!(bytes, [-1.0f32, 0.5, -0.0, -0.5, -0.5, -0.5].map(f32::to_le_bytes).concat());
+        assert!(path.join("golden/02.map").exists());
+    }
+
+    #[test]
+    fn a_map_of_another_length_or_with_a_share_that_is_not_finite_is_refused() {
+        assert!(written_with(&[-1.0, 0.0, 0.0, -1.0, 0.0, 0.0]).is_ok());
+        for shares in [
+            &[-2.0][..],
+            &[-2.0, 0.0, 0.0, 0.0, 0.0],
+            &[-2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            &[-2.0, 0.0, f32::NAN, 0.0, 0.0, 0.0],
+            &[f32::NEG_INFINITY, 0.0, 0.0, 0.0, 0.0, 0.0],
+        ] {
+            let error = written_with(shares).unwrap_err();
+            assert!(matches!(&error, ModelError::Content { path, .. } if path.ends_with("golden/01.map")), "{error}");
+        }
+    }
+
+    #[test]
+    fn texts_of_refused_maps_do_not_change() {
+        let text = |bytes: &[u8]| {
+            read_map(Path::new("golden/01.map"), bytes, Size { height: 1, width: 2 }).unwrap_err().to_string()
+        };
+        let nan = [1.0f32, f32::NAN].map(f32::to_le_bytes).concat();
+        insta::assert_snapshot!("refused_maps", [text(&[0; 7]), text(&nan)].join("\n"));
+    }
+
+    /// The largest share of the sample's map is 1, and its sum is -2.
+    #[test]
+    fn a_map_tolerance_of_at_most_a_quarter_of_the_largest_share_is_accepted() {
+        for precision in [Precision::F32, Precision::F16] {
+            let with = |tolerance| written(|contents| expectation(contents, precision).map_tolerance = tolerance);
+            assert!(with(0.25).is_ok());
+            let error = with(0.251).unwrap_err();
+            assert!(matches!(error, ModelError::MapTolerance { precision: of, .. } if of == precision), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_map_of_zeros_is_refused() {
+        let error = written(|contents| contents.golden[0].map = map(0.0)).unwrap_err();
+        assert!(matches!(error, ModelError::MapTolerance { largest_share: 0.0, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_map_sums_to_each_expected_logit_within_its_tolerance() {
+        for (precision, tolerance) in [(Precision::F32, 1e-3), (Precision::F16, 0.02)] {
+            let with = |logit| written(|contents| expectation(contents, precision).logit = logit);
+            assert!(with(-2.0 + 0.9 * tolerance).is_ok());
+            let error = with(-2.0 + 1.1 * tolerance).unwrap_err();
+            assert!(matches!(error, ModelError::MapSum { precision: of, .. } if of == precision), "{error}");
+        }
+    }
 }

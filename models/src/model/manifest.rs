@@ -140,6 +140,12 @@ impl Expectation {
     pub fn agrees(&self, logit: f32) -> bool {
         (logit - self.logit).abs() <= self.tolerance
     }
+
+    /// Whether `difference`, the largest of two shares of an engine's and the expected map, is within the tolerance. NaN never is.
+    #[must_use]
+    pub fn map_agrees(&self, difference: f32) -> bool {
+        difference <= self.map_tolerance
+    }
 }
 
 impl Manifest {
