@@ -75,8 +75,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn json(args: &Args, exported: &Exported, plans: Option<Value>) -> Value {
     let parity = exported.parity.iter().map(|parity| {
-        let difference = f64::from(parity.largest_difference);
-        (parity.precision.to_string(), json!({"images": parity.images, "largest_difference": difference}))
+        let figures = json!({
+            "images": parity.images,
+            "largest_difference": f64::from(parity.largest_difference),
+            "largest_map_difference": f64::from(parity.largest_map_difference),
+            "largest_sum_difference": f64::from(parity.largest_sum_difference),
+        });
+        (parity.precision.to_string(), figures)
     });
     let parity: serde_json::Map<String, Value> = parity.collect();
     let mut summary = json!({"model": args.out, "digest": exported.digest, "parity": parity});
@@ -88,11 +93,12 @@ fn json(args: &Args, exported: &Exported, plans: Option<Value>) -> Value {
 
 fn text(args: &Args, exported: &Exported, plans: Option<&Value>) -> String {
     let mut text = format!("model   {}\ndigest  {}\n", args.out.display(), exported.digest);
-    for Parity { precision, images, largest_difference } in &exported.parity {
-        let precision = precision.to_string();
+    for parity in &exported.parity {
+        let Parity { images, largest_difference, largest_map_difference, .. } = parity;
+        let precision = parity.precision.to_string();
         text += &format!(
             "{precision:7} golden images: {images}, largest difference between ONNX Runtime and libtorch: \
-             {largest_difference:.1e}\n"
+             {largest_difference:.1e} (logit), {largest_map_difference:.1e} (share, of the largest)\n"
         );
     }
     if let Some(folder) = plans.and_then(|plans| plans["folder"].as_str()) {

@@ -1,6 +1,6 @@
 //! Writes the model card, `MODEL_CARD.md`, which tells people the purpose of a model, its figures and its limits.
 
-use super::gate::{Parity, tolerance};
+use super::gate::{Parity, map_tolerance, tolerance};
 use super::training_run::TrainingRun;
 use crate::network::Head;
 use crate::network::weights::WeightsOrigin;
@@ -59,22 +59,27 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
     }
     card.push_str(
         "\n## Proof of the export\n\n\
-         ONNX Runtime ran the exported networks on the golden images. The logits were compared with those of libtorch, which \
-         trained the head.\n\n",
+         ONNX Runtime ran the exported networks on the golden images. The logits and their maps were compared with those of \
+         libtorch, which trained the head.\n\n",
     );
-    for Parity { precision, images, largest_difference } in parity {
+    for parity in parity {
+        let Parity { precision, images, largest_difference, largest_map_difference, largest_sum_difference } = parity;
         let _ = writeln!(
             card,
             "- {precision}: on {images} golden image(s), the logits of ONNX Runtime and libtorch differ by at most \
-             {largest_difference:.1e} (limit {:.0e}). All verdicts are equal.",
+             {largest_difference:.1e} (limit {:.0e}). All verdicts are equal. The shares of a map differ by at most \
+             {largest_map_difference:.1e} of the largest share (limit {:.0e}). The sum of a map differs from its logit by at most \
+             {largest_sum_difference:.1e}.",
             tolerance(*precision, point),
+            map_tolerance(*precision, 1.0),
         );
     }
     card.push_str(
         "\n## Limits of use\n\n\
          - The figures are valid only for parts, a scanner and an exposure like those of the training images. A new coating or \
          scanner needs new images and a new cross-validation.\n\
-         - The model judges a radiograph as a whole. It does not locate or name an anomaly.\n\
+         - The model judges a radiograph as a whole. Its map shows which places raised the logit. It does not outline or name an \
+         anomaly.\n\
          - The figures are uncertain if the data set has few abnormal parts; see the intervals in the report of the \
          cross-validation.\n\
          - A person must decide about a part with REVIEW.\n\

@@ -106,6 +106,44 @@ pub enum ExportError {
         /// The largest difference allowed.
         tolerance: f32,
     },
+    /// The map of a golden image does not sum to its logit.
+    #[error(
+        "{}: the map of the {precision} network sums to {sum} with {engine}, expected the logit {logit} within {tolerance}; \
+         no model was written",
+        path.display()
+    )]
+    MapSum {
+        /// The network's precision.
+        precision: Precision,
+        /// The golden image.
+        path: PathBuf,
+        /// The library that computed the map.
+        engine: &'static str,
+        /// The sum of the shares.
+        sum: f64,
+        /// The logit of the same library.
+        logit: f32,
+        /// The largest difference allowed.
+        tolerance: f32,
+    },
+    /// libtorch and ONNX Runtime disagree on the map of a golden image.
+    #[error(
+        "{}: the map of the {precision} network does not match libtorch: a share differs by {found}, expected at most {tolerance} \
+         for a largest share of {largest_share}; no model was written",
+        path.display()
+    )]
+    MapParity {
+        /// The network's precision.
+        precision: Precision,
+        /// The golden image.
+        path: PathBuf,
+        /// The largest difference of a share. NaN if a share is NaN.
+        found: f32,
+        /// The largest difference allowed.
+        tolerance: f32,
+        /// The largest share of libtorch's map.
+        largest_share: f32,
+    },
     /// The model can't be written.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -130,6 +168,21 @@ mod tests {
                 torch: 0.25,
                 torch_verdict: Verdict::Pass,
                 tolerance: 0.005,
+            },
+            ExportError::MapSum {
+                precision: Precision::F32,
+                path: path(),
+                engine: "libtorch",
+                sum: 0.75,
+                logit: 0.25,
+                tolerance: 0.005,
+            },
+            ExportError::MapParity {
+                precision: Precision::F16,
+                path: path(),
+                found: 0.25,
+                tolerance: 0.125,
+                largest_share: 2.5,
             },
             ExportError::Onnx(OnnxError::NotFinite { tensor: "conv1.weight".into() }),
             ExportError::Onnx(OnnxError::OutOfRange { tensor: "conv1.weight".into() }),

@@ -1,4 +1,4 @@
-//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same logits as
+//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same logits and maps as
 //! libtorch on the golden images.
 
 use super::error::ExportError;
@@ -8,7 +8,7 @@ use crate::dataset::images::limits;
 use crate::network::{Backbone, Head};
 use cellgate_models::conversion::{Converter, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::engine::{Engine, LogitMap, OnnxRuntime, OnnxRuntimeOptions, Output};
 use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::policy::OperatingPoint;
 use cellgate_models::radiograph;
@@ -25,6 +25,17 @@ pub fn tolerance(precision: Precision, point: OperatingPoint) -> f32 {
     of_logit(of_score, point) as f32
 }
 
+/// The largest difference of a share that the parity check allows, for a map with this `largest_share`. The difference depends on
+/// the largest share, because the shares of a map cancel in part.
+#[must_use]
+pub fn map_tolerance(precision: Precision, largest_share: f32) -> f32 {
+    let of_largest_share = match precision {
+        Precision::F32 => 1e-3,
+        Precision::F16 => 5e-2,
+    };
+    of_largest_share * largest_share
+}
+
 /// The outcome of the parity check for one network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Parity {
@@ -34,21 +45,31 @@ pub struct Parity {
     pub images: usize,
     /// The largest absolute difference between the logits of ONNX Runtime and libtorch.
     pub largest_difference: f32,
+    /// The largest absolute difference between two shares at the same cell, divided by the largest share of libtorch's map.
+    pub largest_map_difference: f32,
+    /// The largest absolute difference between a logit of ONNX Runtime and the sum of its map.
+    pub largest_sum_difference: f32,
 }
 
-/// A golden image with libtorch's logit.
+/// A golden image with libtorch's logit and map.
 pub(super) struct Golden {
     path: PathBuf,
     /// The bytes of the image file.
     pub(super) tiff: Vec<u8>,
     /// The converted image, the network's input.
     tensor: Vec<f32>,
-    logit: f32,
+    /// libtorch's logit and map.
+    torch: Output,
 }
 
 impl Golden {
+    pub(super) fn map(&self) -> &LogitMap {
+        &self.torch.map
+    }
+
     pub(super) fn expectation(&self, precision: Precision, point: OperatingPoint) -> Expectation {
-        Expectation { logit: self.logit, tolerance: tolerance(precision, point) }
+        let map_tolerance = map_tolerance(precision, self.torch.map.largest_share());
+        Expectation { logit: self.torch.logit, tolerance: tolerance(precision, point), map_tolerance }
     }
 }
 
@@ -59,7 +80,7 @@ pub(super) fn read(
     backbone: &Backbone,
     head: &Head,
 ) -> Result<Vec<Golden>, ExportError> {
-    let Size { height, width } = run.conversion.size.ok_or(ExportError::NoSize)?;
+    let size = run.conversion.size.ok_or(ExportError::NoSize)?;
     if run.golden.is_empty() {
         return Err(ExportError::NoGolden);
     }
@@ -74,18 +95,19 @@ pub(super) fn read(
             return Err(other(format!("SHA-256 {found}")));
         }
         let radiograph = radiograph::decode(&tiff, &path, &limits())?;
-        let mut tensor = vec![0.0; 3 * height as usize * width as usize];
+        let mut tensor = vec![0.0; 3 * size.pixels()];
         converter.to_tensor(&radiograph, &mut tensor)?;
-        let logit = head.logit(&backbone.features(&tensor, height, width, &head.blocks)?);
+        let torch = backbone.output(&tensor, size, head)?;
+        let logit = torch.logit;
         if (logit - golden.logit).abs() > tolerance(Precision::F32, run.policy.without()) || logit.is_nan() {
             return Err(ExportError::GoldenLogitChanged { path, found: logit, expected: golden.logit });
         }
-        read.push(Golden { path, tiff, tensor, logit });
+        read.push(Golden { path, tiff, tensor, torch });
     }
     Ok(read)
 }
 
-/// Runs `network` in ONNX Runtime on all golden images, and compares the logits with libtorch's.
+/// Runs `network` in ONNX Runtime on all golden images, and compares logits and maps with libtorch's.
 pub(super) fn pass(
     network: &[u8],
     precision: Precision,
@@ -93,19 +115,28 @@ pub(super) fn pass(
     point: OperatingPoint,
 ) -> Result<Parity, ExportError> {
     let mut engine = OnnxRuntime::new(network, &OnnxRuntimeOptions::default())?;
-    let mut largest_difference = 0.0_f32;
+    let mut parity = Parity {
+        precision,
+        images: golden.len(),
+        largest_difference: 0.0,
+        largest_map_difference: 0.0,
+        largest_sum_difference: 0.0,
+    };
     for golden in golden {
-        let onnx = engine.logit(&golden.tensor)?;
-        largest_difference = largest_difference.max(compare(golden, onnx, precision, point)?);
+        let onnx = engine.run(&golden.tensor)?;
+        parity.largest_difference = parity.largest_difference.max(compare(golden, onnx.logit, precision, point)?);
+        let (of_share, of_sum) = compare_maps(golden, &onnx, precision, point)?;
+        parity.largest_map_difference = parity.largest_map_difference.max(of_share);
+        parity.largest_sum_difference = parity.largest_sum_difference.max(of_sum);
     }
-    Ok(Parity { precision, images: golden.len(), largest_difference })
+    Ok(parity)
 }
 
 /// The difference between ONNX Runtime's logit `onnx` and libtorch's logit of the golden image. An error if the
 /// difference is too large, if the verdicts differ, or if a logit is NaN.
 fn compare(golden: &Golden, onnx: f32, precision: Precision, point: OperatingPoint) -> Result<f32, ExportError> {
     let verdict = |logit: f32| point.reason(logit.into()).verdict();
-    let (torch, tolerance) = (golden.logit, tolerance(precision, point));
+    let (torch, tolerance) = (golden.torch.logit, tolerance(precision, point));
     let (onnx_verdict, torch_verdict) = (verdict(onnx), verdict(torch));
     let difference = (onnx - torch).abs();
     if difference <= tolerance && onnx_verdict == torch_verdict {
@@ -113,6 +144,39 @@ fn compare(golden: &Golden, onnx: f32, precision: Precision, point: OperatingPoi
     }
     let path = golden.path.clone();
     Err(ExportError::Parity { precision, path, onnx, onnx_verdict, torch, torch_verdict, tolerance })
+}
+
+/// Compares ONNX Runtime's map with libtorch's map of the golden image, and the sum of each map with the logit of the same engine.
+/// Returns the largest difference of a share, divided by the largest share, and the difference between ONNX Runtime's logit and sum.
+fn compare_maps(
+    golden: &Golden,
+    onnx: &Output,
+    precision: Precision,
+    point: OperatingPoint,
+) -> Result<(f32, f32), ExportError> {
+    let tolerance = tolerance(precision, point);
+    for (engine, Output { logit, map }) in [("libtorch", &golden.torch), ("ONNX Runtime", onnx)] {
+        if !map.sums_to(*logit, tolerance) {
+            let (path, sum, logit) = (golden.path.clone(), map.sum(), *logit);
+            return Err(ExportError::MapSum { precision, path, engine, sum, logit, tolerance });
+        }
+    }
+    let largest_share = golden.torch.map.largest_share();
+    let tolerance = map_tolerance(precision, largest_share);
+    match onnx.map.largest_difference(&golden.torch.map) {
+        // Two maps of zeros are equal.
+        Some(0.0) => Ok((0.0, sum_difference(onnx))),
+        Some(difference) if difference <= tolerance => Ok((difference / largest_share, sum_difference(onnx))),
+        difference => {
+            let (path, found) = (golden.path.clone(), difference.unwrap_or(f32::NAN));
+            Err(ExportError::MapParity { precision, path, found, tolerance, largest_share })
+        }
+    }
+}
+
+/// The difference between a logit and the sum of its map.
+fn sum_difference(output: &Output) -> f32 {
+    (output.map.sum() - f64::from(output.logit)).abs() as f32
 }
 
 #[cfg(test)]
@@ -124,7 +188,10 @@ mod tests {
     fn a_large_difference_another_verdict_and_nan_are_refused() {
         // The tolerances are 1e-4 and 5e-3.
         let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
-        let golden = |logit| Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], logit };
+        let golden = |logit| {
+            let map = LogitMap::new(Size { height: 1, width: 1 }, vec![logit]).unwrap();
+            Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], torch: Output { logit, map } }
+        };
         let compare = |torch, onnx, precision| compare(&golden(torch), onnx, precision, point);
         assert!(compare(0.5, 0.500_05, Precision::F32).unwrap() < 1e-4);
         assert!(compare(0.5, 0.5002, Precision::F32).is_err());
@@ -135,5 +202,33 @@ mod tests {
         let ExportError::Parity { precision, path, onnx, onnx_verdict, .. } = error else { panic!("{error}") };
         assert_eq!((precision, path, onnx_verdict), (Precision::F16, "g.tif".into(), Verdict::Reject));
         assert!(onnx.is_nan());
+    }
+
+    #[test]
+    fn another_map_and_a_map_with_another_sum_are_refused() {
+        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let output = |logit, shares: [f32; 2]| {
+            Output { logit, map: LogitMap::new(Size { height: 1, width: 2 }, shares.to_vec()).unwrap() }
+        };
+        let compare = |torch, onnx, precision| {
+            let golden = Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], torch };
+            compare_maps(&golden, &onnx, precision, point)
+        };
+        let torch = || output(1.0, [2.0, -1.0]);
+        let (share, sum) = compare(torch(), output(1.0, [2.001, -1.001]), Precision::F32).unwrap();
+        assert!((share - 5e-4).abs() < 1e-6 && sum < 1e-6, "{share} {sum}");
+        let error = compare(torch(), output(1.0, [2.004, -1.004]), Precision::F32).unwrap_err();
+        assert!(matches!(error, ExportError::MapParity { .. }), "{error}");
+        assert!(compare(torch(), output(1.0, [2.004, -1.004]), Precision::F16).is_ok());
+        let error = compare(torch(), output(1.0, [-1.0, 2.0]), Precision::F16).unwrap_err();
+        assert!(matches!(error, ExportError::MapParity { .. }), "the maps are mirrored: {error}");
+        for (torch, onnx, engine) in [
+            (torch(), output(1.0, [2.0, f32::NAN]), "ONNX Runtime"),
+            (torch(), output(1.0, [2.02, -1.0]), "ONNX Runtime"),
+            (output(1.0, [2.02, -1.0]), torch(), "libtorch"),
+        ] {
+            let error = compare(torch, onnx, Precision::F16).unwrap_err();
+            assert!(matches!(error, ExportError::MapSum { engine: of, .. } if of == engine), "{error}");
+        }
     }
 }

@@ -13,7 +13,7 @@ mod plans;
 mod training_run;
 
 pub use error::ExportError;
-pub use gate::{Parity, tolerance};
+pub use gate::{Parity, map_tolerance, tolerance};
 pub use golden::{THRESHOLD_MARGIN, choose};
 pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
 pub use training_run::{BackboneFile, GoldenFile, HEAD, RUN, TrainingRun, TrainingRunError};
@@ -50,7 +50,7 @@ pub struct Exported {
 
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
-/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same logits as libtorch.
+/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same logits and maps as libtorch.
 /// If a network fails, nothing is written.
 ///
 /// # Errors
@@ -81,7 +81,8 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
     }
     let golden = golden.into_iter().enumerate().map(|(index, golden)| {
         let expected = networks.keys().map(|&precision| (precision, golden.expectation(precision, point)));
-        GoldenSource { name: format!("{:02}.tif", index + 1), expected: expected.collect(), tiff: golden.tiff }
+        let (name, map) = (format!("{:02}.tif", index + 1), golden.map().clone());
+        GoldenSource { name, expected: expected.collect(), map, tiff: golden.tiff }
     });
     let contents = Contents {
         created: created::now(),

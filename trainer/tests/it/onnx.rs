@@ -1,11 +1,11 @@
 //! Checks the written ONNX file: ONNX's own checker accepts it, and ONNX Runtime computes the same logits as libtorch.
 
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
-use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions, Output};
 use cellgate_models::model::Precision;
 use cellgate_models::radiograph::{self, RadiographLimits};
 use cellgate_test_support::models::policy;
-use cellgate_trainer::export::tolerance;
+use cellgate_trainer::export::{map_tolerance, tolerance};
 use cellgate_trainer::network::head::{Activation, HeadError};
 use cellgate_trainer::network::onnx::OnnxError;
 use cellgate_trainer::network::{Backbone, Block, Head, Layer, Weights, onnx};
@@ -52,21 +52,19 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     Head { blocks, members, activation }
 }
 
-/// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`. Returns the largest
-/// difference between the logits of ONNX Runtime and libtorch, for f32 and for f16.
-fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> [f32; 2] {
+/// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the logits and maps of ONNX Runtime
+/// must be those of libtorch, and each map must sum to its logit.
+fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) {
     let head = head(backbone, images, size, activation);
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
-    let torch =
-        |image: &Vec<f32>| head.logit(&backbone.features(image, size.height, size.width, &head.blocks).unwrap());
-    let expected: Vec<f32> = images.iter().map(torch).collect();
+    let expected: Vec<Output> = images.iter().map(|image| backbone.output(image, size, &head).unwrap()).collect();
     let infinity = f32::INFINITY;
-    let (low, high) =
-        expected.iter().fold((infinity, -infinity), |(low, high), &logit| (low.min(logit), high.max(logit)));
+    let logits = expected.iter().map(|output| output.logit);
+    let (low, high) = logits.fold((infinity, -infinity), |(low, high), logit| (low.min(logit), high.max(logit)));
     println!("{} images of {size}, {activation:?}: libtorch's logits {low:.3} to {high:.3}", images.len());
-    assert!(high - low > 0.08 && low < 4.6 && high > -4.6, "the logits are too similar to compare: {expected:?}");
-    [Precision::F32, Precision::F16].map(|precision| {
+    assert!(high - low > 0.08 && low < 4.6 && high > -4.6, "the logits are too similar to compare");
+    for precision in [Precision::F32, Precision::F16] {
         let metadata = [("cellgate.test", "yes".to_owned())];
         let network = onnx::write(backbone.network(), &head, size, precision, &metadata).unwrap();
         let path = folder.path().join(precision.member());
@@ -77,12 +75,20 @@ fn differences(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation:
         assert_eq!(output.contains("'FLOAT16': 72"), precision == Precision::F16, "{output}");
         let mut engine = OnnxRuntime::new(&network, &options).unwrap();
         assert_eq!(engine.input_size(), size);
-        let differences = images.iter().zip(&expected).map(|(image, logit)| engine.logit(image).unwrap() - logit);
-        let largest = differences.map(f32::abs).fold(0.0, f32::max);
-        println!("  {precision}: largest difference {largest:.1e}");
-        assert!(largest <= tolerance(precision, policy([-0.85, 0.85]).without()), "{precision}: {largest}");
-        largest
-    })
+        let (mut of_logit, mut of_share, mut of_sum) = (0.0_f32, 0.0_f32, 0.0_f64);
+        for (image, expected) in images.iter().zip(&expected) {
+            let Output { logit, map } = engine.run(image).unwrap();
+            of_logit = of_logit.max((logit - expected.logit).abs());
+            of_share = of_share.max(map.largest_difference(&expected.map).unwrap() / expected.map.largest_share());
+            of_sum = of_sum.max((map.sum() - f64::from(logit)).abs());
+            of_sum = of_sum.max((expected.map.sum() - f64::from(expected.logit)).abs());
+        }
+        println!("  {precision}: largest difference {of_logit:.1e}; of a share {of_share:.1e}; of a sum {of_sum:.1e}");
+        let tolerance = tolerance(precision, policy([-0.85, 0.85]).without());
+        assert!(of_logit <= tolerance, "{precision}: {of_logit}");
+        assert!(of_share <= map_tolerance(precision, 1.0), "{precision}: {of_share}");
+        assert!(of_sum <= tolerance.into(), "{precision}: {of_sum}");
+    }
 }
 
 #[test]
@@ -98,8 +104,8 @@ fn onnx_runtime_equals_libtorch_on_random_weights_and_images() {
             .collect()
     };
     let images: Vec<Vec<f32>> = (1..7).map(image).collect();
-    differences(&backbone, &images, size, Activation::Softmax);
-    differences(&backbone, &images, size, Activation::Sigmoid);
+    check(&backbone, &images, size, Activation::Softmax);
+    check(&backbone, &images, size, Activation::Sigmoid);
 }
 
 #[test]
@@ -124,7 +130,7 @@ fn onnx_runtime_equals_libtorch_on_shared_weights_and_radiographs() {
             tensor
         })
         .collect();
-    differences(&backbone, &images, size, Activation::Sigmoid);
+    check(&backbone, &images, size, Activation::Sigmoid);
 }
 
 #[test]
