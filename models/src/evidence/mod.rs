@@ -1,9 +1,9 @@
 //! Evidence: which places of an image speak for a REJECT, as numbers, as regions and as a picture.
 //!
-//! A [`LogitMap`](crate::engine::LogitMap) divides the raw logit among the cells of an image. Spread evenly, a logit at the reject threshold would give each
-//! cell the share threshold / number of cells. The *evidence* of a cell, in logits, is by how much its share is above that; it is
-//! 0 for a cell with a smaller share. The total evidence is the sum. It is at least logit - threshold, because cells with smaller
-//! shares are not subtracted. So a part that passes usually has evidence too.
+//! A [`LogitMap`](crate::engine::LogitMap) divides the raw logit among the cells of an image. Spread evenly, a logit at the reject
+//! threshold would give each cell the share threshold / number of cells. The *evidence* of a cell, in logits, is by how much its
+//! share is above that; it is 0 for a cell with a smaller share. The total evidence is the sum. It is at least logit - threshold,
+//! because cells with smaller shares are not subtracted. So a part that passes usually has evidence too.
 //!
 //! | item | content |
 //! |---|---|
