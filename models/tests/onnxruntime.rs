@@ -30,28 +30,48 @@ fn the_logit_is_that_of_the_network_and_the_same_every_time() {
     let mut engine = open("mean.onnx").unwrap();
     assert_eq!(engine.input_size(), Size { height: 4, width: 6 });
     for mean in [-3.0f32, 0.0, 1.5] {
-        let logit = engine.logit(&input_with_mean(mean)).unwrap();
-        assert!((logit - mean).abs() < 1e-6, "{logit}, expected {mean}");
-        assert_eq!(logit.to_bits(), engine.logit(&input_with_mean(mean)).unwrap().to_bits());
+        let output = engine.run(&input_with_mean(mean)).unwrap();
+        assert!((output.logit - mean).abs() < 1e-6, "{}, expected {mean}", output.logit);
+        assert_eq!(output, engine.run(&input_with_mean(mean)).unwrap());
     }
 }
 
 #[test]
-fn a_network_of_f16_has_input_and_output_of_f32() {
-    let mut engine = open("mean_f16.onnx").unwrap();
-    let logit = engine.logit(&input_with_mean(1.5)).unwrap();
-    assert!((logit - 1.5).abs() < 1e-2, "{logit}");
+fn the_map_has_its_shares_row_by_row() {
+    let output = open("six_cells.onnx").unwrap().run(&[2.1; 3 * 20 * 36]).unwrap();
+    assert!((output.logit - 2.1).abs() < 1e-5, "{}", output.logit);
+    assert_eq!(output.map.size(), Size { height: 2, width: 3 });
+    let expected = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6];
+    let agrees = |(share, expected): (&f32, f32)| (share - expected).abs() < 1e-5;
+    assert!(output.map.shares().iter().zip(expected).all(agrees), "{:?}", output.map);
 }
 
 #[test]
-fn logits_that_are_not_finite_are_returned_unchanged() {
-    assert!(open("nan.onnx").unwrap().logit(&input_with_mean(0.0)).unwrap().is_nan());
-    assert_eq!(open("infinite.onnx").unwrap().logit(&input_with_mean(0.0)).unwrap(), f32::INFINITY);
+fn a_map_of_the_papers_size_sums_to_the_logit() {
+    let output = open("mean_large.onnx").unwrap().run(&vec![0.5; 3 * 2000 * 1000]).unwrap();
+    assert_eq!(output.map.size(), Size { height: 125, width: 63 });
+    assert!(output.map.sums_to(output.logit, 1e-5), "{} and {}", output.map.sum(), output.logit);
+}
+
+#[test]
+fn a_network_of_f16_has_input_and_outputs_of_f32() {
+    let output = open("mean_f16.onnx").unwrap().run(&input_with_mean(1.5)).unwrap();
+    assert!((output.logit - 1.5).abs() < 1e-2 && output.map.sums_to(output.logit, 0.0), "{output:?}");
+}
+
+#[test]
+fn outputs_that_are_not_finite_or_do_not_agree_are_returned_unchanged() {
+    let run = |name: &str| open(name).unwrap().run(&input_with_mean(0.0)).unwrap();
+    assert!(run("nan.onnx").logit.is_nan());
+    assert_eq!(run("infinite.onnx").logit, f32::INFINITY);
+    let (nan, wrong) = (run("nan_map.onnx"), run("wrong_map.onnx"));
+    assert!(nan.logit.is_finite() && nan.map.sum().is_nan(), "{nan:?}");
+    assert!((wrong.map.sum() - f64::from(wrong.logit) - 0.25).abs() < 1e-6, "{wrong:?}");
 }
 
 #[test]
 fn an_input_of_another_length_is_refused() {
-    let error = open("mean.onnx").unwrap().logit(&[0.0; 71]).unwrap_err();
+    let error = open("mean.onnx").unwrap().run(&[0.0; 71]).unwrap_err();
     assert!(matches!(error, EngineError::InputLength { found: 71, expected: 72 }), "{error}");
 }
 
@@ -63,8 +83,10 @@ fn a_network_with_another_interface_is_refused() {
         ("input_f64.onnx", "input", "f64"),
         ("input_name.onnx", "input", "`picture`"),
         ("grey_input.onnx", "input", "1, 1, 4, 6"),
-        ("two_classes.onnx", "output", "1, 2"),
-        ("two_outputs.onnx", "output", "`score`"),
+        ("two_classes.onnx", "output", "`logit` Tensor<f32>(1, 2)"),
+        ("no_map.onnx", "output", "`logit`"),
+        ("map_shape.onnx", "output", "`map` Tensor<f32>(1, 1, 2)"),
+        ("three_outputs.onnx", "output", "`score`"),
     ] {
         match open(name).map(|_| ()).expect_err(name) {
             EngineError::Contract { side, found, .. } => {

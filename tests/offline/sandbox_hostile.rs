@@ -10,9 +10,10 @@ mod tiff_builder;
 use cellgate_edge::pipeline::Pipeline;
 use cellgate_edge::sandbox::{Sandbox, SandboxOptions};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
-use cellgate_models::engine::{Engine, EngineError};
+use cellgate_models::engine::{Engine, EngineError, Output};
 use cellgate_models::policy::{Reason, Verdict};
 use cellgate_models::radiograph::RadiographLimits;
+use cellgate_test_support::models::equal_shares;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ const MAX_WORKER_KIB: u64 = 160 << 10;
 const MAX_PARENT_KIB: u64 = 256 << 10;
 const SIZE: Size = Size { height: 32, width: 64 };
 
-/// A network whose score is the sigmoid of its input's mean.
+/// A network whose logit is its input's mean, with a map of equal shares.
 struct MeanEngine;
 
 impl Engine for MeanEngine {
@@ -41,8 +42,9 @@ impl Engine for MeanEngine {
         SIZE
     }
 
-    fn logit(&mut self, input: &[f32]) -> Result<f32, EngineError> {
-        Ok(input.iter().sum::<f32>() / input.len() as f32)
+    fn run(&mut self, input: &[f32]) -> Result<Output, EngineError> {
+        let logit = input.iter().sum::<f32>() / input.len() as f32;
+        Ok(Output { logit, map: equal_shares(SIZE, logit) })
     }
 }
 

@@ -41,7 +41,7 @@ impl Pipeline {
         Self::with_scorer(scorer, model.policy().rule(), sandbox)?.proven(model, activation.precision, alive)
     }
 
-    /// Returns the pipeline if its engine gives every golden image its expected logit. Calls `alive` before each image; `alive`
+    /// Returns the pipeline if its engine gives every golden image its expected logit and map. Calls `alive` before each image; `alive`
     /// can stop the proof.
     ///
     /// # Errors

@@ -26,6 +26,39 @@ pub enum ProofError {
         /// The logit in the model, with its tolerance.
         expected: Expectation,
     },
+    /// A share of the map of a golden image is outside its tolerance.
+    #[error(
+        "golden image {image} ({precision}): found a share of the map that differs by {difference}, expected at most {tolerance}; \
+         this engine does not compute what the trainer computed"
+    )]
+    Map {
+        /// The image's name in the model.
+        image: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The largest absolute difference between a share of the engine's map and that of the expected map. NaN if a share is NaN,
+        /// infinite if the maps have different sizes.
+        difference: f32,
+        /// The tolerance of the shares.
+        tolerance: f32,
+    },
+    /// The map of a golden image does not divide the engine's logit.
+    #[error(
+        "golden image {image} ({precision}): found shares of the map that sum to {found}, expected the engine's logit {logit} \
+         within {tolerance}; this engine does not compute what the trainer computed"
+    )]
+    MapSum {
+        /// The image's name in the model.
+        image: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The sum of the shares.
+        found: f64,
+        /// The engine's logit.
+        logit: f32,
+        /// The tolerance of the logit.
+        tolerance: f32,
+    },
     /// A golden image got no logit.
     #[error("golden image {image}: {source}")]
     NoScore {
@@ -117,10 +150,12 @@ mod tests {
     #[test]
     fn texts_of_errors_do_not_change() {
         let (image, precision) = (|| "golden/1.tif".to_owned(), Precision::F16);
-        let expected = Expectation { logit: 0.5, tolerance: 0.01 };
+        let expected = Expectation { logit: 0.5, tolerance: 0.01, map_tolerance: 0.001 };
         let changed = NoScore::Changed { path: "/scans/7.tif".into(), change: Change::Written };
         let proofs = [
             ProofError::Logit { image: image(), precision, found: 0.75, expected },
+            ProofError::Map { image: image(), precision, difference: 0.5, tolerance: 0.001 },
+            ProofError::MapSum { image: image(), precision, found: 0.25, logit: 0.5, tolerance: 0.01 },
             ProofError::NoExpectation { image: image(), precision },
             ProofError::NoScore { image: image(), source: changed },
             ProofError::Stopped,

@@ -19,13 +19,14 @@ pub use select::Chosen;
 pub use stage::{Stage, Times};
 
 pub(crate) use alive::unwatched;
+pub(crate) use proof::compare;
 pub(crate) use scorer::Scorer;
 
 use crate::acquire::{Change, ImageFile};
 use crate::sandbox::Sandbox;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::Engine;
+use cellgate_models::engine::{Engine, LogitMap, Output};
 use cellgate_models::policy::{Decision, Rule};
 use cellgate_models::radiograph::BUFFER_START;
 use scorer::CpuScorer;
@@ -58,6 +59,8 @@ pub struct Judgement {
     pub score: Option<f32>,
     /// The network's raw logit, unchecked. `None` if the network did not run.
     pub logit: Option<f32>,
+    /// The network's map, unchecked. `None` if the network did not run.
+    pub map: Option<LogitMap>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
     /// The error as text, if there was one.
@@ -124,26 +127,27 @@ impl Pipeline {
         begins: &mut dyn FnMut(Stage),
     ) -> Judgement {
         let mut times = Times::default();
-        let (logit, image) = self.logit(path, expected, &mut times, begins);
+        let (output, image) = self.output(path, expected, &mut times, begins);
         let start = Instant::now();
-        let (decision, score, error) = match &logit {
-            Ok(logit) => (self.rule.decide(*logit), self.rule.score(*logit), None),
+        let (decision, score, error) = match &output {
+            Ok(Output { logit, .. }) => (self.rule.decide(*logit), self.rule.score(*logit), None),
             Err(error) => (error.reason().into(), None, Some(error)),
         };
         let (detail, detail_without_path) = (error.map(ToString::to_string), error.map(NoScore::without_path));
         times.decide = start.elapsed();
-        Judgement { decision, score, logit: logit.ok(), image, detail, detail_without_path, times }
+        let (logit, map) = output.ok().map(|Output { logit, map }| (logit, map)).unzip();
+        Judgement { decision, score, logit, map, image, detail, detail_without_path, times }
     }
 
-    /// Returns the raw logit and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
+    /// Returns the network's output and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
     /// The digest takes about as long as the conversion, so both run in parallel.
-    fn logit(
+    fn output(
         &mut self,
         path: &Path,
         expected: Option<&ImageFile>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
-    ) -> (Result<f32, NoScore>, Option<Digest>) {
+    ) -> (Result<Output, NoScore>, Option<Digest>) {
         let Self { source: Source { sandbox, memory }, scorer, slowest, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
@@ -159,8 +163,7 @@ impl Pipeline {
         std::thread::scope(|scope| {
             let digest =
                 std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
-            let logit =
-                radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.logit(radiograph, times, begins));
+            let output = radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.run(radiograph, times, begins));
             *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
@@ -170,7 +173,7 @@ impl Pipeline {
             if must_be.is_some_and(|must_be| must_be != digest) {
                 return (Err(NoScore::Changed { path: path.to_owned(), change: Change::Written }), None);
             }
-            (logit, Some(digest))
+            (output, Some(digest))
         })
     }
 }

@@ -1,21 +1,21 @@
-//! Converts a radiograph and runs the network on it, which gives its raw logit.
+//! Converts a radiograph and runs the network on it, which gives its raw logit and its map.
 
 use super::{NoScore, SetupError, Stage, Times};
 use cellgate_models::conversion::{ConversionSpec, Converter};
-use cellgate_models::engine::Engine;
+use cellgate_models::engine::{Engine, Output};
 use cellgate_models::radiograph::RadiographView;
 use std::time::{Duration, Instant};
 
-/// Computes the raw logits of radiographs, on the CPU or on the GPU.
+/// Computes the raw logits and maps of radiographs, on the CPU or on the GPU.
 pub(crate) trait Scorer {
     /// Converts the radiograph and runs the network on it. Writes the time of each stage into `times` and calls `begins`
     /// before each stage.
-    fn logit(
+    fn run(
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
-    ) -> Result<f32, NoScore>;
+    ) -> Result<Output, NoScore>;
 
     /// Whether the GPU failed so that only a new process can use it again. Always false on the CPU.
     fn is_lost(&self) -> bool {
@@ -44,16 +44,16 @@ impl CpuScorer {
 }
 
 impl Scorer for CpuScorer {
-    fn logit(
+    fn run(
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
-    ) -> Result<f32, NoScore> {
+    ) -> Result<Output, NoScore> {
         begins(Stage::Convert);
         timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;
         begins(Stage::Infer);
-        Ok(timed(&mut times.infer, || self.engine.logit(&self.tensor))?)
+        Ok(timed(&mut times.infer, || self.engine.run(&self.tensor))?)
     }
 }
 

@@ -66,6 +66,7 @@ fn a_stop_does_not_wait_for_a_proof() {
             .map(|number| GoldenSource {
                 name: format!("dark{number}.tif"),
                 tiff: golden.tiff.clone(),
+                map: golden.map.clone(),
                 expected: golden.expected.clone(),
             })
             .collect();

@@ -165,7 +165,7 @@ fn the_precision_chooses_the_network() {
 
     let mut contents = contents("mean.onnx", mean_logit(DARK));
     contents.networks.insert(Precision::F16, fixture("mean_f16.onnx"));
-    let expectation = Expectation { logit: mean_logit(DARK), tolerance: 2e-2 };
+    let expectation = Expectation { logit: mean_logit(DARK), tolerance: 2e-2, map_tolerance: 2e-2 };
     contents.golden[0].expected.insert(Precision::F16, expectation);
     let both_folder = tempfile::tempdir().unwrap();
     let both = model(both_folder.path(), &contents);

@@ -46,13 +46,23 @@ impl LogitMap {
         self.shares.iter().copied().map(f64::from).sum()
     }
 
+    /// Whether the shares sum to `logit` within `tolerance`. Never if `logit` or a share is NaN or infinite.
+    #[must_use]
+    pub fn sums_to(&self, logit: f32, tolerance: f32) -> bool {
+        (self.sum() - f64::from(logit)).abs() <= f64::from(tolerance)
+    }
+
+    /// The largest absolute value of a share. NaN if a share is NaN.
+    #[must_use]
+    pub fn largest_share(&self) -> f32 {
+        largest(self.shares.iter().map(|share| share.abs()))
+    }
+
     /// The largest absolute difference of two shares at the same cell. NaN if a share is NaN. `None` if the maps have different sizes.
     #[must_use]
     pub fn largest_difference(&self, other: &Self) -> Option<f32> {
         let differences = self.shares.iter().zip(&other.shares).map(|(found, expected)| (found - expected).abs());
-        // `f32::max` would ignore a NaN.
-        let larger = |largest: f32, difference: f32| if difference <= largest { largest } else { difference };
-        (self.size == other.size).then(|| differences.fold(0.0, larger))
+        (self.size == other.size).then(|| largest(differences))
     }
 
     /// The shares as bytes: f32, little-endian, row by row.
@@ -68,6 +78,12 @@ impl LogitMap {
         let shares = shares.iter().map(|&share| f32::from_le_bytes(share)).collect();
         rest.is_empty().then(|| Self::new(size, shares)).flatten()
     }
+}
+
+/// The largest of `values`, which are at least 0. NaN if one of them is NaN: `f32::max` would ignore it.
+fn largest(values: impl Iterator<Item = f32>) -> f32 {
+    // A comparison with NaN is false, so a NaN stays the largest.
+    values.fold(0.0, |largest, value| if value > largest || value.is_nan() { value } else { largest })
 }
 
 #[cfg(test)]
@@ -87,16 +103,31 @@ mod tests {
     }
 
     #[test]
-    fn a_nan_is_the_largest_difference() {
+    fn a_nan_is_the_largest_difference_and_share() {
         let (ones, other) = (map(&[1.0, 1.0, 1.0]), map(&[1.5, 1.0, -1.0]));
         assert_eq!(ones.largest_difference(&other), Some(2.0));
         for at in 0..3 {
             let mut shares = [1.5, 1.0, -1.0];
             shares[at] = f32::NAN;
             assert!(map(&shares).largest_difference(&ones).unwrap().is_nan());
-            assert!(map(&shares).sum().is_nan());
+            assert!(map(&shares).sum().is_nan() && map(&shares).largest_share().is_nan());
         }
+        assert_eq!(map(&[1.0, -2.0, 0.5]).largest_share(), 2.0);
         assert_eq!(ones.largest_difference(&map(&[1.0])), None);
+    }
+
+    #[test]
+    fn the_shares_sum_to_the_logit_within_a_tolerance() {
+        let map = map(&[1.0, -3.0]);
+        assert!(map.sums_to(-2.0, 1e-3) && map.sums_to(-1.5, 0.5));
+        assert!(!map.sums_to(-1.5, 0.49) && !map.sums_to(-2.5, 0.49) && !map.sums_to(f32::NAN, 1.0));
+    }
+
+    #[test]
+    fn an_infinite_share_sums_to_no_logit() {
+        for (share, logit) in [(f32::INFINITY, f32::INFINITY), (f32::INFINITY, 0.0), (f32::NAN, f32::NAN)] {
+            assert!(!map(&[1.0, share]).sums_to(logit, 1.0));
+        }
     }
 
     #[test]

@@ -138,6 +138,38 @@ pub enum ModelError {
         /// The largest difference of scores within the tolerance.
         of_score: f64,
     },
+    /// The tolerance of a golden image's map is too large to prove anything.
+    #[error(
+        "golden image {member} ({precision}): its map_tolerance {map_tolerance} is above {} of its map's largest share, which is \
+         {largest_share}; choose another image",
+        super::MAX_MAP_TOLERANCE
+    )]
+    MapTolerance {
+        /// The image's name in the model.
+        member: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The tolerance of the shares in logits.
+        map_tolerance: f32,
+        /// The largest absolute share of the map in logits.
+        largest_share: f32,
+    },
+    /// The map of a golden image does not divide its logit.
+    #[error(
+        "golden image {member} ({precision}): the shares of its map sum to {sum}, expected its logit {logit} within {tolerance}"
+    )]
+    MapSum {
+        /// The image's name in the model.
+        member: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The sum of the map's shares.
+        sum: f64,
+        /// The expected logit.
+        logit: f32,
+        /// The tolerance of the logit.
+        tolerance: f32,
+    },
     /// The path to which the model should be written already exists.
     #[error("{}: exists already{hint}", path.display())]
     Exists {

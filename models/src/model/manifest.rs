@@ -107,18 +107,20 @@ pub struct RecipeRecord {
     pub config: serde_json::Value,
 }
 
-/// A golden image with its expected logits.
+/// A golden image with its expected logits and map.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenEntry {
     /// Its TIFF file, in the folder `golden`.
     pub member: MemberName,
+    /// Its expected map, in the folder `golden`: the bytes of [`LogitMap::to_bytes`](crate::engine::LogitMap::to_bytes).
+    pub map: MemberName,
     /// The expected logit for each network of the model.
     #[serde(deserialize_with = "map_without_duplicates")]
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
-/// An expected logit and its tolerance.
+/// An expected logit, and the tolerances of logit and map.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
@@ -127,6 +129,9 @@ pub struct Expectation {
     /// The largest absolute difference between an engine's logit and `logit`, above 0. The reader bounds it, see
     /// [`MAX_SCORE_TOLERANCE`](super::MAX_SCORE_TOLERANCE).
     pub tolerance: f32,
+    /// The largest absolute difference between a share of an engine's map and the same share of the expected map, above 0. The
+    /// reader bounds it, see [`MAX_MAP_TOLERANCE`](super::MAX_MAP_TOLERANCE).
+    pub map_tolerance: f32,
 }
 
 impl Expectation {
@@ -134,6 +139,12 @@ impl Expectation {
     #[must_use]
     pub fn agrees(&self, logit: f32) -> bool {
         (logit - self.logit).abs() <= self.tolerance
+    }
+
+    /// Whether `difference`, the largest of two shares of an engine's and the expected map, is within the tolerance. NaN never is.
+    #[must_use]
+    pub fn map_agrees(&self, difference: f32) -> bool {
+        difference <= self.map_tolerance
     }
 }
 
@@ -243,32 +254,40 @@ impl Manifest {
         let precisions: BTreeSet<_> = self.networks.iter().map(|network| network.precision).collect();
         for golden in &self.golden {
             let path = format!("golden.{}", golden.member);
-            if golden.member.as_str().strip_prefix(GOLDEN_FOLDER).is_none_or(|rest| !rest.starts_with('/')) {
-                return Err(field(path, "another folder", GOLDEN_FOLDER));
-            }
-            self.check_listed("golden", golden.member.as_str())?;
+            self.check_golden_member(&path, &golden.member)?;
+            self.check_golden_member(&format!("{path}.map"), &golden.map)?;
             if !golden.expected.keys().eq(&precisions) {
                 let found: Vec<_> = golden.expected.keys().map(|precision| precision.name()).collect();
                 return Err(field(path, format_args!("logits for {found:?}"), "one for each network"));
             }
-            for (precision, &Expectation { logit, tolerance }) in &golden.expected {
+            for (precision, &Expectation { logit, tolerance, map_tolerance }) in &golden.expected {
                 if !logit.is_finite() {
                     return Err(field(format_args!("{path}.{precision}.logit"), logit, "a finite number"));
                 }
-                if !(tolerance > 0.0 && tolerance.is_finite()) {
-                    let expected = "a finite number above 0";
-                    return Err(field(format_args!("{path}.{precision}.tolerance"), tolerance, expected));
+                for (name, tolerance) in [("tolerance", tolerance), ("map_tolerance", map_tolerance)] {
+                    if !(tolerance > 0.0 && tolerance.is_finite()) {
+                        let expected = "a finite number above 0";
+                        return Err(field(format_args!("{path}.{precision}.{name}"), tolerance, expected));
+                    }
                 }
             }
         }
         Ok(())
     }
 
+    /// Checks that a member of a golden image is listed and in the folder `golden`.
+    fn check_golden_member(&self, field_name: &str, member: &MemberName) -> Result<(), ManifestError> {
+        if member.as_str().strip_prefix(GOLDEN_FOLDER).is_none_or(|rest| !rest.starts_with('/')) {
+            return Err(field(field_name, "another folder", GOLDEN_FOLDER));
+        }
+        self.check_listed(field_name, member.as_str())
+    }
+
     /// Checks that each member has exactly one use.
     fn check_nothing_left_over(&self) -> Result<(), ManifestError> {
         let mut unused: BTreeSet<&str> = self.members.keys().map(MemberName::as_str).collect();
         let networks = self.networks.iter().map(|network| network.member.as_str());
-        let golden = self.golden.iter().map(|golden| golden.member.as_str());
+        let golden = self.golden.iter().flat_map(|golden| [golden.member.as_str(), golden.map.as_str()]);
         for name in [CONVERSION, POLICY, MODEL_CARD].into_iter().chain(networks).chain(golden) {
             if !unused.remove(name) {
                 return Err(field(format_args!("members.{name}"), "two uses", "one"));

@@ -7,6 +7,7 @@
 
 mod error;
 mod folder;
+mod golden;
 mod limits;
 mod manifest;
 mod name;
@@ -19,6 +20,7 @@ mod tests;
 mod writer;
 
 pub use error::{ManifestError, ModelError};
+pub use golden::{GoldenImage, MAX_MAP_TOLERANCE, MAX_SCORE_TOLERANCE};
 pub use limits::ModelLimits;
 pub use manifest::{
     DatasetCounts, DatasetRecord, Expectation, FORMAT, GoldenEntry, Manifest, Member, NetworkEntry, PRODUCT,
@@ -26,7 +28,7 @@ pub use manifest::{
 };
 pub use name::{MemberName, NameError};
 pub use precision::{ParsePrecisionError, Precision};
-pub use reader::{GoldenImage, MAX_SCORE_TOLERANCE, Model};
+pub use reader::Model;
 pub use writer::{Contents, Existing, GoldenSource, write};
 
 /// The file that lists all members.

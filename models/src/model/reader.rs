@@ -4,13 +4,13 @@
 use super::error::hint;
 use super::folder::{self, Listing};
 use super::{
-    CONVERSION, Expectation, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName,
-    ModelError, ModelLimits, POLICY, PRODUCT, Precision, SIGNATURE,
+    CONVERSION, GoldenImage, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName, ModelError,
+    ModelLimits, POLICY, PRODUCT, Precision, SIGNATURE, golden,
 };
-use crate::conversion::{ConversionSpec, Converter};
+use crate::conversion::{ConversionSpec, Converter, Size};
 use crate::digest::Digest;
+use crate::engine::LogitMap;
 use crate::policy::Policy;
-use crate::radiograph::{self, Radiograph, ReadError};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,9 @@ pub struct Model {
     policy: Policy,
     model_card: String,
     members: BTreeMap<MemberName, Vec<u8>>,
+    /// The maps of the golden images, in the manifest's order.
+    maps: Vec<LogitMap>,
 }
-
-/// The largest difference of scores that a golden image's tolerance may allow: a larger tolerance would prove nothing.
-pub const MAX_SCORE_TOLERANCE: f64 = 0.02;
 
 /// A file that every training run has and that no model has.
 const RUN: &str = "run.json";
@@ -58,13 +57,19 @@ impl Model {
         for (name, member) in &manifest.members {
             members.insert(name.clone(), read_verified(&path.join(name.as_str()), member)?);
         }
-        let conversion = conversion(path, &members)?;
+        let (conversion, input) = conversion(path, &members)?;
         let policy = json(path, &members, POLICY)?;
-        check_golden(&manifest, &policy)?;
+        let mut maps = Vec::with_capacity(manifest.golden.len());
+        for entry in &manifest.golden {
+            let name = entry.map.as_str();
+            let map = golden::read_map(&path.join(name), bytes_of(&members, name), LogitMap::size_for(input))?;
+            golden::check(entry, &map, &policy)?;
+            maps.push(map);
+        }
         let model_card = String::from_utf8(bytes_of(&members, MODEL_CARD).to_vec())
             .map_err(|error| ModelError::Content { path: path.join(MODEL_CARD), message: error.to_string() })?;
         let digest = Digest::of(&manifest_bytes);
-        Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members })
+        Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members, maps })
     }
 
     /// The folder that the model was read from.
@@ -112,41 +117,10 @@ impl Model {
 
     /// The golden images, in the manifest's order, at least one.
     pub fn golden(&self) -> impl ExactSizeIterator<Item = GoldenImage<'_>> {
-        self.manifest.golden.iter().map(|golden| GoldenImage {
-            golden,
-            path: self.path.join(golden.member.as_str()),
-            tiff: bytes_of(&self.members, golden.member.as_str()),
+        self.manifest.golden.iter().zip(&self.maps).map(|(entry, map)| {
+            let name = entry.member.as_str();
+            GoldenImage::new(entry, self.path.join(name), bytes_of(&self.members, name), map)
         })
-    }
-}
-
-/// A golden image with its expected logits.
-#[derive(Debug)]
-pub struct GoldenImage<'m> {
-    golden: &'m GoldenEntry,
-    path: PathBuf,
-    tiff: &'m [u8],
-}
-
-impl GoldenImage<'_> {
-    /// Its name in the model.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.golden.member.as_str()
-    }
-
-    /// The expected logit of the network of this precision; `None` if the model has no such network.
-    #[must_use]
-    pub fn expected(&self, precision: Precision) -> Option<Expectation> {
-        self.golden.expected.get(&precision).copied()
-    }
-
-    /// The image, decoded at each call.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the image is not a radiograph, or is over `limits`.
-    pub fn radiograph(&self, limits: &radiograph::RadiographLimits) -> Result<Radiograph, ReadError> {
-        radiograph::decode(self.tiff, &self.path, limits)
     }
 }
 
@@ -222,37 +196,16 @@ pub(super) fn is_any_manifest(path: &Path, limits: &ModelLimits) -> bool {
 }
 
 /// Reads the conversion's specification and checks it by making a converter. The specification must have a size, since a
-/// network has a fixed input size.
-fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<ConversionSpec, ModelError> {
+/// network has a fixed input size. Returns the specification and this size.
+fn conversion(root: &Path, members: &BTreeMap<MemberName, Vec<u8>>) -> Result<(ConversionSpec, Size), ModelError> {
     let spec: ConversionSpec = json(root, members, CONVERSION)?;
     let path = root.join(CONVERSION);
-    if spec.size.is_none() {
+    let Some(size) = spec.size else {
         let message = "size: found null, expected the network's input height and width".to_owned();
         return Err(ModelError::Content { path, message });
-    }
+    };
     match Converter::new(&spec) {
-        Ok(_) => Ok(spec),
+        Ok(_) => Ok((spec, size)),
         Err(source) => Err(ModelError::Conversion { path, source }),
     }
-}
-
-/// Checks that every logit within a tolerance gives the same verdict as the expected logit, for a bundle without reference parts.
-/// With reference parts, an offset may bring any logit near a threshold. So this check, like the proof, leaves offsets out.
-fn check_golden(manifest: &Manifest, policy: &Policy) -> Result<(), ModelError> {
-    let point = policy.without();
-    for golden in &manifest.golden {
-        for (&precision, &Expectation { logit, tolerance }) in &golden.expected {
-            let member = || golden.member.to_string();
-            // The steepest slope of the sigmoid is 1/4.
-            let of_score = f64::from(tolerance) * point.calibration().slope / 4.0;
-            if of_score > MAX_SCORE_TOLERANCE {
-                return Err(ModelError::Tolerance { member: member(), precision, tolerance, of_score });
-            }
-            let reason = |difference: f32| point.reason(f64::from(logit) + f64::from(difference));
-            if reason(-tolerance) != reason(tolerance) {
-                return Err(ModelError::GoldenAtThreshold { member: member(), precision, logit, tolerance });
-            }
-        }
-    }
-    Ok(())
 }

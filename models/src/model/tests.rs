@@ -57,6 +57,7 @@ fn what_is_written_is_read_back() {
     for (read, source) in model.golden().zip(&contents.golden) {
         assert_eq!(read.name(), format!("golden/{}", source.name));
         assert_eq!(read.expected(Precision::F16), source.expected.get(&Precision::F16).copied());
+        assert_eq!(read.map(), &source.map);
         let radiograph = read.radiograph(&radiograph::RadiographLimits::default()).unwrap();
         assert_eq!((radiograph.width(), radiograph.height()), (8, 5));
     }
@@ -163,18 +164,18 @@ fn a_path_that_is_not_a_model_is_refused() {
 fn each_limit_holds() {
     let written = written();
     let default = ModelLimits::default;
-    // The model has 9 files and folders, at most 2 names deep. The larger network has 1000 bytes, and all members together
+    // The model has 11 files and folders, at most 2 names deep. The larger network has 1000 bytes, and all members together
     // have more than 1600.
     for limits in [
         ModelLimits { max_manifest_bytes: 100, ..default() },
         ModelLimits { max_member_bytes: 999, ..default() },
         ModelLimits { max_total_bytes: 1600, ..default() },
-        ModelLimits { max_entries: 8, ..default() },
+        ModelLimits { max_entries: 10, ..default() },
         ModelLimits { max_depth: 1, ..default() },
     ] {
         assert!(Model::open(&written.path, &limits).is_err(), "{limits:?}");
     }
-    let exact = ModelLimits { max_entries: 9, max_depth: 2, max_member_bytes: 1000, ..default() };
+    let exact = ModelLimits { max_entries: 11, max_depth: 2, max_member_bytes: 1000, ..default() };
     assert!(Model::open(&written.path, &exact).is_ok());
     let long = vec![b' '; (default().max_manifest_bytes + 1) as usize];
     fs::write(written.path.join(MANIFEST), &long).unwrap();
@@ -207,10 +208,17 @@ fn each_invalid_field_is_named() {
         ("networks", |json| json["networks"][0]["member"] = "absent.onnx".into()),
         ("members.network.f16.onnx", |json| json["networks"][0]["member"] = "network.f16.onnx".into()),
         ("golden", |json| json["golden"] = serde_json::json!([])),
-        ("golden", |json| json["golden"][0]["member"] = "golden/absent.tif".into()),
+        ("golden.golden/absent.tif", |json| json["golden"][0]["member"] = "golden/absent.tif".into()),
         ("golden.goldenest.tif", |json| json["golden"][0]["member"] = "goldenest.tif".into()),
+        ("golden.golden/01.tif.map", |json| json["golden"][0]["map"] = "golden/absent.map".into()),
+        ("golden.golden/01.tif.map", |json| json["golden"][0]["map"] = "policy.json".into()),
+        ("members.golden/01.tif", |json| json["golden"][0]["map"] = "golden/01.tif".into()),
+        ("members.golden/02.map", |json| json["golden"][0]["map"] = "golden/02.map".into()),
         ("golden.golden/01.tif.f32.tolerance", |json| json["golden"][0]["expected"]["f32"]["tolerance"] = 0.into()),
         ("golden.golden/01.tif.f16.tolerance", |json| json["golden"][0]["expected"]["f16"]["tolerance"] = (-1).into()),
+        ("golden.golden/01.tif.f32.map_tolerance", |json| {
+            json["golden"][0]["expected"]["f32"]["map_tolerance"] = 0.into();
+        }),
         ("golden.golden/01.tif", |json| {
             json["golden"][0]["expected"].as_object_mut().unwrap().remove("f16");
         }),
@@ -238,6 +246,8 @@ fn manifests_with_forbidden_names_unknown_fields_or_duplicates_are_malformed() {
     malformed(text.replacen("\"format\": 2,", "\"format\": 2, \"format\": 2,", 1).as_bytes(), "duplicate field");
     malformed(text.replace("\"conversion.json\"", "\"policy.json\"").as_bytes(), "duplicate member");
     malformed(text.replacen("\"f16\": {", "\"f32\": {", 1).as_bytes(), "duplicate precision");
+    malformed(text.replacen("\"map\": \"golden/01.map\",", "", 1).as_bytes(), "no map");
+    malformed(text.replacen("\"map_tolerance\"", "\"map tolerance\"", 1).as_bytes(), "no map_tolerance");
     malformed("[".repeat(100_000).as_bytes(), "deep nesting");
     malformed(b"", "no bytes");
     insta::assert_snapshot!("malformed_manifests", texts);
@@ -268,6 +278,12 @@ fn contents_that_make_no_valid_model_are_refused_and_no_file_remains() {
     assert!(
         matches!(&error, ModelError::Manifest { source: ManifestError::Field { field, .. }, .. }
             if field == "members.golden/01.tif"),
+        "{error}"
+    );
+    let error = error_after(&|contents| contents.golden[1].name = "01.TIF".to_owned());
+    assert!(
+        matches!(&error, ModelError::Manifest { source: ManifestError::Field { field, .. }, .. }
+            if field == "members.golden/01.map"),
         "{error}"
     );
 }
@@ -327,9 +343,11 @@ fn only_times_by_rfc_3339_are_accepted() {
 
 #[test]
 fn an_expectation_agrees_within_its_tolerance_and_never_with_a_nan() {
-    let expectation = Expectation { logit: 0.5, tolerance: 0.125 };
+    let expectation = Expectation { logit: 0.5, tolerance: 0.125, map_tolerance: 0.25 };
     assert!([0.375, 0.5, 0.625].into_iter().all(|logit| expectation.agrees(logit)));
     assert!([0.374, 0.626, f32::NAN, f32::INFINITY].into_iter().all(|logit| !expectation.agrees(logit)));
+    assert!([0.0, 0.25].into_iter().all(|difference| expectation.map_agrees(difference)));
+    assert!([0.251, f32::NAN, f32::INFINITY].into_iter().all(|difference| !expectation.map_agrees(difference)));
 }
 
 proptest! {
@@ -392,6 +410,19 @@ fn error_texts() {
             precision: Precision::F16,
             tolerance: 0.5,
             of_score: 0.125,
+        },
+        ModelError::MapTolerance {
+            member: "golden/01.tif".into(),
+            precision: Precision::F32,
+            map_tolerance: 0.5,
+            largest_share: 1.5,
+        },
+        ModelError::MapSum {
+            member: "golden/01.tif".into(),
+            precision: Precision::F32,
+            sum: 0.25,
+            logit: 0.5,
+            tolerance: 0.01,
         },
         ModelError::Exists { path: path(), hint: "" },
     ];

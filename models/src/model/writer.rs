@@ -8,6 +8,7 @@ use super::{
 };
 use crate::conversion::ConversionSpec;
 use crate::digest::Digest;
+use crate::engine::LogitMap;
 use crate::policy::Policy;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -34,7 +35,7 @@ pub struct Contents {
     pub training: TrainingRecord,
     /// The trainer's figures on the networks.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// Images with their expected logits, at least one.
+    /// Images with their expected logits and maps, at least one.
     pub golden: Vec<GoldenSource>,
 }
 
@@ -45,6 +46,9 @@ pub struct GoldenSource {
     pub name: String,
     /// The bytes of its TIFF file.
     pub tiff: Vec<u8>,
+    /// The expected map, of the size that [`LogitMap::size_for`] returns for the conversion's size. Its member has the name of the TIFF
+    /// file with the ending `.map`.
+    pub map: LogitMap,
     /// The expected logit for each of [`Contents::networks`]. No threshold may lie within the tolerance of an expected logit.
     pub expected: BTreeMap<Precision, Expectation>,
 }
@@ -139,7 +143,11 @@ fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {
     }
     let network = |&precision: &Precision| Ok(NetworkEntry { precision, member: named(precision.member())? });
     let golden = |golden: &GoldenSource| {
-        Ok(GoldenEntry { member: named(&golden_member(golden))?, expected: golden.expected.clone() })
+        Ok(GoldenEntry {
+            member: named(&golden_member(golden))?,
+            map: named(&map_member(golden))?,
+            expected: golden.expected.clone(),
+        })
     };
     let manifest = Manifest {
         format: FORMAT,
@@ -174,11 +182,18 @@ fn files(contents: &Contents) -> Vec<(String, Cow<'_, [u8]>)> {
     let networks = contents.networks.iter().map(|(precision, bytes)| (precision.member().to_owned(), bytes));
     let golden = contents.golden.iter().map(|golden| (golden_member(golden), &golden.tiff));
     files.extend(networks.chain(golden).map(|(name, bytes)| (name, Cow::Borrowed(bytes.as_slice()))));
+    files.extend(contents.golden.iter().map(|golden| (map_member(golden), Cow::Owned(golden.map.to_bytes()))));
     files
 }
 
 fn golden_member(golden: &GoldenSource) -> String {
     format!("{GOLDEN_FOLDER}/{}", golden.name)
+}
+
+/// The name of the golden image's map: that of its TIFF file with another ending.
+fn map_member(golden: &GoldenSource) -> String {
+    let stem = golden.name.rsplit_once('.').map_or(golden.name.as_str(), |(stem, _)| stem);
+    format!("{GOLDEN_FOLDER}/{stem}.map")
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::digest::Digest;
+use cellgate_models::engine::LogitMap;
 use cellgate_models::model::{
     Contents, DatasetCounts, DatasetRecord, Existing, Expectation, GoldenSource, Precision, RecipeRecord,
     TrainingRecord, write,
@@ -36,13 +37,15 @@ pub fn sigmoid(logit: f32) -> f32 {
 }
 
 /// The contents of a model with the network `network` of models/tests/fixtures, the thresholds -0.85 and 0.85 (scores of 0.3 and
-/// 0.7), and one dark golden image whose expected logit is `golden_logit`.
+/// 0.7), and one dark golden image whose expected logit is `golden_logit`. The only share of its expected map is the same.
 pub fn contents(network: &str, golden_logit: f32) -> Contents {
     let digest = Digest::of(b"not a real one");
+    let size = Size { height: 4, width: 6 };
+    let expected = Expectation { logit: golden_logit, tolerance: 1e-3, map_tolerance: 1e-3 };
     Contents {
         created: "2026-11-23T09:30:00Z".to_owned(),
         networks: BTreeMap::from([(Precision::F32, fixture(network))]),
-        conversion: ConversionSpec::new(Method::Naive).with_size(Size { height: 4, width: 6 }),
+        conversion: ConversionSpec::new(Method::Naive).with_size(size),
         policy: policy([-0.85, 0.85]),
         model_card: "# Tiny\n".to_owned(),
         training: TrainingRecord {
@@ -56,9 +59,16 @@ pub fn contents(network: &str, golden_logit: f32) -> Contents {
         golden: vec![GoldenSource {
             name: "dark.tif".to_owned(),
             tiff: std::fs::read(image(tempfile::tempdir().unwrap().path(), "dark", DARK)).unwrap(),
-            expected: BTreeMap::from([(Precision::F32, Expectation { logit: golden_logit, tolerance: 1e-3 })]),
+            map: equal_shares(size, golden_logit),
+            expected: BTreeMap::from([(Precision::F32, expected)]),
         }],
     }
+}
+
+/// The map of an input of `size` in which all cells have equal shares in `logit`.
+pub fn equal_shares(size: Size, logit: f32) -> LogitMap {
+    let cells = LogitMap::size_for(size);
+    LogitMap::new(cells, vec![logit / cells.pixels() as f32; cells.pixels()]).unwrap()
 }
 
 /// A policy for bundles without reference parts, with thresholds in logits. The score is the sigmoid of the logit.

@@ -174,6 +174,7 @@ mod tests {
                 decision: reason.into(),
                 score,
                 logit: score,
+                map: None,
                 image: None,
                 detail: None,
                 detail_without_path: None,

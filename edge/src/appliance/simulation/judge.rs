@@ -91,6 +91,7 @@ fn judged(file: ImageFile) -> Judged {
         decision: reason.into(),
         score,
         logit: score,
+        map: None,
         image: None,
         detail: None,
         detail_without_path: None,

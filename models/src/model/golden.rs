@@ -1,0 +1,187 @@
+//! Golden images: radiographs with the logits and the maps that every engine must give them.
+
+use super::{Expectation, GoldenEntry, ModelError, Precision};
+use crate::conversion::Size;
+use crate::engine::LogitMap;
+use crate::policy::Policy;
+use crate::radiograph::{self, Radiograph, ReadError};
+use std::path::{Path, PathBuf};
+
+/// The largest difference of scores that a golden image's tolerance may allow: a larger tolerance would prove nothing.
+pub const MAX_SCORE_TOLERANCE: f64 = 0.02;
+/// The largest tolerance of a golden image's map, as a fraction of the map's largest absolute share: a larger tolerance would prove
+/// nothing.
+pub const MAX_MAP_TOLERANCE: f32 = 0.25;
+
+/// A golden image with its expected logits and map.
+#[derive(Debug)]
+pub struct GoldenImage<'m> {
+    entry: &'m GoldenEntry,
+    path: PathBuf,
+    tiff: &'m [u8],
+    map: &'m LogitMap,
+}
+
+impl<'m> GoldenImage<'m> {
+    /// The golden image of `entry` with the bytes of its file `path` and its map.
+    pub(super) fn new(entry: &'m GoldenEntry, path: PathBuf, tiff: &'m [u8], map: &'m LogitMap) -> Self {
+        Self { entry, path, tiff, map }
+    }
+
+    /// Its name in the model.
+    #[must_use]
+    pub fn name(&self) -> &'m str {
+        self.entry.member.as_str()
+    }
+
+    /// The expected logit of the network of this precision, and the tolerances of logit and map. `None` if the model has no such
+    /// network.
+    #[must_use]
+    pub fn expected(&self, precision: Precision) -> Option<Expectation> {
+        self.entry.expected.get(&precision).copied()
+    }
+
+    /// The expected map, the same for every precision. All shares are finite.
+    #[must_use]
+    pub fn map(&self) -> &'m LogitMap {
+        self.map
+    }
+
+    /// The image, decoded at each call.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the image is not a radiograph, or is over `limits`.
+    pub fn radiograph(&self, limits: &radiograph::RadiographLimits) -> Result<Radiograph, ReadError> {
+        radiograph::decode(self.tiff, &self.path, limits)
+    }
+}
+
+/// The map of `size` in the file `path` with the content `bytes`. Its shares must be finite.
+pub(super) fn read_map(path: &Path, bytes: &[u8], size: Size) -> Result<LogitMap, ModelError> {
+    let content = |message| ModelError::Content { path: path.to_owned(), message };
+    let Size { height, width } = size;
+    let map = LogitMap::from_bytes(size, bytes).ok_or_else(|| {
+        let expected = size.pixels() * size_of::<f32>();
+        content(format!("found {} bytes, expected {expected}: f32 shares of {height}x{width} cells", bytes.len()))
+    })?;
+    match map.shares().iter().enumerate().find(|(_, share)| !share.is_finite()) {
+        Some((index, share)) => Err(content(format!("found share {index} of {share}, expected finite shares"))),
+        None => Ok(map),
+    }
+}
+
+/// Checks a golden image with its expected map `map`. For each precision:
+///
+/// - Neither tolerance is so large that it proves nothing.
+/// - Every logit within the tolerance gives the same verdict as the expected logit, for a bundle without reference parts. With
+///   reference parts, an offset may bring any logit near a threshold. So this check, like the proof, leaves offsets out.
+/// - The map's sum is the expected logit within its tolerance.
+pub(super) fn check(entry: &GoldenEntry, map: &LogitMap, policy: &Policy) -> Result<(), ModelError> {
+    let (point, largest_share) = (policy.without(), map.largest_share());
+    let member = || entry.member.to_string();
+    for (&precision, &Expectation { logit, tolerance, map_tolerance }) in &entry.expected {
+        // The steepest slope of the sigmoid is 1/4.
+        let of_score = f64::from(tolerance) * point.calibration().slope / 4.0;
+        if of_score > MAX_SCORE_TOLERANCE {
+            return Err(ModelError::Tolerance { member: member(), precision, tolerance, of_score });
+        }
+        let reason = |difference: f32| point.reason(f64::from(logit) + f64::from(difference));
+        if reason(-tolerance) != reason(tolerance) {
+            return Err(ModelError::GoldenAtThreshold { member: member(), precision, logit, tolerance });
+        }
+        if map_tolerance > MAX_MAP_TOLERANCE * largest_share {
+            return Err(ModelError::MapTolerance { member: member(), precision, map_tolerance, largest_share });
+        }
+        if !map.sums_to(logit, tolerance) {
+            return Err(ModelError::MapSum { member: member(), precision, sum: map.sum(), logit, tolerance });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::samples::{contents, map};
+    use crate::model::{Contents, Existing, Model, ModelLimits, write};
+    use std::fs;
+
+    /// Writes the sample model after `change`, and reads it back.
+    fn written(change: impl FnOnce(&mut Contents)) -> Result<Model, ModelError> {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut contents) = (folder.path().join("model"), contents());
+        change(&mut contents);
+        write(&path, &contents, Existing::Refuse)?;
+        Model::open(&path, &ModelLimits::default())
+    }
+
+    fn written_with(shares: &[f32]) -> Result<Model, ModelError> {
+        let map = LogitMap::new(Size { height: 1, width: shares.len() as u32 }, shares.to_vec()).unwrap();
+        written(|contents| contents.golden[0].map = map)
+    }
+
+    fn expectation(contents: &mut Contents, precision: Precision) -> &mut Expectation {
+        contents.golden[0].expected.get_mut(&precision).unwrap()
+    }
+
+    #[test]
+    fn a_map_is_a_member_of_f32_shares() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        write(&path, &contents(), Existing::Refuse).unwrap();
+        let bytes = fs::read(path.join("golden/01.map")).unwrap();
+        assert_eq!(bytes, [-1.0f32, 0.5, -0.0, -0.5, -0.5, -0.5].map(f32::to_le_bytes).concat());
+        assert!(path.join("golden/02.map").exists());
+    }
+
+    #[test]
+    fn a_map_of_another_length_or_with_a_share_that_is_not_finite_is_refused() {
+        assert!(written_with(&[-1.0, 0.0, 0.0, -1.0, 0.0, 0.0]).is_ok());
+        for shares in [
+            &[-2.0][..],
+            &[-2.0, 0.0, 0.0, 0.0, 0.0],
+            &[-2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            &[-2.0, 0.0, f32::NAN, 0.0, 0.0, 0.0],
+            &[f32::NEG_INFINITY, 0.0, 0.0, 0.0, 0.0, 0.0],
+        ] {
+            let error = written_with(shares).unwrap_err();
+            assert!(matches!(&error, ModelError::Content { path, .. } if path.ends_with("golden/01.map")), "{error}");
+        }
+    }
+
+    #[test]
+    fn texts_of_refused_maps_do_not_change() {
+        let text = |bytes: &[u8]| {
+            read_map(Path::new("golden/01.map"), bytes, Size { height: 1, width: 2 }).unwrap_err().to_string()
+        };
+        let nan = [1.0f32, f32::NAN].map(f32::to_le_bytes).concat();
+        insta::assert_snapshot!("refused_maps", [text(&[0; 7]), text(&nan)].join("\n"));
+    }
+
+    /// The largest share of the sample's map is 1, and its sum is -2.
+    #[test]
+    fn a_map_tolerance_of_at_most_a_quarter_of_the_largest_share_is_accepted() {
+        for precision in [Precision::F32, Precision::F16] {
+            let with = |tolerance| written(|contents| expectation(contents, precision).map_tolerance = tolerance);
+            assert!(with(0.25).is_ok());
+            let error = with(0.251).unwrap_err();
+            assert!(matches!(error, ModelError::MapTolerance { precision: of, .. } if of == precision), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_map_of_zeros_is_refused() {
+        let error = written(|contents| contents.golden[0].map = map(0.0)).unwrap_err();
+        assert!(matches!(error, ModelError::MapTolerance { largest_share: 0.0, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_map_sums_to_each_expected_logit_within_its_tolerance() {
+        for (precision, tolerance) in [(Precision::F32, 1e-3), (Precision::F16, 0.02)] {
+            let with = |logit| written(|contents| expectation(contents, precision).logit = logit);
+            assert!(with(-2.0 + 0.9 * tolerance).is_ok());
+            let error = with(-2.0 + 1.1 * tolerance).unwrap_err();
+            assert!(matches!(error, ModelError::MapSum { precision: of, .. } if of == precision), "{error}");
+        }
+    }
+}
