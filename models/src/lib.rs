@@ -6,6 +6,7 @@
 //! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
 //! | [`engine`] | runs a network: it takes the input tensor and returns the logit; the reference engine is ONNX Runtime on the CPU |
 //! | [`policy`] | takes a logit and returns the verdict with its reason |
+//! | [`evidence`] | which places of an image speak for a REJECT: numbers, regions, a picture |
 //! | [`model`] | the model: networks, conversion, policy, golden images and model card, verified before use |
 //! | [`digest`] | SHA-256 digests, which identify models, images and data sets |
 //! | `plan` | TensorRT plans: built from ONNX, checked, cached, run; only with the feature `tensorrt` |
@@ -28,6 +29,7 @@
 pub mod conversion;
 pub mod digest;
 pub mod engine;
+pub mod evidence;
 mod image_list;
 pub mod library;
 pub mod model;
