@@ -1,6 +1,7 @@
 //! Defines the arguments that choose a recipe, shared by `crossval` and `train`.
 
 use cellgate_trainer::fit::{PaperRecipe, Recipe, RecommendedRecipe};
+use cellgate_trainer::network::Flips;
 
 /// Recipes by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -20,6 +21,10 @@ pub(crate) struct RecipeArgs {
     /// Passes over the training images, for `--recipe paper` only [default: 50]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     epochs: Option<u32>,
+    /// Flip variants of an image that the network judges, 1, 2 or 4: the logit is their mean, and the network takes as many times
+    /// longer
+    #[arg(long, value_name = "RUNS", default_value_t = Flips::One)]
+    tta: Flips,
     /// Seed of the random numbers: the same seed gives the same result on the same machine
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -34,9 +39,11 @@ impl RecipeArgs {
         match (self.recipe, self.epochs) {
             (RecipeName::Paper, epochs) => {
                 let paper = PaperRecipe::default();
-                Ok(Recipe::Paper(PaperRecipe { epochs: epochs.unwrap_or(paper.epochs), ..paper }))
+                Ok(Recipe::Paper(PaperRecipe { epochs: epochs.unwrap_or(paper.epochs), flips: self.tta, ..paper }))
             }
-            (RecipeName::Recommended, None) => Ok(Recipe::Recommended(RecommendedRecipe::default())),
+            (RecipeName::Recommended, None) => {
+                Ok(Recipe::Recommended(RecommendedRecipe { flips: self.tta, ..RecommendedRecipe::default() }))
+            }
             (RecipeName::Recommended, Some(_)) => {
                 Err(super::misuse("--epochs: recipe `recommended` has no epochs; use it with --recipe paper"))
             }

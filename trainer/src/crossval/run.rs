@@ -106,7 +106,7 @@ impl MethodRun<'_> {
         let parts = fold.test.iter().map(|&part| FoldPart {
             image: dataset.parts[part].image.clone(),
             label: dataset.parts[part].label,
-            logit: head.logit(&table.select_row(part, 0, &head.blocks)),
+            logit: table.logit(part, &head),
         });
         let bundle = fold.bundle.clone();
         let finished = FinishedFold { bundle, conversion, operating_point, with_reference, parts: parts.collect() };

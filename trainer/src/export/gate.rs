@@ -209,8 +209,9 @@ mod tests {
     #[test]
     fn another_map_and_a_map_with_another_sum_are_refused() {
         let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
-        let output = |logit, shares: [f32; 2]| {
-            Output { logit, map: LogitMap::new(Size { height: 1, width: 2 }, shares.to_vec()).unwrap() }
+        let output = |logit, shares: [f32; 2]| Output {
+            logit,
+            map: LogitMap::new(Size { height: 1, width: 2 }, shares.to_vec()).unwrap(),
         };
         let compare = |torch, onnx, precision| {
             let golden = Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], torch };

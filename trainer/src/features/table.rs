@@ -1,5 +1,6 @@
 //! Defines the table of the features of many images.
 
+use crate::network::Head;
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
 
@@ -77,6 +78,17 @@ impl FeatureTable {
             &row[pooling::width(&self.blocks[..position])..][..wanted.width()]
         };
         blocks.iter().flat_map(piece).copied().collect()
+    }
+
+    /// The raw logit that `head` gives to a part.
+    ///
+    /// # Panics
+    /// If there is no such part, or the table lacks a block of `head`.
+    #[must_use]
+    pub fn logit(&self, part: usize, head: &Head) -> f32 {
+        let variants = 0..head.flips.count();
+        let features: Vec<f32> = variants.flat_map(|variant| self.select_row(part, variant, &head.blocks)).collect();
+        head.logit(&features)
     }
 }
 

@@ -49,7 +49,7 @@ impl OutOfFold {
             .map(|(others, held_out)| {
                 tch::set_num_threads(1);
                 let head = train(&others)?;
-                let logit = |&part: &usize| f64::from(head.logit(&training.features(part, 0, &head.blocks)));
+                let logit = |&part: &usize| f64::from(training.logit(part, &head));
                 let logits: Vec<f64> = held_out.iter().map(logit).collect();
                 Ok((held_out, logits))
             })

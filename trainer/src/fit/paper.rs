@@ -6,7 +6,7 @@ use super::{FitError, TrainingSet};
 use crate::dataset::Label;
 use crate::network::backbone::VARIANTS;
 use crate::network::head::Activation;
-use crate::network::{Block, Head, Layer, Pool};
+use crate::network::{Block, Flips, Head, Layer, Pool};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,11 +40,14 @@ pub struct PaperRecipe {
     pub decay_factor: f64,
     /// Images per step. Not given in the paper; 32 here.
     pub batch: usize,
+    /// The flip variants of an image that the head judges. The paper judges the image as it is, which is the default.
+    #[serde(default)]
+    pub flips: Flips,
 }
 
 impl Default for PaperRecipe {
     fn default() -> Self {
-        Self { epochs: 50, learning_rate: 0.001, decay_epochs: 10, decay_factor: 0.1, batch: 32 }
+        Self { epochs: 50, learning_rate: 0.001, decay_epochs: 10, decay_factor: 0.1, batch: 32, flips: Flips::One }
     }
 }
 
@@ -91,7 +94,7 @@ impl PaperRecipe {
                 optimizer.backward_step(&loss);
             }
         }
-        into_head(blocks, &layers)
+        into_head(blocks, &layers, self.flips)
     }
 }
 
@@ -138,7 +141,7 @@ fn forward(layers: &[nn::Linear], inputs: &Tensor) -> Result<Tensor, FitError> {
 }
 
 /// Makes a head of the trained layers.
-fn into_head(blocks: Vec<Block>, trained: &[nn::Linear]) -> Result<Head, FitError> {
+fn into_head(blocks: Vec<Block>, trained: &[nn::Linear], flips: Flips) -> Result<Head, FitError> {
     let mut layers = Vec::new();
     for layer in trained {
         if !layers.is_empty() {
@@ -155,5 +158,5 @@ fn into_head(blocks: Vec<Block>, trained: &[nn::Linear]) -> Result<Head, FitErro
             bias: layer.bs.as_ref().map(numbers).transpose()?.unwrap_or_default(),
         });
     }
-    Ok(Head { blocks, members: vec![layers], activation: Activation::Softmax })
+    Ok(Head { blocks, members: vec![layers], activation: Activation::Softmax, flips })
 }

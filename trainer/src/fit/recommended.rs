@@ -8,7 +8,7 @@ use crate::dataset::Label;
 use crate::network::backbone::VARIANTS;
 use crate::network::head::Activation;
 use crate::network::pooling::width;
-use crate::network::{Block, Head, Layer};
+use crate::network::{Block, Flips, Head, Layer};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -20,11 +20,14 @@ pub struct RecommendedRecipe {
     pub components: u32,
     /// L2 penalty of the logistic regressions.
     pub penalty: f64,
+    /// The flip variants of an image that the head judges. It is trained on all four in any case.
+    #[serde(default)]
+    pub flips: Flips,
 }
 
 impl Default for RecommendedRecipe {
     fn default() -> Self {
-        Self { components: 100, penalty: 1e-5 }
+        Self { components: 100, penalty: 1e-5, flips: Flips::One }
     }
 }
 
@@ -67,7 +70,7 @@ impl RecommendedRecipe {
             start += width(member.blocks);
         }
         let blocks = MEMBERS.iter().flat_map(|member| member.blocks).copied().collect();
-        Ok(Head { blocks, members, activation: Activation::Sigmoid })
+        Ok(Head { blocks, members, activation: Activation::Sigmoid, flips: self.flips })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::dataset::{Dataset, Label};
 use crate::features::FeatureTable;
-use crate::network::Block;
+use crate::network::{Block, Head};
 
 /// The parts to train on, with their features, labels and bundles.
 #[derive(Debug, Clone)]
@@ -52,6 +52,11 @@ impl<'a> TrainingSet<'a> {
     #[must_use]
     pub fn features(&self, index: usize, variant: usize, blocks: &[Block]) -> Vec<f32> {
         self.table.select_row(self.parts[index], variant, blocks)
+    }
+
+    /// The raw logit of the part at `index` of this set.
+    pub(super) fn logit(&self, index: usize, head: &Head) -> f32 {
+        self.table.logit(self.parts[index], head)
     }
 
     /// Leaves out one bundle at a time. Returns, for each bundle, the set of the parts of all other bundles, and the

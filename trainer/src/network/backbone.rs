@@ -1,6 +1,7 @@
 //! The backbone: computes the features of an image with ResNet-34, on the CPU or a GPU, and knows the digest of its
 //! weights.
 
+use super::flips::Variant;
 use super::pooling::Block;
 use super::resnet34::ResNet34;
 use super::weights::{Weights, WeightsError};
@@ -8,9 +9,8 @@ use cellgate_models::digest::Digest;
 use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Number of flip variants of an image, in this order: unchanged, mirrored left to right, mirrored top to bottom, mirrored
-/// both ways.
-pub const VARIANTS: usize = 4;
+/// Number of flip variants of an image.
+pub const VARIANTS: usize = Variant::ALL.len();
 
 /// Largest image, in pixels, whose four variants run through ResNet-34 together. The variants of a larger image run
 /// one after the other. This limits memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on
@@ -83,15 +83,14 @@ impl Backbone {
         blocks: &[Block],
     ) -> Result<Vec<f32>, TchError> {
         let image = self.image(tensor, height, width)?;
-        let variants = [image.f_flip([3])?, image.f_flip([2])?, image.f_flip([2, 3])?];
-        let [left_to_right, top_to_bottom, both] = &variants;
-        let variants = [&image, left_to_right, top_to_bottom, both];
+        let variants: Vec<Tensor> =
+            Variant::ALL.iter().map(|&variant| flipped(&image, variant)).collect::<Result<_, _>>()?;
         if i64::from(height) * i64::from(width) <= MAX_PIXELS_TOGETHER {
             return self.features_of(&Tensor::f_cat(&variants, 0)?, blocks);
         }
         let mut features = Vec::new();
         for variant in variants {
-            features.extend(self.features_of(variant, blocks)?);
+            features.extend(self.features_of(&variant, blocks)?);
         }
         Ok(features)
     }
@@ -119,6 +118,15 @@ impl Backbone {
     }
 }
 
+/// A variant of an image, 1 x 3 x height x width.
+pub(super) fn flipped(image: &Tensor, variant: Variant) -> Result<Tensor, TchError> {
+    let axes: Vec<i64> = [(variant.rows, 2), (variant.columns, 3)]
+        .into_iter()
+        .filter_map(|(is_flipped, axis)| is_flipped.then_some(axis))
+        .collect();
+    image.f_flip(axes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +138,7 @@ mod tests {
     }
 
     /// `image`, mirrored left to right.
-    fn flipped(image: &[f32], height: usize, width: usize) -> Vec<f32> {
+    fn mirrored(image: &[f32], height: usize, width: usize) -> Vec<f32> {
         let rows = image.chunks(width).map(|row| row.iter().rev().copied().collect::<Vec<f32>>());
         assert_eq!(image.len(), 3 * height * width);
         rows.flatten().collect()
@@ -140,7 +148,7 @@ mod tests {
     fn variants_are_the_flips_in_the_documented_order() {
         let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
         let blocks = Block::ALL;
-        let (plain, mirrored) = (image(40, 56), flipped(&image(40, 56), 40, 56));
+        let (plain, mirror) = (image(40, 56), mirrored(&image(40, 56), 40, 56));
         let variants = backbone.features_of_variants(&plain, 40, 56, &blocks).unwrap();
         assert_eq!(variants.len(), VARIANTS * width(&blocks));
         let close = |found: &[f32], expected: &[f32]| {
@@ -149,12 +157,12 @@ mod tests {
         let found = |variant: usize| &variants[variant * width(&blocks)..][..width(&blocks)];
         let features = |image: &[f32]| backbone.features(image, 40, 56, &blocks).unwrap();
         assert!(close(found(0), &features(&plain)));
-        assert!(close(found(1), &features(&mirrored)));
-        assert!(!close(found(0), &features(&mirrored)), "the test image must not be symmetric");
+        assert!(close(found(1), &features(&mirror)));
+        assert!(!close(found(0), &features(&mirror)), "the test image must not be symmetric");
         // Both flips together are a rotation by 180 degrees: the values of a channel in reverse order.
         let turned: Vec<f32> = plain.chunks(40 * 56).flat_map(|channel| channel.iter().rev().copied()).collect();
         assert!(close(found(3), &features(&turned)));
-        assert!(close(found(2), &features(&flipped(&turned, 40, 56))));
+        assert!(close(found(2), &features(&mirrored(&turned, 40, 56))));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! At one image, the logit is a linear form in the features (`head::linear_form`). A mean divides exactly among the positions of its
 //! stage, and so does a covariance, if each direction is centred by its mean over the image. What belongs to no position is divided
-//! evenly. For means alone this is the class activation map of Zhou et al., "Learning Deep Features for Discriminative
+//! evenly. A head that judges several flip variants has the mean of their maps, turned back. For means alone this is the class activation map of Zhou et al., "Learning Deep Features for Discriminative
 //! Localization", 2016.
 
+use super::backbone::flipped;
 use super::basis;
+use super::flips::Variant;
 use super::pooling::{Block, Pool, upper_triangle};
 use super::{Backbone, Head, placement};
 use cellgate_models::conversion::Size;
@@ -24,8 +26,30 @@ impl Backbone {
     /// If the head fails [`Head::check`].
     pub fn output(&self, tensor: &[f32], size: Size, head: &Head) -> Result<Output, TchError> {
         let image = self.image(tensor, size.height, size.width)?;
+        let cells = LogitMap::size_for(size);
+        let mut sum = Tensor::f_zeros([cells.height.into(), cells.width.into()], (Kind::Double, self.device()))?;
+        let mut features = Vec::new();
+        for &variant in head.flips.variants() {
+            let (of_variant, shares) = self.shares_of_variant(&flipped(&image, variant)?, size, variant, head)?;
+            features.extend(of_variant);
+            sum = sum.f_add(&shares)?;
+        }
+        let mean = sum.f_div_scalar(head.flips.count() as i64)?;
+        let shares = mean.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
+        let map = LogitMap::new(cells, Vec::try_from(shares)?).expect("the sum has one share for each cell");
+        Ok(Output { logit: head.logit(&features), map })
+    }
+
+    /// The features of the variant `image` of an image, and its map in f64, turned back.
+    fn shares_of_variant(
+        &self,
+        image: &Tensor,
+        size: Size,
+        variant: Variant,
+        head: &Head,
+    ) -> Result<(Vec<f32>, Tensor), TchError> {
         let stages = head.blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
-        let maps = self.network().forward(&image, stages)?;
+        let maps = self.network().forward(image, stages)?;
         let features = self.pooled(&maps, &head.blocks)?;
         let form = head.linear_form(&features);
         let cells = LogitMap::size_for(size);
@@ -38,7 +62,7 @@ impl Backbone {
             start += block.width();
             let maps = maps[usize::from(block.stage) - 1].f_squeeze_dim(0)?.f_to_kind(Kind::Double)?;
             let shares = self.shares(*block, &maps, weights)?;
-            let [rows, columns] = placement::matrices(size, block.stage.into());
+            let [rows, columns] = placement::matrices(size, block.stage.into(), variant);
             let matrix = |values: &[f32], targets: u32| {
                 let matrix = Tensor::f_from_slice(values)?.f_view([i64::from(targets), -1])?;
                 matrix.f_to_kind(Kind::Double)?.f_to_device(self.device())
@@ -46,9 +70,7 @@ impl Backbone {
             let (rows, columns) = (matrix(&rows, cells.height)?, matrix(&columns, cells.width)?);
             sum = sum.f_add(&rows.f_matmul(&shares)?.f_matmul(&columns.f_tr()?)?)?;
         }
-        let shares = sum.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
-        let map = LogitMap::new(cells, Vec::try_from(shares)?).expect("the sum has one share for each cell");
-        Ok(Output { logit: head.logit(&features), map })
+        Ok((features, sum))
     }
 
     /// The shares of the positions of one stage, height x width: they sum to `weights` times the features of `block`. `maps` are the
@@ -76,6 +98,7 @@ impl Backbone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::flips::Flips;
     use crate::network::head::{Activation, Layer};
     use crate::network::{Weights, pooling::width};
 
@@ -90,7 +113,7 @@ mod tests {
     fn head(blocks: &[Block], weight: Vec<f32>, bias: f32, is_rooted: bool) -> Head {
         let mut layers: Vec<Layer> = is_rooted.then_some(Layer::SignedSqrt).into_iter().collect();
         layers.push(Layer::Affine { inputs: width(blocks), outputs: 1, weight, bias: vec![bias] });
-        Head { blocks: blocks.to_vec(), members: vec![layers], activation: Activation::Sigmoid }
+        Head { blocks: blocks.to_vec(), members: vec![layers], activation: Activation::Sigmoid, flips: Flips::One }
     }
 
     #[test]
@@ -120,9 +143,37 @@ mod tests {
             let Output { logit, map } = backbone.output(&image, SIZE, &head).unwrap();
             let features = backbone.features(&image, 75, 98, &Block::ALL).unwrap();
             assert_eq!(logit, head.logit(&features));
-            assert!((map.sum() - f64::from(logit)).abs() < 1e-4 * f64::from(logit).abs().max(1.0), "{} {logit}", map.sum());
-            let (low, high) = map.shares().iter().fold((f32::MAX, f32::MIN), |(low, high), &s| (low.min(s), high.max(s)));
+            assert!(
+                (map.sum() - f64::from(logit)).abs() < 1e-4 * f64::from(logit).abs().max(1.0),
+                "{} {logit}",
+                map.sum()
+            );
+            let (low, high) =
+                map.shares().iter().fold((f32::MAX, f32::MIN), |(low, high), &s| (low.min(s), high.max(s)));
             assert!(high - low > 1e-3, "the map must not be flat: {low} {high}");
         }
+    }
+
+    #[test]
+    fn four_flips_give_the_mean_logit_and_a_map_that_turns_with_the_image() {
+        let (backbone, image) = backbone_and_image();
+        // Sides of 16 n + 1 pixels: the cells of a flipped image lie on those of the image.
+        let size = Size { height: 65, width: 97 };
+        let image = &image[..3 * size.pixels()];
+        let weight: Vec<f32> = (0..width(&Block::ALL)).map(|at| (at as f32).sin()).collect();
+        let one = head(&Block::ALL, weight, -0.25, false);
+        let four = Head { flips: Flips::Four, ..one.clone() };
+        let turned: Vec<f32> = image.chunks(size.pixels()).flat_map(|channel| channel.iter().rev().copied()).collect();
+        let (found, of_turned) =
+            (backbone.output(image, size, &four).unwrap(), backbone.output(&turned, size, &four).unwrap());
+        let mean = backbone.features_of_variants(image, 65, 97, &Block::ALL).unwrap();
+        let mean = mean.chunks(width(&Block::ALL)).map(|features| f64::from(one.logit(features))).sum::<f64>() / 4.0;
+        assert!((f64::from(found.logit) - mean).abs() < 1e-4, "{} {mean}", found.logit);
+        assert!((found.map.sum() - mean).abs() < 1e-4, "{} {mean}", found.map.sum());
+        let back: Vec<f32> = of_turned.map.shares().iter().rev().copied().collect();
+        let back = LogitMap::new(found.map.size(), back).unwrap();
+        assert!(back.largest_difference(&found.map).unwrap() < 1e-4 * found.map.largest_share());
+        let of_one = backbone.output(image, size, &one).unwrap();
+        assert!(of_one.map.largest_difference(&found.map).unwrap() > 1e-2 * found.map.largest_share());
     }
 }

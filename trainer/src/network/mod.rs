@@ -12,6 +12,7 @@
 //! | [`pooling`] | turns maps into features |
 //! | [`backbone`] | computes features with `resnet34` and `pooling`, on the CPU or a GPU |
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
+//! | [`flips`] | the flip variants of an image, and how many of them a head judges |
 //! | [`head`] | computes the raw logit from a feature vector |
 //! | `logit_map` | divides the raw logit of an image among its positions, with libtorch |
 //! | `placement` | places the positions of other stages on those of stage 3 |
@@ -22,6 +23,7 @@ pub mod backbone;
 mod basis;
 mod cuda;
 pub mod device;
+pub mod flips;
 pub mod head;
 mod libtorch;
 mod logit_map;
@@ -33,6 +35,7 @@ pub mod weights;
 
 pub use backbone::Backbone;
 pub use cuda::CudaError;
+pub use flips::Flips;
 pub use head::{Head, Layer};
 pub use pooling::{Block, Pool};
 pub use weights::Weights;

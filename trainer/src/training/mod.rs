@@ -102,7 +102,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         _ => Policy::without_reference(point),
     };
 
-    let logits: Vec<f32> = all.iter().map(|&part| head.logit(&table.select_row(part, 0, &head.blocks))).collect();
+    let logits: Vec<f32> = all.iter().map(|&part| table.logit(part, &head)).collect();
     let golden = choose(&logits, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
         let path = absolute(&entry.path)?;

@@ -9,7 +9,7 @@ use cellgate_trainer::export::{
     BackboneFile, ExportError, ExportOptions, GoldenFile, TrainingRun, TrainingRunError, export,
 };
 use cellgate_trainer::network::head::Activation;
-use cellgate_trainer::network::{Backbone, Block, Head, Layer};
+use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer};
 use cellgate_trainer::results::DatasetSummary;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -32,6 +32,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         blocks: vec![Block::MEAN_4],
         members: vec![vec![Layer::Affine { inputs: 512, outputs: 1, weight, bias: vec![bias] }]],
         activation: Activation::Sigmoid,
+        flips: Flips::One,
     };
     let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
     let run = TrainingRun {

@@ -8,7 +8,7 @@ use cellgate_test_support::models::policy;
 use cellgate_trainer::export::{map_tolerance, tolerance};
 use cellgate_trainer::network::head::{Activation, HeadError};
 use cellgate_trainer::network::onnx::OnnxError;
-use cellgate_trainer::network::{Backbone, Block, Head, Layer, Weights, onnx};
+use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Weights, onnx};
 use std::num::NonZeroUsize;
 use tch::Device;
 
@@ -19,7 +19,7 @@ fn wave(count: usize, step: f32) -> Vec<f32> {
 
 /// A head with all blocks and all kinds of layers, as an ensemble of two members. The features are standardised by
 /// their means and variances over `images`, so that the logits are of moderate size.
-fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) -> Head {
+fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation, flips: Flips) -> Head {
     let blocks = Block::ALL.to_vec();
     let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
     let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
@@ -49,20 +49,23 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     };
     let means = Block::MEAN_3.width() + Block::MEAN_4.width();
     let members = vec![member(0.7, 0, means, false), member(1.9, means, Block::COVARIANCE_3.width(), true)];
-    Head { blocks, members, activation }
+    Head { blocks, members, activation, flips }
 }
 
 /// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the logits and maps of ONNX Runtime
 /// must be those of libtorch, and each map must sum to its logit.
-fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation) {
-    let head = head(backbone, images, size, activation);
+fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation, flips: Flips) {
+    let head = head(backbone, images, size, activation, flips);
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
     let expected: Vec<Output> = images.iter().map(|image| backbone.output(image, size, &head).unwrap()).collect();
     let infinity = f32::INFINITY;
     let logits = expected.iter().map(|output| output.logit);
     let (low, high) = logits.fold((infinity, -infinity), |(low, high), logit| (low.min(logit), high.max(logit)));
-    println!("{} images of {size}, {activation:?}: libtorch's logits {low:.3} to {high:.3}", images.len());
+    println!(
+        "{} images of {size}, {activation:?}, flips {flips}: libtorch's logits {low:.3} to {high:.3}",
+        images.len()
+    );
     assert!(high - low > 0.08 && low < 4.6 && high > -4.6, "the logits are too similar to compare");
     for precision in [Precision::F32, Precision::F16] {
         let metadata = [("cellgate.test", "yes".to_owned())];
@@ -104,8 +107,9 @@ fn onnx_runtime_equals_libtorch_on_random_weights_and_images() {
             .collect()
     };
     let images: Vec<Vec<f32>> = (1..7).map(image).collect();
-    check(&backbone, &images, size, Activation::Softmax);
-    check(&backbone, &images, size, Activation::Sigmoid);
+    check(&backbone, &images, size, Activation::Softmax, Flips::One);
+    check(&backbone, &images[..3], size, Activation::Sigmoid, Flips::Two);
+    check(&backbone, &images[..3], size, Activation::Softmax, Flips::Four);
 }
 
 #[test]
@@ -130,7 +134,7 @@ fn onnx_runtime_equals_libtorch_on_shared_weights_and_radiographs() {
             tensor
         })
         .collect();
-    check(&backbone, &images, size, Activation::Sigmoid);
+    check(&backbone, &images, size, Activation::Sigmoid, Flips::One);
 }
 
 #[test]
@@ -142,6 +146,7 @@ fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
         blocks: vec![block],
         members: vec![vec![Layer::Affine { inputs, outputs: 1, weight: vec![1.0; inputs], bias: vec![0.0] }]],
         activation: Activation::Sigmoid,
+        flips: Flips::One,
     };
     let write = |head: &Head| onnx::write(backbone.network(), head, size, Precision::F32, &[]);
     let error = write(&head(65)).unwrap_err();

@@ -1,10 +1,11 @@
 //! Reads and writes the file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the head's structure
-//! as JSON: version, blocks, activation and the kind of each layer. Weights and biases are f32 tensors named
+//! as JSON: version, blocks, activation, number of flips and the kind of each layer. Weights and biases are f32 tensors named
 //! `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of an ensemble member, and `<layer>` the
 //! index of a layer in this ensemble member.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;
+use crate::network::flips::Flips;
 use crate::network::pooling::Block;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
@@ -54,6 +55,8 @@ struct Structure {
     version: u32,
     blocks: Vec<Block>,
     activation: Activation,
+    #[serde(default)]
+    flips: Flips,
     members: Vec<Vec<LayerKind>>,
 }
 
@@ -111,8 +114,8 @@ impl Head {
             }
             members.push(kinds);
         }
-        let structure =
-            Structure { version: VERSION, blocks: self.blocks.clone(), activation: self.activation, members };
+        let Self { activation, flips, .. } = *self;
+        let structure = Structure { version: VERSION, blocks: self.blocks.clone(), activation, flips, members };
         let structure = serde_json::to_string(&structure).map_err(|error| malformed(error.to_string()))?;
         let views =
             tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
@@ -158,7 +161,8 @@ impl Head {
             layers.collect::<Result<Vec<Layer>, HeadFileError>>()
         };
         let members = structure.members.iter().enumerate().map(member).collect::<Result<_, _>>()?;
-        let head = Self { blocks: structure.blocks, members, activation: structure.activation };
+        let Structure { blocks, activation, flips, .. } = structure;
+        let head = Self { blocks, members, activation, flips };
         head.check().map_err(|source| HeadFileError::Head { path: path.to_owned(), source })?;
         Ok(head)
     }
@@ -177,7 +181,8 @@ mod tests {
     fn a_head_is_read_back_bit_by_bit() {
         let folder = tempfile::tempdir().unwrap();
         for activation in [Activation::Softmax, Activation::Sigmoid] {
-            let (head, path) = (head(activation), folder.path().join("head.safetensors"));
+            let (mut head, path) = (head(activation), folder.path().join("head.safetensors"));
+            head.flips = Flips::Four;
             head.write(&path).unwrap();
             assert_eq!(Head::read(&path).unwrap(), head);
             let bytes = std::fs::read(&path).unwrap();

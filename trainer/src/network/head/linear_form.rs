@@ -95,6 +95,7 @@ impl Layer {
 mod tests {
     use super::super::tests::head;
     use super::*;
+    use crate::network::flips::Flips;
     use crate::network::pooling::{Block, Pool};
     use proptest::prelude::*;
 
@@ -115,6 +116,7 @@ mod tests {
                 affine(2, &[3.0, 7.0], &[-1.0]),
             ]],
             activation: Activation::Sigmoid,
+            flips: Flips::One,
         };
         head.check().unwrap();
         let mut features = vec![0.0; 64];
@@ -132,7 +134,10 @@ mod tests {
         };
         // The mean of |x| is 4, so the slope is limited to 1 / 0.2 = 5.
         let (constant, weights) = slope(&[-7.99, 0.01]);
-        assert!((weights[0] - 7.99_f64.sqrt().recip()).abs() < 1e-12 && (weights[1] - 5.0).abs() < 1e-12, "{weights:?}");
+        assert!(
+            (weights[0] - 7.99_f64.sqrt().recip()).abs() < 1e-12 && (weights[1] - 5.0).abs() < 1e-12,
+            "{weights:?}"
+        );
         assert!((constant - (0.1 - 0.05)).abs() < 1e-12, "{constant}");
         let (constant, weights) = slope(&[0.0, 0.0]);
         assert_eq!((constant, weights), (0.0, vec![1e6, 1e6]));

@@ -8,6 +8,7 @@ pub use file::HeadFileError;
 pub use layer::Layer;
 pub(crate) use linear_form::{ROOT_FLOOR, SMALLEST_ROOT};
 
+use super::flips::Flips;
 use super::pooling::{self, Block};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,8 @@ pub struct Head {
     pub members: Vec<Vec<Layer>>,
     /// The function from mean logits to probabilities.
     pub activation: Activation,
+    /// The flip variants of an image that the head judges.
+    pub flips: Flips,
 }
 
 /// A fault of an inconsistent head.
@@ -115,19 +118,23 @@ impl Head {
         mean
     }
 
-    /// The raw logit of one feature vector: the log odds that the part is abnormal, before calibration. NaN if a feature is
-    /// NaN.
+    /// The raw logit of an image: the log odds that the part is abnormal, before calibration. `features` are the feature vectors of
+    /// the image's [`flips`](Self::flips), one after the other. NaN if a feature is NaN.
     ///
     /// # Panics
-    /// If `features` does not hold [`Self::width`] numbers, or the head fails [`Self::check`].
+    /// If `features` does not hold [`Self::width`] numbers for each flip variant, or the head fails [`Self::check`].
     #[must_use]
     pub fn logit(&self, features: &[f32]) -> f32 {
-        let logits = self.logits(features);
-        let logit = match self.activation {
-            Activation::Softmax => logits[1] - logits[0],
-            Activation::Sigmoid => logits[0],
+        assert_eq!(features.len(), self.width() * self.flips.count(), "number of features");
+        let of_variant = |features| {
+            let logits = self.logits(features);
+            match self.activation {
+                Activation::Softmax => logits[1] - logits[0],
+                Activation::Sigmoid => logits[0],
+            }
         };
-        logit as f32
+        let sum: f64 = features.chunks_exact(self.width()).map(of_variant).sum();
+        (sum / self.flips.count() as f64) as f32
     }
 }
 
@@ -149,7 +156,12 @@ pub(crate) mod tests {
                 Layer::Affine { inputs: 3, outputs, weight: wave(3 * outputs, 30.0), bias: vec![-0.2; outputs] },
             ]
         };
-        Head { blocks: vec![Block { stage: 4, pool: Pool::Mean }], members: vec![member(0.7), member(1.3)], activation }
+        Head {
+            blocks: vec![Block { stage: 4, pool: Pool::Mean }],
+            members: vec![member(0.7), member(1.3)],
+            activation,
+            flips: Flips::One,
+        }
     }
 
     #[test]
@@ -164,6 +176,7 @@ pub(crate) mod tests {
             blocks: vec![Block { stage: 1, pool: Pool::Mean }],
             members: vec![vec![affine(0.5)], vec![affine(0.5), Layer::Relu]],
             activation: Activation::Sigmoid,
+            flips: Flips::One,
         };
         head.check().unwrap();
         let mut features = vec![9.0; 64];
@@ -171,6 +184,12 @@ pub(crate) mod tests {
         // The first ensemble member gives 1 - 3.5 + 0.5 = -2, the second relu(-2) = 0. Their mean is -1.
         assert_eq!(head.logits(&features), [-1.0]);
         assert_eq!(head.logit(&features), -1.0);
+        head.flips = Flips::Two;
+        // The second variant gives 3 - 1 + 0.5 = 2.5, and the second ensemble member the same.
+        let mut second = vec![0.0; 64];
+        second[..2].copy_from_slice(&[3.0, 1.0]);
+        assert_eq!(head.logit(&[features.clone(), second].concat()), 0.75);
+        head.flips = Flips::One;
         features[0] = f32::NAN;
         head.members.pop();
         assert!(head.logit(&features).is_nan());

@@ -68,10 +68,10 @@ fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -
 /// A block of features as nodes.
 #[derive(Clone)]
 pub(super) struct Pooled {
-    /// The features, 1 x their number.
+    /// The features, N x their number.
     pub(super) features: Value,
-    /// What the features are pooled from: the maps of the stage, 1 x C x h x w. For a covariance, the centred directions,
-    /// 32 x positions.
+    /// What the features are pooled from: the maps of the stage, N x C x h x w. For a covariance, the centred directions,
+    /// N x 32 x positions.
     pub(super) by_position: Value,
 }
 
@@ -96,14 +96,14 @@ pub(super) fn pooled(
     let projected = builder.node("Conv", &name(".projected"), &[maps, &directions], &kernel);
     let mean = builder.node("ReduceMean", &name(".mean"), &[&projected], &[POSITION_AXES, With::Int("keepdims", 1)]);
     let centred = builder.node("Sub", &name(".centred"), &[&projected, &mean], &[]);
-    let shape = builder.integers(&name(".shape"), &[rank, -1]);
+    let shape = builder.integers(&name(".shape"), &[0, rank, -1]);
     let rows = builder.node("Reshape", &name(".rows"), &[&centred, &shape], &[]);
-    let columns = builder.node("Transpose", &name(".columns"), &[&rows], &[With::Ints("perm", &[1, 0])]);
+    let columns = builder.node("Transpose", &name(".columns"), &[&rows], &[With::Ints("perm", &[0, 2, 1])]);
     let sum = builder.node("MatMul", &name(".sum"), &[&rows, &columns], &[]);
     let share = 1.0 / number_of_positions(size, block.stage.into()) as f32;
     let share = builder.floats(&name(".share"), &[], &[share], Element::F32);
     let matrix = builder.node("Mul", &name(".matrix"), &[&sum, &share], &[]);
-    let flat = builder.integers(&name(".flat_shape"), &[1, rank * rank]);
+    let flat = builder.integers(&name(".flat_shape"), &[0, rank * rank]);
     let flat = builder.node("Reshape", &name(".flat"), &[&matrix, &flat], &[]);
     let triangle = builder.integers(&name(".triangle"), &upper_triangle());
     let features = builder.node("Gather", &name(""), &[&flat, &triangle], &[With::Int("axis", 1)]);

@@ -4,12 +4,12 @@
 use super::graph::{Builder, Element, Value, With};
 use crate::network::head::{Activation, Head, Layer, ROOT_FLOOR, SMALLEST_ROOT};
 
-/// The raw logit as nodes.
+/// The raw logit of each flip variant as nodes.
 pub(super) struct LinearForm {
-    /// One number for each feature: 1 x width.
+    /// One number for each feature: N x width.
     pub(super) weights: Value,
-    /// The part of the logit that depends on no feature, shape `[1]`.
-    pub(super) constant: Value,
+    /// The part of the logit that depends on no feature: N numbers.
+    pub(super) constants: Value,
 }
 
 /// An ensemble member as nodes: its logits, and the input of each of its layers.
@@ -19,8 +19,8 @@ struct Member<'h> {
     logits: Value,
 }
 
-/// Adds the nodes from the features of each block (1 x C) to the raw logit, a value called `output` of shape
-/// `[1]`, and to the logit's linear form.
+/// Adds the nodes from the features of each block (N x C) to the raw logit, a value called `output` of shape
+/// `[1]`, and to the linear form of each variant's logit.
 pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], output: &str) -> LinearForm {
     let features: Vec<&Value> = features.iter().collect();
     let features = builder.node("Concat", "features", &features, &[With::Int("axis", 1)]);
@@ -41,6 +41,7 @@ pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], outpu
             builder.node("Sub", "difference", &[&abnormal, &normal], &[])
         }
     };
+    let logit = builder.node("ReduceMean", "mean_logit", &[&logit], &[With::Ints("axes", &[0])]);
     let shape = builder.integers("logit_shape", &[1]);
     builder.node("Reshape", output, &[&logit, &shape], &[]);
     linear_form(builder, head, &members)
@@ -87,16 +88,17 @@ fn linear_form(builder: &mut Builder, head: &Head, members: &[Member<'_>]) -> Li
             Activation::Softmax => vec![-share, share],
             Activation::Sigmoid => vec![share],
         };
-        let dims = [1, start.len() as i64];
-        let mut pulled = builder.floats(&format!("form.{number}.start"), &dims, &start, Element::F32);
+        let variants = head.flips.count();
+        let dims = [variants as i64, start.len() as i64];
+        let mut pulled = builder.floats(&format!("form.{number}.start"), &dims, &start.repeat(variants), Element::F32);
         let mut widths = vec![head.width()];
         for layer in member.layers {
             widths.push(layer.outputs(widths[widths.len() - 1]));
         }
         for (index, layer) in member.layers.iter().enumerate().rev() {
             let (forward, name) = (format!("members.{number}.{index}"), format!("form.{number}.{index}"));
-            let input = (&member.inputs[index], widths[index]);
-            let (next, constant) = pull_back(builder, layer, (&forward, &name), input, &pulled);
+            let input = Input { value: &member.inputs[index], width: widths[index], variants };
+            let (next, constant) = pull_back(builder, layer, (&forward, &name), &input, &pulled);
             pulled = next;
             constants.extend(constant);
         }
@@ -105,40 +107,48 @@ fn linear_form(builder: &mut Builder, head: &Head, members: &[Member<'_>]) -> Li
     let sum = |builder: &mut Builder, name: &str, values: &[Value]| {
         builder.node("Sum", name, &values.iter().collect::<Vec<_>>(), &[])
     };
-    LinearForm { weights: sum(builder, "form.weights", &weights), constant: sum(builder, "form.constant", &constants) }
+    LinearForm {
+        weights: sum(builder, "form.weights", &weights),
+        constants: sum(builder, "form.constants", &constants),
+    }
 }
 
-/// Adds the nodes from `weights` of the outputs of `layer` to weights of its inputs. Returns these weights, and the constant of shape
-/// `[1]` that the layer adds. `forward` is the name of the layer's own nodes and `name` that of the new ones. `input` is the layer's
-/// input with its width.
+/// The input of a layer: N x width.
+struct Input<'v> {
+    value: &'v Value,
+    width: usize,
+    variants: usize,
+}
+
+/// Adds the nodes from `weights` of the outputs of `layer` to weights of its inputs. Returns these weights, and the N constants that
+/// the layer adds. `forward` is the name of the layer's own nodes and `name` that of the new ones.
 fn pull_back(
     builder: &mut Builder,
     layer: &Layer,
     (forward, name): (&str, &str),
-    (input, width): (&Value, usize),
+    input: &Input<'_>,
     weights: &Value,
 ) -> (Value, Option<Value>) {
     let own = |suffix: &str| format!("{forward}{suffix}");
     let new = |suffix: &str| format!("{name}{suffix}");
     match layer {
         Layer::Affine { .. } => {
-            let constant = builder.node("MatMul", &new(".constant"), &[weights, &own(".bias")], &[]);
-            (builder.node("MatMul", name, &[weights, &own(".weight")], &[]), Some(constant))
+            let constants = builder.node("MatMul", &new(".constants"), &[weights, &own(".bias")], &[]);
+            (builder.node("MatMul", name, &[weights, &own(".weight")], &[]), Some(constants))
         }
         Layer::Slice { start, length } => {
             let zeros = |builder: &mut Builder, side: &str, count: usize| {
-                (count > 0).then(|| {
-                    builder.floats(&new(side), &[1, count as i64], &vec![0.0; count], Element::F32)
-                })
+                let dims = [input.variants as i64, count as i64];
+                (count > 0).then(|| builder.floats(&new(side), &dims, &vec![0.0; input.variants * count], Element::F32))
             };
             let before = zeros(builder, ".before", *start);
-            let after = zeros(builder, ".after", width - start - length);
+            let after = zeros(builder, ".after", input.width - start - length);
             let parts: Vec<&Value> = [before.as_ref(), Some(weights), after.as_ref()].into_iter().flatten().collect();
             (builder.node("Concat", name, &parts, &[With::Int("axis", 1)]), None)
         }
         Layer::Relu => {
             let zero = builder.floats(&new(".zero"), &[], &[0.0], Element::F32);
-            let active = builder.node("GreaterOrEqual", &new(".active"), &[input, &zero], &[]);
+            let active = builder.node("GreaterOrEqual", &new(".active"), &[input.value, &zero], &[]);
             let active = builder.node("Cast", &new(".mask"), &[&active], &[With::Int("to", Element::F32.code())]);
             (builder.node("Mul", name, &[weights, &active], &[]), None)
         }
@@ -151,12 +161,12 @@ fn pull_back(
             let smallest = builder.floats(&new(".smallest"), &[], &[SMALLEST_ROOT as f32], Element::F32);
             let divisor = builder.node("Max", &new(".divisor"), &[&own(".root"), &floor, &smallest], &[]);
             // The layer's output less the secant at the same input.
-            let secant = builder.node("Div", &new(".secant"), &[input, &divisor], &[]);
+            let secant = builder.node("Div", &new(".secant"), &[input.value, &divisor], &[]);
             let rest = builder.node("Sub", &new(".rest"), &[&own(""), &secant], &[]);
-            let flat = builder.integers(&new(".flat"), &[-1]);
-            let rest = builder.node("Reshape", &new(".rests"), &[&rest, &flat], &[]);
-            let constant = builder.node("MatMul", &new(".constant"), &[weights, &rest], &[]);
-            (builder.node("Div", name, &[weights, &divisor], &[]), Some(constant))
+            let rest = builder.node("Mul", &new(".rests"), &[weights, &rest], &[]);
+            let axes = builder.integers(&new(".axes"), &[1]);
+            let constants = builder.node("ReduceSum", &new(".constants"), &[&rest, &axes], &[With::Int("keepdims", 0)]);
+            (builder.node("Div", name, &[weights, &divisor], &[]), Some(constants))
         }
     }
 }

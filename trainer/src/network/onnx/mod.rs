@@ -4,6 +4,9 @@
 //! and two f32 outputs, the raw logit and its map. Batch normalisation is folded into the convolutions, with the same numbers that
 //! libtorch uses.
 //!
+//! If the head judges several flip variants of an image, the network makes them from its input and computes them as a batch of N
+//! images. Logit and map are the means over the batch. In the comments of the submodules, N is the number of variants.
+//!
 //! With the precision f16, the backbone's weights and maps are f16. One cast follows the input, and one follows each
 //! stage that the head uses. Pooling, head and map stay in f32. All types are explicit, as TensorRT's strongly typed
 //! networks require.
@@ -11,6 +14,7 @@
 mod backbone;
 mod check;
 mod error;
+mod flips;
 mod graph;
 mod head;
 mod logit_map;
@@ -51,7 +55,8 @@ pub fn write(
     };
     let mut builder = graph::Builder::default();
     let image = builder.input(INPUT_NAME, &[1, 3, size.height.into(), size.width.into()]);
-    let maps = backbone::stages(&mut builder, network, &image, &head.blocks, element)?;
+    let variants = flips::variants(&mut builder, &image, size, head.flips);
+    let maps = backbone::stages(&mut builder, network, &variants, &head.blocks, element)?;
     let mut blocks: Vec<(Block, backbone::Pooled)> = Vec::new();
     for &block in &head.blocks {
         // A block that occurs twice is computed once.
@@ -63,10 +68,9 @@ pub fn write(
     }
     let features: Vec<graph::Value> = blocks.iter().map(|(_, pooled)| pooled.features.clone()).collect();
     let form = head::head(&mut builder, head, &features, LOGIT_NAME);
-    logit_map::logit_map(&mut builder, &blocks, &form, size, MAP_NAME);
+    logit_map::logit_map(&mut builder, &blocks, &form, (size, head.flips), MAP_NAME);
     let cells = LogitMap::size_for(size);
-    let outputs: [(&str, &[i64]); 2] =
-        [(LOGIT_NAME, &[1]), (MAP_NAME, &[1, cells.height.into(), cells.width.into()])];
+    let outputs: [(&str, &[i64]); 2] = [(LOGIT_NAME, &[1]), (MAP_NAME, &[1, cells.height.into(), cells.width.into()])];
     let graph = builder.finish("cellgate", &outputs);
     check::check(&graph)?;
     let entry =
