@@ -1,11 +1,13 @@
 //! Defines the results of a cross-validation, `results.json` and `predictions.csv`, and computes the figures in them.
 
+mod evidence;
 mod figures;
 mod files;
 mod reference;
 mod table;
 
 pub use crate::stats::Confusion;
+pub use evidence::{EVIDENCE_FILE, SuspectMap};
 pub use figures::{BundleResults, Overall};
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
 pub use reference::{BundleReference, Difference, DrawScores, ReferenceResults, SameParts, ScoredDraws};

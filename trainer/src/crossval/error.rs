@@ -116,6 +116,9 @@ pub enum CrossvalError {
     /// The conversion can't be applied.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
+    /// libtorch fails to compute the map of an image for the report.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
     /// The bounds of a conversion are invalid.
     #[error(transparent)]
     Bounds(#[from] BoundsError),

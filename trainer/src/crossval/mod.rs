@@ -4,6 +4,7 @@
 mod config;
 mod conversions;
 mod error;
+mod evidence;
 mod feasibility;
 mod folds;
 mod inputs;

@@ -1,6 +1,7 @@
 //! Cross-validates fold by fold and writes the results. Each finished fold is saved to its own file, so a
 //! cross-validation that was killed can be continued.
 
+use super::evidence::{self, JudgedMethod};
 use super::{
     BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
     LevelStatistics, leave_one_bundle_out,
@@ -34,16 +35,18 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
     let mut methods = Vec::new();
     for &method in &inputs.config.methods {
         let mut runner = MethodRun { inputs, method, statistics: &statistics, table: None };
-        let mut finished = Vec::new();
+        let (mut finished, mut heads) = (Vec::new(), Vec::new());
         for fold in &folds {
             bar.set_message(format!("{method}, {}", fold.bundle));
-            finished.push(runner.fold(fold, out)?);
+            let (fold, head) = runner.fold(fold, out)?;
+            finished.push(fold);
+            heads.push(head);
             bar.inc(1);
         }
-        methods.push((method, finished));
+        methods.push(JudgedMethod { runner, finished, heads });
     }
     bar.finish_and_clear();
-    write_results(inputs, &methods, out)
+    write_results(inputs, &folds, methods, out)
 }
 
 /// Writes `config.json`. If the file exists already, checks that it holds the same configuration, apart from the number of leaks.
@@ -75,17 +78,18 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
 
 /// Runs the folds of one method. Keeps the features of the last conversion, because the next fold often has the same
 /// conversion.
-struct MethodRun<'a> {
+pub(super) struct MethodRun<'a> {
     inputs: &'a CrossvalInputs<'a>,
-    method: Method,
+    pub(super) method: Method,
     statistics: &'a LevelStatistics,
     /// The digest of the last conversion and the features for it.
     table: Option<(Digest, Rc<FeatureTable>)>,
 }
 
 impl MethodRun<'_> {
-    /// Returns the results of `fold`: from its file in `out`, or computed and saved to this file.
-    fn fold(&mut self, fold: &Fold, out: &Path) -> Result<FinishedFold, CrossvalError> {
+    /// Returns the results of `fold`: from its file in `out`, or computed and saved to this file. In the latter case also returns the
+    /// head.
+    fn fold(&mut self, fold: &Fold, out: &Path) -> Result<(FinishedFold, Option<Head>), CrossvalError> {
         let CrossvalInputs { dataset, config, .. } = *self.inputs;
         let scope: Vec<usize> = match config.bounds {
             BoundsScope::Training => fold.training.clone(),
@@ -94,15 +98,12 @@ impl MethodRun<'_> {
         let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
         let path = FinishedFold::path(out, self.method, fold);
         if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.reference_parts())? {
-            return Ok(finished);
+            return Ok((finished, None));
         }
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        let (head, operating_point, with_reference) = self.fit(&training).map_err(|source| CrossvalError::Fit {
-            method: self.method.to_string(),
-            bundle: fold.bundle.clone(),
-            source,
-        })?;
+        let (head, operating_point, with_reference) =
+            self.fit(&training).map_err(|source| self.fit_error(fold, source))?;
         let parts = fold.test.iter().map(|&part| FoldPart {
             image: dataset.parts[part].image.clone(),
             label: dataset.parts[part].label,
@@ -111,7 +112,19 @@ impl MethodRun<'_> {
         let bundle = fold.bundle.clone();
         let finished = FinishedFold { bundle, conversion, operating_point, with_reference, parts: parts.collect() };
         files::write_json(&path, &finished)?;
-        Ok(finished)
+        Ok((finished, Some(head)))
+    }
+
+    /// Trains the head of a fold whose results are known.
+    pub(super) fn head(&mut self, fold: &Fold, conversion: &ConversionSpec) -> Result<Head, CrossvalError> {
+        let table = self.features(conversion)?;
+        let CrossvalInputs { dataset, config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
+        let training = TrainingSet::new(dataset, &table, &fold.training);
+        recipe.head(&training, classifier, *seed).map_err(|source| self.fit_error(fold, source))
+    }
+
+    fn fit_error(&self, fold: &Fold, source: FitError) -> CrossvalError {
+        CrossvalError::Fit { method: self.method.to_string(), bundle: fold.bundle.clone(), source }
     }
 
     /// Trains the head of a fold, and chooses the thresholds without and with reference parts.
@@ -150,23 +163,26 @@ impl MethodRun<'_> {
     }
 }
 
-/// Computes the figures of all methods, and writes `predictions.csv`, `results.json` and `report.html` into `out`.
+/// Computes the figures of all methods, and writes `predictions.csv`, `results.json`, `evidence.json` and `report.html` into `out`.
 fn write_results(
     inputs: &CrossvalInputs<'_>,
-    methods: &[(Method, Vec<FinishedFold>)],
+    folds: &[Fold],
+    mut methods: Vec<JudgedMethod<'_>>,
     out: &Path,
 ) -> Result<Results, CrossvalError> {
     let CrossvalInputs { dataset, config, .. } = *inputs;
     let found = Results {
         dataset: dataset.summary(),
         config: serde_json::to_value(config)?,
-        methods: methods.iter().map(|(method, folds)| summary::of(*method, folds, config)).collect(),
+        methods: methods.iter().map(|judged| summary::of(judged.runner.method, &judged.finished, config)).collect(),
     };
-    let predictions: Vec<Prediction> =
-        methods.iter().flat_map(|(method, folds)| summary::predictions(*method, folds, config)).collect();
+    let of_method = |judged: &JudgedMethod<'_>| summary::predictions(judged.runner.method, &judged.finished, config);
+    let predictions: Vec<Prediction> = methods.iter().flat_map(of_method).collect();
     Prediction::write_all(&predictions, out)?;
     found.write(out)?;
-    let options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
+    let mut options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
+    let suspects = report::suspects(&found, &predictions, options.suspects)?;
+    options.evidence = evidence::write(inputs, folds, &mut methods, &suspects, out)?;
     let path = out.join("report.html");
     let report = report::render(&found, &predictions, &options)?;
     files::write(&path, report.as_bytes()).map_err(FileError::writing(&path))?;

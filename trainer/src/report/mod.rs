@@ -36,7 +36,7 @@ mod thumbnail;
 pub use error::ReportError;
 pub use options::ReportOptions;
 
-use crate::results::{Prediction, Results};
+use crate::results::{Prediction, Results, SuspectMap};
 use analysis::Analysis;
 use std::path::Path;
 
@@ -50,12 +50,38 @@ pub fn render(results: &Results, predictions: &[Prediction], options: &ReportOpt
     Ok(page::page(&analysis, options).into_string())
 }
 
-/// Renders the report of the results in `folder`, from `results.json` and `predictions.csv`.
+/// An image that may be mislabelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
+    /// The image's path relative to the data set.
+    pub image: String,
+    /// The method whose map the report shows: the best of those that judged the image.
+    pub method: String,
+}
+
+/// The images that the report shows as possibly mislabelled, at most `count`.
+///
+/// # Errors
+/// [`ReportError::Inconsistent`]: as for [`render`].
+pub fn suspects(results: &Results, predictions: &[Prediction], count: usize) -> Result<Vec<Suspect>, ReportError> {
+    let analysis = Analysis::new(results, predictions)?;
+    let best = analysis.best_method();
+    let suspect = |part: &analysis::PartCalls<'_>| {
+        let judged = |&index: &usize| part.calls[index].is_some();
+        let method = best.filter(judged).or_else(|| (0..part.calls.len()).find(judged))?;
+        Some(Suspect { image: part.image.to_owned(), method: analysis.methods()[method].method.clone() })
+    };
+    Ok(analysis.suspects(count).into_iter().filter_map(suspect).collect())
+}
+
+/// Renders the report of the results in `folder`, from `results.json`, `predictions.csv` and, if it exists, `evidence.json`, which
+/// replaces the maps in `options`.
 ///
 /// # Errors
 /// [`ReportError`]: as for [`render`], or one of the files can't be read.
 pub fn from_folder(folder: &Path, options: &ReportOptions) -> Result<String, ReportError> {
-    render(&Results::read(folder)?, &Prediction::read_all(folder)?, options)
+    let options = ReportOptions { evidence: SuspectMap::read_all(folder)?, ..options.clone() };
+    render(&Results::read(folder)?, &Prediction::read_all(folder)?, &options)
 }
 
 #[cfg(test)]

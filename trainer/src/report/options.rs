@@ -1,5 +1,6 @@
 //! Declares the options of a report.
 
+use crate::results::SuspectMap;
 use cellgate_models::radiograph::RadiographLimits;
 use std::path::PathBuf;
 
@@ -15,18 +16,21 @@ pub struct ReportOptions {
     pub suspects: usize,
     /// Longer side of a thumbnail in pixels.
     pub thumbnail_px: u32,
+    /// The maps of suspects, which their thumbnails show. A suspect without a map has a grey thumbnail.
+    pub evidence: Vec<SuspectMap>,
     /// Limits for reading an image.
     pub limits: RadiographLimits,
 }
 
 impl Default for ReportOptions {
-    /// "Cross-validation report", no data set, 24 suspects, 240 pixels.
+    /// "Cross-validation report", no data set, 24 suspects, 240 pixels, no maps.
     fn default() -> Self {
         Self {
             title: "Cross-validation report".into(),
             dataset_root: None,
             suspects: 24,
             thumbnail_px: 240,
+            evidence: Vec::new(),
             limits: RadiographLimits::default(),
         }
     }

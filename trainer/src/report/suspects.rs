@@ -19,7 +19,14 @@ pub(super) fn section(analysis: &Analysis<'_>, options: &ReportOptions) -> Marku
             "More than half of the methods judged these parts against their label. The clearest cases come first: those whose "
             "scores are farthest on the wrong side of the threshold. Either the label or the model is wrong, so have an expert "
             "check the label. Do not correct labels only here, because that makes the figures too good: check the same number of "
-            "other parts too. The brightness of each preview is stretched to the image’s own range of levels."
+            "other parts too. "
+            @if options.evidence.is_empty() {
+                "The brightness of each preview is stretched to the image’s own range of levels."
+            } @else {
+                "Colours show the places that raised the logit above the threshold, with the model that did not see the bundle. "
+                "They are relative to the highest place of each image. The lines enclose the places that make up 80 % of this "
+                "evidence. They mark where to look and are no outline of an anomaly."
+            }
         }
         div.cards {
             @for (part, picture) in suspects.iter().zip(&pictures) { (card(analysis, part, picture)) }

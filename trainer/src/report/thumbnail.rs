@@ -1,14 +1,15 @@
 //! Makes a small preview of a radiograph.
 
 use super::ReportOptions;
+use crate::results::SuspectMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
+use cellgate_models::evidence::{Evidence, Overlay};
 use cellgate_models::radiograph::{Radiograph, read};
 use std::path::{Component, Path};
 
-/// The image `name` of the data set as a PNG in a `data:` URL. The local conversion stretches the image's own range of
-/// levels.
+/// The image `name` of the data set as a PNG in a `data:` URL: with its evidence, or grey if it has no map.
 ///
 /// # Errors
 /// The reason why there is no preview, for the reader of the report.
@@ -23,9 +24,27 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
         // don't have this folder.
         error.to_string().replace(&format!("{}/", root.display()), "")
     })?;
-    let spec = ConversionSpec::new(Method::Local).with_size(fit(&radiograph, options.thumbnail_px));
+    let bytes = match options.evidence.iter().find(|map| map.image == name) {
+        Some(map) => with_evidence(&radiograph, map, options.thumbnail_px)?,
+        None => grey(&radiograph, options.thumbnail_px)?,
+    };
+    Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
+}
+
+/// A PNG of the converted radiograph with its evidence in colours.
+fn with_evidence(radiograph: &Radiograph, map: &SuspectMap, longest_px: u32) -> Result<Vec<u8>, String> {
+    let input = map.conversion.size.ok_or("the conversion has no size")?;
+    let evidence = map.map().and_then(|shares| Evidence::new(&shares, map.threshold));
+    let evidence = evidence.ok_or("the map has a share that is not finite")?;
+    let overlay = Overlay::new(&evidence, input, radiograph, &map.conversion, longest_px);
+    Ok(overlay.map_err(|error| error.to_string())?.to_png())
+}
+
+/// A PNG of the radiograph, stretched to its own range of levels.
+fn grey(radiograph: &Radiograph, longest_px: u32) -> Result<Vec<u8>, String> {
+    let spec = ConversionSpec::new(Method::Local).with_size(fit(radiograph, longest_px));
     let image = Converter::new(&spec)
-        .and_then(|mut converter| converter.to_levels8(&radiograph))
+        .and_then(|mut converter| converter.to_levels8(radiograph))
         .map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, image.size.width, image.size.height);
@@ -34,7 +53,7 @@ pub(super) fn data_address(name: &str, options: &ReportOptions) -> Result<String
         .write_header()
         .and_then(|mut writer| writer.write_image_data(&image.levels))
         .map_err(|error| error.to_string())?;
-    Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
+    Ok(bytes)
 }
 
 /// The size of the preview, whose longer side has at most `longest` pixels. A smaller image keeps its size.
