@@ -90,6 +90,11 @@ impl TestedPipeline {
         // The verdict comes from a score, or it is a REJECT with a detail text.
         assert_eq!(judgement.score.is_none(), judgement.detail.is_some(), "{}", name());
         assert!(judgement.score.is_some() || verdict == Verdict::Reject, "{}: {verdict} {reason}", name());
+        let keeps_map = match (judgement.logit, &judgement.map) {
+            (Some(logit), Some(map)) => map.sums_to(logit, 1e-3),
+            (logit, map) => logit.is_none() && map.is_none(),
+        };
+        assert!(keeps_map, "{}", name());
         assert_ne!(reason, Reason::DecoderFailed, "{}: {:?}", name(), judgement.detail);
         *self.seen.reasons.entry(reason.name()).or_default() += 1;
         self.seen.over_time += u64::from(took > MAX_TIME);

@@ -4,7 +4,7 @@ device's.
   logit.py MODEL JUDGED.jsonl
       JUDGED.jsonl is the output of `cellgate-edge inspect` without --reference. Each image is decoded, converted, resized, normalised and sent
       through the model's network, without any code of the device. Prints the largest difference. Exit status 1 if a
-      score differs by more than 1e-4, or a logit by so much that its score could.
+      score differs by more than 1e-4, or a logit or the sum of its map by so much that the score could.
 
 It supports the paper's four conversions and TIFFs that Pillow reads.
 """
@@ -41,12 +41,15 @@ def main(model, judged):
         resized = [np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)) for channel in made]
         planes = np.stack(resized if len(resized) == 3 else resized * 3).astype(np.float32) / np.float32(255)
         tensor = ((planes - mean) / std)[None].astype(np.float32)
-        logit = float(session.run(None, {"image": tensor})[0].reshape(-1)[0])
+        logit, shares = session.run(["logit", "map"], {"image": tensor})
+        logit, total = float(logit.reshape(-1)[0]), float(shares.astype(np.float64).sum())
         score = 1 / (1 + math.exp(-(point["slope"] * logit + point["intercept"])))
         # A logit's difference times slope / 4 is the largest difference of the score.
-        difference = max(abs(score - line["score"]), abs(logit - line["logit"]) * point["slope"] / 4)
+        of_logits = np.array([logit - line["logit"], total - logit])
+        # NumPy's maximum of numbers with a NaN is NaN.
+        difference = np.abs([score - line["score"], *(of_logits * point["slope"] / 4)]).max()
         if not difference <= 1e-4:
-            print(f"{line['path']}: device {line['logit']} ({line['score']}), Python {logit} ({score})")
+            print(f"{line['path']}: device {line['logit']} ({line['score']}), Python {logit} ({score}), sum of the map {total}")
             return 1
         largest = max(largest, difference)
     print(f"{len(lines)} images, largest difference {largest:.2e}")

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 /// Judges radiographs with a model and prints one JSON line per image.
 ///
-/// First the engine must reproduce the expected logits of the model's golden images. If it does not, no image is judged.
+/// First the engine must reproduce the expected logits and maps of the model's golden images. If it does not, no image is judged.
 /// An image that can't be judged gets the verdict REJECT with its reason, and the next image follows.
 ///
 /// With --reference, the images are parts of one bundle. Their logits are shifted by the offset that the bundle's reference

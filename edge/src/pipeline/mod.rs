@@ -15,11 +15,11 @@ pub use alive::Alive;
 pub use error::{ActivationError, ProofError};
 pub use no_score::{NoScore, SetupError};
 pub use options::{Activation, EngineChoice, EngineOptions, TensorRtOptions};
+pub use proof::{Deviation, compare};
 pub use select::Chosen;
 pub use stage::{Stage, Times};
 
 pub(crate) use alive::unwatched;
-pub(crate) use proof::compare;
 pub(crate) use scorer::Scorer;
 
 use crate::acquire::{Change, ImageFile};

@@ -38,17 +38,21 @@ impl Pipeline {
 }
 
 /// By how much an engine's logit and map differ from the expected ones, within the tolerances.
-pub(crate) struct Deviation {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Deviation {
     /// The absolute difference of the logits.
-    pub(crate) logit: f32,
+    pub logit: f32,
     /// The largest absolute difference of two shares.
-    pub(crate) map: f32,
+    pub map: f32,
     /// The expected logit and the tolerances.
-    pub(crate) expected: Expectation,
+    pub expected: Expectation,
 }
 
 /// Compares an engine's logit and map for a golden image with the expected ones, and the sum of the map with the engine's logit.
-pub(crate) fn compare(
+///
+/// # Errors
+/// [`ProofError`]: the model has no expected logit for `precision`, or logit or map are outside their tolerances.
+pub fn compare(
     golden: &GoldenImage<'_>,
     precision: Precision,
     logit: f32,

@@ -5,6 +5,7 @@
 use crate::support::*;
 use cellgate_models::conversion::Size;
 use cellgate_models::digest::Digest;
+use cellgate_models::engine::LogitMap;
 use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference};
 use cellgate_test_support::transcript;
@@ -123,6 +124,35 @@ fn nothing_is_judged_if_a_golden_image_gets_another_logit() {
         let output = run(inspect(&model).arg(image(folder.path(), "dark", DARK)), 2);
         assert!(output.stdout.is_empty());
         assert_text(&format!("another_logit_{network}"), &output, folder.path());
+    }
+}
+
+#[test]
+fn nothing_is_judged_if_a_golden_image_gets_another_map() {
+    // The share of wrong_map.onnx is too large by 0.25. With the tolerance 0.4, only the sum shows it.
+    for (network, map_tolerance, case) in
+        [("nan_map", 0.4, "another_map_nan"), ("wrong_map", 0.2, "another_map"), ("wrong_map", 0.4, "another_sum")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut contents = contents(&format!("{network}.onnx"), mean_logit(DARK));
+        contents.golden[0].expected.get_mut(&Precision::F32).unwrap().map_tolerance = map_tolerance;
+        let output = run(inspect(&model(folder.path(), &contents)).arg(image(folder.path(), "dark", DARK)), 2);
+        assert!(output.stdout.is_empty());
+        assert_text(case, &output, folder.path());
+    }
+}
+
+/// The shares of six_cells.onnx are 1/21 to 6/21 of the logit.
+#[test]
+fn nothing_is_judged_if_the_shares_of_a_golden_image_are_in_another_order() {
+    for (twenty_firsts, status) in [([1, 2, 3, 4, 5, 6], 0), ([1, 4, 2, 5, 3, 6], 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (size, logit) = (Size { height: 20, width: 36 }, mean_logit(DARK));
+        let mut contents = contents("six_cells.onnx", logit);
+        contents.conversion = contents.conversion.with_size(size);
+        let shares = twenty_firsts.map(|part| part as f32 / 21.0 * logit);
+        contents.golden[0].map = LogitMap::new(LogitMap::size_for(size), shares.to_vec()).unwrap();
+        run(inspect(&model(folder.path(), &contents)).arg(image(folder.path(), "dark", DARK)), status);
     }
 }
 

@@ -212,7 +212,11 @@ impl Judge {
                 engine.pipeline = Some(proven);
                 self.shared.engine.set_proven();
                 let ms = start.elapsed().as_millis();
-                tracing::info!(event = "engine_proven", ms, "the engine gave the golden images their expected logits");
+                tracing::info!(
+                    event = "engine_proven",
+                    ms,
+                    "the engine gave the golden images their expected logits and maps"
+                );
                 return true;
             }
             Err(error) if error.is_lost() => self.shared.give_up_engine(&error.in_one_line()),
