@@ -1,17 +1,21 @@
 //! `cellgate-edge inspect`: judges the given images.
 
+mod overlay;
 mod reference;
 
 use anyhow::{Context as _, bail};
 use cellgate_edge::config::most_threads;
 use cellgate_edge::pipeline::{Activation, EngineChoice, EngineOptions, Judgement, Pipeline, TensorRtOptions};
 use cellgate_edge::sandbox;
+use cellgate_models::conversion::Size;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
+use cellgate_models::evidence::{Evidence, Region};
 use cellgate_models::image_list;
 use cellgate_models::model::{self, Model, Precision};
 use cellgate_models::policy::{ReferenceError, Verdict};
 use cellgate_models::radiograph;
+use overlay::Overlays;
 use reference::ReferenceParts;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -27,14 +31,19 @@ use std::process::ExitCode;
 /// With --reference, the images are parts of one bundle. Their logits are shifted by the offset that the bundle's reference
 /// parts give, and the thresholds for bundles with reference parts apply. Reference parts themselves are not judged.
 ///
+/// The line of an image says where its evidence for a REJECT lies: the total in logits, and at most five regions, as rectangles in
+/// pixels of the radiograph with their shares of the total. With --overlay, a picture of each image shows the same.
+///
 /// Exit status: 0 all images are PASS, 1 some are not or the output was closed, 2 misuse, or a fault of the model, a library
-/// or a golden image.
+/// or a golden image, or an overlay that can't be written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge inspect --model model part-001.tif
   cellgate-edge inspect --model model --table radiographs/*.tif
   # parts of a bundle whose first five parts are known to be good
   cellgate-edge inspect --model model --reference bundle-7/good bundle-7/*.tif
+  # a picture of each image with its evidence: overlays/part-001.png
+  cellgate-edge inspect --model model --overlay overlays part-001.tif
   # images that do not pass
   cellgate-edge inspect --model model radiographs/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
 
@@ -53,6 +62,11 @@ pub(crate) struct Args {
     /// Print a table after the last image instead of JSON lines
     #[arg(long)]
     table: bool,
+    /// Folder for overlays: for each judged image, a PNG file with the image's name shows the radiograph, its evidence in colours
+    /// and contours around its regions. Files of the same names are replaced. If images have the same name, a number is
+    /// added from the second one on: 1.png, 1-2.png
+    #[arg(long, value_name = "FOLDER")]
+    overlay: Option<PathBuf>,
     /// Network of the model: f32 or f16
     #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
     precision: Precision,
@@ -90,7 +104,59 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Err(ReferenceError::NotTrained).context("--reference");
     }
     let references = args.reference.as_deref().map(image_list).transpose().context("--reference")?;
-    let activation = Activation {
+    let overlays = args.overlay.as_deref().map(|folder| Overlays::new(folder, &args.images, model.conversion()));
+    let overlays = overlays.transpose().context("--overlay")?;
+    let (mut pipeline, _) = Pipeline::activate(&model, &activation(args)).context("nothing was judged")?;
+    let reference = references
+        .map(|images| ReferenceParts::new(&mut pipeline, model.policy(), &images).context("nothing was judged"))
+        .transpose()?;
+    let rule = reference.as_ref().map_or_else(|| model.policy().rule(), |reference| reference.rule);
+    pipeline.set_rule(rule);
+    let offset = reference.is_some().then(|| rule.offset());
+    let input = model.conversion().size.expect("a model's conversion has the size of the network's input");
+    let mut output = io::stdout().lock();
+    let mut judgements = Vec::new();
+    let mut all_pass = true;
+    let mut left_out = 0;
+    for (index, path) in args.images.iter().enumerate() {
+        let judgement = pipeline.judge(path);
+        if reference.as_ref().is_some_and(|reference| reference.has(&judgement)) {
+            left_out += 1;
+            continue;
+        }
+        all_pass &= judgement.decision.verdict == Verdict::Pass;
+        let evidence = judgement.map.as_ref().and_then(|map| Evidence::new(map, rule.reject_from()));
+        let overlay = overlays
+            .as_ref()
+            .zip(evidence.as_ref())
+            .map(|(overlays, evidence)| overlays.write((index, path), judgement.image, evidence, input, &mut pipeline));
+        let overlay = overlay.transpose().context("--overlay")?;
+        if args.table {
+            judgements.push((path, judgement));
+            continue;
+        }
+        let line = JsonLine {
+            evidence: evidence.zip(judgement.size).map(|(evidence, size)| Places::new(&evidence, input, size)),
+            overlay: overlay.map(|path| path.to_string_lossy().into_owned()),
+            ..JsonLine::new(path, &judgement, args.precision, model.digest(), offset)
+        };
+        if !print_line(&mut output, &line)? {
+            // The reader has gone, so it can't know whether the remaining images pass.
+            return Ok(ExitCode::from(1));
+        }
+    }
+    if left_out == args.images.len() {
+        bail!("nothing was judged: all images are reference parts");
+    }
+    if args.table && !still_open(writeln!(output, "{}", table(&judgements)))? {
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::from(u8::from(!all_pass)))
+}
+
+/// How the engine is chosen and started.
+fn activation(args: &Args) -> Activation {
+    Activation {
         precision: args.precision,
         engine: EngineOptions {
             choice: args.engine,
@@ -103,40 +169,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             },
         },
         sandbox: sandbox::SandboxOptions::new(radiograph::RadiographLimits::default()),
-    };
-    let (mut pipeline, _) = Pipeline::activate(&model, &activation).context("nothing was judged")?;
-    let reference = references
-        .map(|images| ReferenceParts::new(&mut pipeline, model.policy(), &images).context("nothing was judged"))
-        .transpose()?;
-    if let Some(reference) = &reference {
-        pipeline.set_rule(reference.rule);
     }
-    let offset = reference.as_ref().map(|reference| reference.rule.offset());
-    let mut output = io::stdout().lock();
-    let mut judgements = Vec::new();
-    let mut all_pass = true;
-    let mut left_out = 0;
-    for path in &args.images {
-        let judgement = pipeline.judge(path);
-        if reference.as_ref().is_some_and(|reference| reference.has(&judgement)) {
-            left_out += 1;
-            continue;
-        }
-        all_pass &= judgement.decision.verdict == Verdict::Pass;
-        if args.table {
-            judgements.push((path, judgement));
-        } else if !print_line(&mut output, &JsonLine::new(path, &judgement, args.precision, model.digest(), offset))? {
-            // The reader has gone, so it can't know whether the remaining images pass.
-            return Ok(ExitCode::from(1));
-        }
-    }
-    if left_out == args.images.len() {
-        bail!("nothing was judged: all images are reference parts");
-    }
-    if args.table && !still_open(writeln!(output, "{}", table(&judgements)))? {
-        return Ok(ExitCode::from(1));
-    }
-    Ok(ExitCode::from(u8::from(!all_pass)))
 }
 
 /// One image's line of the output, in JSON. Fields may be added, but no field is changed or removed.
@@ -154,10 +187,30 @@ struct JsonLine<'j> {
     offset: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'j str>,
+    /// `None` if there is no map, or if a share is infinite or not a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Places>,
+    /// The path of the overlay, with `--overlay` only. `None` if there is no evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlay: Option<String>,
     precision: &'static str,
     model: Digest,
     image: Option<Digest>,
     ms: Milliseconds,
+}
+
+/// The evidence of an image.
+#[derive(Serialize)]
+struct Places {
+    /// In logits.
+    total: f64,
+    regions: Vec<Region>,
+}
+
+impl Places {
+    fn new(evidence: &Evidence, input: Size, radiograph: Size) -> Self {
+        Self { total: evidence.total(), regions: evidence.regions(input, radiograph) }
+    }
 }
 
 /// Time of each stage in milliseconds; 0 for a stage that was not reached.
@@ -182,6 +235,8 @@ impl<'j> JsonLine<'j> {
             logit: judgement.logit.filter(|logit| logit.is_finite()),
             offset,
             detail: judgement.detail.as_deref(),
+            evidence: None,
+            overlay: None,
             precision: precision.name(),
             model,
             image: judgement.image,

@@ -24,11 +24,11 @@ pub(crate) use scorer::Scorer;
 
 use crate::acquire::{Change, ImageFile};
 use crate::sandbox::Sandbox;
-use cellgate_models::conversion::ConversionSpec;
+use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, LogitMap, Output};
 use cellgate_models::policy::{Decision, Rule};
-use cellgate_models::radiograph::BUFFER_START;
+use cellgate_models::radiograph::{BUFFER_START, RadiographView};
 use scorer::CpuScorer;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -61,6 +61,8 @@ pub struct Judgement {
     pub logit: Option<f32>,
     /// The network's map, unchecked. `None` if the network did not run.
     pub map: Option<LogitMap>,
+    /// The size of the radiograph. `None` if the network did not run.
+    pub size: Option<Size>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
     /// The error as text, if there was one.
@@ -130,16 +132,28 @@ impl Pipeline {
         let (output, image) = self.output(path, expected, &mut times, begins);
         let start = Instant::now();
         let (decision, score, error) = match &output {
-            Ok(Output { logit, .. }) => (self.rule.decide(*logit), self.rule.score(*logit), None),
+            Ok((Output { logit, .. }, _)) => (self.rule.decide(*logit), self.rule.score(*logit), None),
             Err(error) => (error.reason().into(), None, Some(error)),
         };
         let (detail, detail_without_path) = (error.map(ToString::to_string), error.map(NoScore::without_path));
         times.decide = start.elapsed();
-        let (logit, map) = output.ok().map(|Output { logit, map }| (logit, map)).unzip();
-        Judgement { decision, score, logit, map, image, detail, detail_without_path, times }
+        let (output, size) = output.ok().unzip();
+        let (logit, map) = output.map(|Output { logit, map }| (logit, map)).unzip();
+        Judgement { decision, score, logit, map, size, image, detail, detail_without_path, times }
     }
 
-    /// Returns the network's output and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
+    /// Reads and decodes the image at `path` without judging it. Returns the radiograph and the digest of the file's bytes.
+    ///
+    /// # Errors
+    /// [`NoScore`]: the image can't be read or decoded.
+    pub fn radiograph(&mut self, path: &Path) -> Result<(RadiographView<'_>, Digest), NoScore> {
+        let Source { sandbox, memory } = &mut self.source;
+        let (bytes, _) = file::read(path, None, sandbox.limits(), memory)?;
+        let digest = Digest::of(bytes);
+        Ok((sandbox.decode(bytes, path)?, digest))
+    }
+
+    /// Returns the network's output, the size of the radiograph, and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
     /// The digest takes about as long as the conversion, so both run in parallel.
     fn output(
         &mut self,
@@ -147,7 +161,7 @@ impl Pipeline {
         expected: Option<&ImageFile>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
-    ) -> (Result<Output, NoScore>, Option<Digest>) {
+    ) -> (Result<(Output, Size), NoScore>, Option<Digest>) {
         let Self { source: Source { sandbox, memory }, scorer, slowest, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
@@ -163,7 +177,10 @@ impl Pipeline {
         std::thread::scope(|scope| {
             let digest =
                 std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
-            let output = radiograph.map_err(NoScore::from).and_then(|radiograph| scorer.run(radiograph, times, begins));
+            let output = radiograph.map_err(NoScore::from).and_then(|radiograph| {
+                let size = Size { height: radiograph.height(), width: radiograph.width() };
+                Ok((scorer.run(radiograph, times, begins)?, size))
+            });
             *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Compares the output, without digests, times and the last digits of scores, with a snapshot.
-fn assert_text(name: &str, output: &Output, folder: &Path) {
+pub(crate) fn assert_text(name: &str, output: &Output, folder: &Path) {
     let filters = vec![
         (r"[0-9a-f]{64}", "DIGEST"),
         (r"(\d\.\d{4})\d+", "$1"),
@@ -27,7 +27,7 @@ fn assert_text(name: &str, output: &Output, folder: &Path) {
 }
 
 /// The command `cellgate-edge inspect --model MODEL`, to which the images must be added.
-fn inspect(model: &Path) -> Command {
+pub(crate) fn inspect(model: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cellgate-edge"));
     command.args(["inspect", "--threads", "1", "--model"]).arg(model);
     command
@@ -279,7 +279,7 @@ fn numbers_out_of_range_are_refused_with_the_name_of_their_option() {
 }
 
 /// A model for bundles with and without reference parts. The normal parts of its training bundles have logits from -2.6 to 1.6.
-fn model_with_reference(folder: &Path) -> PathBuf {
+pub(crate) fn model_with_reference(folder: &Path) -> PathBuf {
     let mut contents = contents("mean.onnx", mean_logit(DARK));
     let bundles: Vec<Vec<f64>> =
         (0..8).map(|b| [-0.1, 0.0, 0.1].map(|noise| 0.5 * f64::from(b) - 2.4 + noise).to_vec()).collect();
@@ -290,13 +290,13 @@ fn model_with_reference(folder: &Path) -> PathBuf {
 }
 
 /// Writes radiographs of these levels, with names in their order.
-fn images_of(folder: &Path, levels: &[u16]) -> Vec<PathBuf> {
+pub(crate) fn images_of(folder: &Path, levels: &[u16]) -> Vec<PathBuf> {
     fs::create_dir_all(folder).unwrap();
     levels.iter().enumerate().map(|(index, &level)| image(folder, &format!("{index}"), level)).collect()
 }
 
 /// A level whose logit by mean.onnx is about `logit`.
-fn level_of(logit: f32) -> u16 {
+pub(crate) fn level_of(logit: f32) -> u16 {
     (0..=255u16)
         .map(|step| step * 256)
         .min_by(|a, b| (mean_logit(*a) - logit).abs().total_cmp(&(mean_logit(*b) - logit).abs()))

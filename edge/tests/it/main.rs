@@ -7,6 +7,7 @@
 //! | `help` | the help of each command |
 //! | `commands` | the output and errors of `doctor`, `journal`, `plc-sim` and `run --check` |
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
+//! | `inspect_evidence` | the evidence in the output of `inspect`, and its overlays |
 //! | `metrics` | the metrics for Prometheus and their server |
 //! | `protections`, `sandbox` | each protection of the decode worker alone; the sandbox with the real worker and with faulty workers |
 //! | `kernels`, `cuda_driver` | feature `cuda`: the CUDA kernels, compiled for all kinds of GPU; the calls of CUDA's driver, with a simulated driver |
@@ -18,6 +19,7 @@ mod commands;
 mod cuda_driver;
 mod help;
 mod inspect;
+mod inspect_evidence;
 #[cfg(feature = "cuda")]
 mod kernels;
 mod metrics;

@@ -77,6 +77,12 @@ impl Rule {
         self.offset
     }
 
+    /// The reject threshold as a raw logit: that of the operating point plus the bundle's offset.
+    #[must_use]
+    pub fn reject_from(&self) -> f64 {
+        self.operating_point.reject_from() + self.offset
+    }
+
     /// Why the guard refused the reference parts; `None` if it accepted them, or if the bundle has no reference parts.
     #[must_use]
     pub fn unlike_training(&self) -> Option<UnlikeTraining> {
@@ -126,6 +132,7 @@ mod tests {
         let found = [-1.5, -0.5, 1.5].map(|raw| rule.decide(raw).verdict);
         assert_eq!(found, [Verdict::Pass, Verdict::Review, Verdict::Reject]);
         assert_eq!(rule.score(-0.25), Some(0.5));
+        assert_eq!(rule.reject_from(), 1.0);
     }
 
     #[test]
@@ -135,12 +142,14 @@ mod tests {
         let found = [0.5, 1.5, 2.5].map(|raw| rule.decide(raw).reason);
         assert_eq!(found, [Reason::ScoreBelowReview, Reason::ScoreFromReview, Reason::ScoreFromReject]);
         assert!((rule.score(-2.25).unwrap() - 0.5).abs() < 0.01);
+        assert_eq!(rule.reject_from(), 4.0 + rule.offset());
     }
 
     #[test]
     fn refused_reference_parts_let_no_part_pass() {
         let rule = policy().rule_with_reference(&[-50.0; 5]).unwrap();
         assert!(rule.unlike_training().is_some() && rule.offset() == 0.0);
+        assert_eq!(rule.reject_from(), policy().rule().reject_from());
         let found = [-60.0, -0.5, 1.5, f32::NAN].map(|raw| rule.decide(raw).reason);
         use Reason::{BundleUnlikeTraining, ScoreFromReject, ScoreInvalid};
         assert_eq!(found, [BundleUnlikeTraining, BundleUnlikeTraining, ScoreFromReject, ScoreInvalid]);

@@ -175,6 +175,7 @@ mod tests {
                 score,
                 logit: score,
                 map: None,
+                size: None,
                 image: None,
                 detail: None,
                 detail_without_path: None,

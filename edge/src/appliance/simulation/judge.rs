@@ -92,6 +92,7 @@ fn judged(file: ImageFile) -> Judged {
         score,
         logit: score,
         map: None,
+        size: None,
         image: None,
         detail: None,
         detail_without_path: None,
