@@ -32,7 +32,7 @@ use std::process::ExitCode;
 /// parts give, and the thresholds for bundles with reference parts apply. Reference parts themselves are not judged.
 ///
 /// The line of an image says where its evidence for a REJECT lies: the total in logits, and at most five regions, as rectangles in
-/// pixels of the radiograph with their shares of the total. With --overlay, a picture of each image shows the same.
+/// pixels of the radiograph with their shares of the total. An overlay shows them as a picture.
 ///
 /// Exit status: 0 all images are PASS, 1 some are not or the output was closed, 2 misuse, or a fault of the model, a library
 /// or a golden image, or an overlay that can't be written.
@@ -42,7 +42,7 @@ use std::process::ExitCode;
   cellgate-edge inspect --model model --table radiographs/*.tif
   # parts of a bundle whose first five parts are known to be good
   cellgate-edge inspect --model model --reference bundle-7/good bundle-7/*.tif
-  # a picture of each image with its evidence: overlays/part-001.png
+  # also write an overlay: overlays/part-001.png
   cellgate-edge inspect --model model --overlay overlays part-001.tif
   # images that do not pass
   cellgate-edge inspect --model model radiographs/*.tif | jq -r 'select(.verdict != \"PASS\") | .path'
