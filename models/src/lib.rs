@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`radiograph`] | a 16-bit grey image, read from a TIFF file under limits |
 //! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
-//! | [`engine`] | runs a network: it takes the input tensor and returns the logit; the reference engine is ONNX Runtime on the CPU |
+//! | [`engine`] | runs a network: it takes the input tensor and returns the logit and its map; the reference engine is ONNX Runtime |
 //! | [`policy`] | takes a logit and returns the verdict with its reason |
 //! | [`evidence`] | which places of an image speak for a REJECT: numbers, regions, a picture |
 //! | [`model`] | the model: networks, conversion, policy, golden images and model card, verified before use |
