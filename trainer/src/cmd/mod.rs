@@ -11,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod leaks;
 pub(crate) mod levels;
+pub(crate) mod localize;
 pub(crate) mod network;
 pub(crate) mod out;
 pub(crate) mod pretrain;
