@@ -98,9 +98,8 @@ fn pointing(images: &[MaskedImage], maps: &[LogitMap], input: Size, counts: impl
     for (image, map) in images.iter().zip(maps).filter(|(image, _)| image.label == Label::Abnormal) {
         let masks = image.masks.iter().filter(|mask| counts(mask));
         let runs: Vec<&Run> = masks.flat_map(|mask| &mask.pieces).flat_map(|piece| &piece.runs).collect();
-        let is_hit = |runs: Vec<&Run>| Grid::new(input, image.size).touches(highest(map), runs);
         of += u64::from(!runs.is_empty());
-        hits += u64::from(is_hit(runs));
+        hits += u64::from(Grid::new(input, image.size).touches(highest(map), runs));
     }
     Rate::new(hits, of)
 }

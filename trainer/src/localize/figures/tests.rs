@@ -4,11 +4,11 @@ use super::*;
 /// The size of the network's input and of all images: one row of four cells, whose centres are in the columns 0, 16, 32 and 48.
 const SIZE: Size = Size { height: 1, width: 64 };
 
-/// An image of 64 x 1 pixels with masks over ranges of columns.
-fn image(bundle: usize, label: Label, masks: &[(&str, &[std::ops::Range<usize>])]) -> MaskedImage {
-    let mask = |(anomaly, ranges): &(&str, &[std::ops::Range<usize>])| {
+/// An image of 64 x 1 pixels with masks over ranges of columns: the first column, and the one after the last.
+fn image(bundle: usize, label: Label, masks: &[(&str, &[(usize, usize)])]) -> MaskedImage {
+    let mask = |(anomaly, ranges): &(&str, &[(usize, usize)])| {
         let mut pixels = vec![0; 64];
-        ranges.iter().for_each(|range| pixels[range.clone()].fill(255));
+        ranges.iter().for_each(|&(begin, end)| pixels[begin..end].fill(255));
         Mask { anomaly: (*anomaly).to_owned(), pieces: pieces::pieces(64, &pixels) }
     };
     MaskedImage { bundle, label, size: SIZE, masks: masks.iter().map(mask).collect() }
@@ -30,8 +30,8 @@ fn close(found: Option<f64>, expected: f64) {
 fn a_perfect_map_has_1() {
     // The values of the masked pixels are 12 to 16, those of all others are lower.
     let images = [
-        image(0, Label::Abnormal, &[("bubbles", &[12..21])]),
-        image(1, Label::Abnormal, &[("lines", &[28..37])]),
+        image(0, Label::Abnormal, &[("bubbles", &[(12, 21)])]),
+        image(1, Label::Abnormal, &[("lines", &[(28, 37)])]),
         image(1, Label::Normal, &[]),
     ];
     let maps = [map([0.0, 16.0, 0.0, 0.0]), map([0.0, 0.0, 16.0, 0.0]), map([0.0; 4])];
@@ -48,7 +48,7 @@ fn figures_that_were_computed_by_hand() {
     // Values 16, 15 .. 1 in the columns 0 to 15 and 0 after them.
     let shares = map([16.0, 0.0, 0.0, 0.0]);
     // Two pieces of `lines`: the columns 0 to 3, and the columns 40 to 43. One of `bubbles`: the columns 4 and 5.
-    let images = [image(0, Label::Abnormal, &[("lines", &[0..4, 40..44]), ("bubbles", &[4..6])])];
+    let images = [image(0, Label::Abnormal, &[("lines", &[(0, 4), (40, 44)]), ("bubbles", &[(4, 6)])])];
     let found = found(&images, &[shares]);
     // 54 pixels are outside. The first piece and `bubbles` are found before all of them; their mean with the other piece is 2/3 from
     // the false positive rate 0 on. From the rate 10/54 (column 15) on, the curve is a line to (1, 1).
@@ -69,10 +69,10 @@ fn figures_that_were_computed_by_hand() {
 #[test]
 fn the_pointing_game_counts_images_with_the_kind_only() {
     let images = [
-        image(0, Label::Abnormal, &[("lines", &[30..31]), ("bubbles", &[0..1])]),
-        image(0, Label::Abnormal, &[("lines", &[0..1])]),
-        image(0, Label::Abnormal, &[("lines", &[]), ("bubbles", &[60..61])]),
-        image(0, Label::Normal, &[("lines", &[30..31])]),
+        image(0, Label::Abnormal, &[("lines", &[(30, 31)]), ("bubbles", &[(0, 1)])]),
+        image(0, Label::Abnormal, &[("lines", &[(0, 1)])]),
+        image(0, Label::Abnormal, &[("lines", &[]), ("bubbles", &[(60, 61)])]),
+        image(0, Label::Normal, &[("lines", &[(30, 31)])]),
     ];
     let found = found(&images, &vec![map([0.0, 0.0, 1.0, 0.0]); 4]);
     let kinds: Vec<_> = found.kinds.iter().map(|kind| (kind.anomaly.as_str(), kind.pointing)).collect();
@@ -83,9 +83,9 @@ fn the_pointing_game_counts_images_with_the_kind_only() {
 #[test]
 fn the_kinds_have_their_numbers_of_images_and_pieces() {
     let images = [
-        image(0, Label::Abnormal, &[("lines", &[1..2, 5..6]), ("bubbles", &[0..1]), ("lines", &[9..10])]),
-        image(0, Label::Abnormal, &[("lines", &[0..1]), ("smudges", &[])]),
-        image(0, Label::Normal, &[("smudges", &[3..4])]),
+        image(0, Label::Abnormal, &[("lines", &[(1, 2), (5, 6)]), ("bubbles", &[(0, 1)]), ("lines", &[(9, 10)])]),
+        image(0, Label::Abnormal, &[("lines", &[(0, 1)]), ("smudges", &[])]),
+        image(0, Label::Normal, &[("smudges", &[(3, 4)])]),
     ];
     let kind = |name: &str, images, pieces| Kind { anomaly: name.to_owned(), images, pieces };
     assert_eq!(kinds(&images), [kind("bubbles", 1, 1), kind("lines", 2, 4)]);
@@ -93,10 +93,10 @@ fn the_kinds_have_their_numbers_of_images_and_pieces() {
 
 #[test]
 fn masks_of_normal_images_are_neither_pieces_nor_false_positives() {
-    let weak = [image(0, Label::Abnormal, &[("lines", &[0..4])]), image(0, Label::Normal, &[("lines", &[0..16])])];
+    let weak = [image(0, Label::Abnormal, &[("lines", &[(0, 4)])]), image(0, Label::Normal, &[("lines", &[(0, 16)])])];
     let shares = vec![map([16.0, 0.0, 0.0, 0.0]); 2];
     close(found(&weak, &shares).aupro, 1.0);
-    let none = [image(0, Label::Abnormal, &[("lines", &[0..4])]), image(0, Label::Normal, &[])];
+    let none = [image(0, Label::Abnormal, &[("lines", &[(0, 4)])]), image(0, Label::Normal, &[])];
     // The values of four pixels of the normal image equal those of the piece.
     let rate = 4.0 / 124.0;
     close(found(&none, &shares).aupro, (rate / 2.0 + FALSE_POSITIVE_LIMIT - rate) / FALSE_POSITIVE_LIMIT);
