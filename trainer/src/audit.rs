@@ -4,7 +4,7 @@
 
 use crate::dataset::{Label, Part};
 use crate::results::Confusion;
-use crate::stats::{BundleBootstrap, Scored, auroc, wilson95};
+use crate::stats::{BundleBootstrap, Rate, Scored, auroc};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use serde::{Deserialize, Serialize};
@@ -52,26 +52,6 @@ pub struct VerdictError {
 pub fn read_verdicts(text: &str) -> Result<Vec<Judged>, VerdictError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(at, line)| serde_json::from_str(line).map_err(|source| VerdictError { line: at + 1, source })).collect()
-}
-
-/// A rate with its Wilson 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Rate {
-    /// Number of parts that are counted, such as escapes.
-    pub count: u64,
-    /// Number of parts that could have been counted, such as all abnormal parts.
-    pub of: u64,
-    /// `count / of`, 0..=1.
-    pub rate: f64,
-    /// Lower and upper end of the 95 % interval, 0..=1.
-    pub interval95: [f64; 2],
-}
-
-impl Rate {
-    /// The rate `count / of`; `None` if `of` is 0.
-    fn new(count: u64, of: u64) -> Option<Self> {
-        Some(Self { count, of, rate: count as f64 / of as f64, interval95: wilson95(count, of)? })
-    }
 }
 
 /// A labelled part and the verdict on it.

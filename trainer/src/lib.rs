@@ -13,6 +13,7 @@
 //! | [`export`] | the model, written only if libtorch and ONNX Runtime agree on its golden images |
 //! | [`training`] | training on all bundles, with the choice of the thresholds |
 //! | [`audit`] | verdicts of an appliance compared with labels |
+//! | [`localize`] | where the network of a model looks, compared with the masks of a data set |
 //! | [`pretrain`] | a backbone trained from random weights on synthetic radiographs |
 //! | [`files`] | atomic file writes |
 //! | [`progress`] | progress bars with the time left, on stderr |
@@ -24,6 +25,7 @@ pub mod export;
 pub mod features;
 pub mod files;
 pub mod fit;
+pub mod localize;
 pub mod network;
 pub mod pretrain;
 pub mod progress;

@@ -37,6 +37,8 @@ enum Command {
     Export(cmd::export::Args),
     /// Compares the verdicts of an appliance with labels: escapes, overkill, balanced accuracy
     Audit(cmd::audit::Args),
+    /// Compares where the network of a model looks with the masks of a data set: pointing game, AUPRO
+    Localize(cmd::localize::Args),
     /// Makes a data set of synthetic electrodes
     Synth(cmd::synth::Args),
     /// Downloads torchvision's backbone, or lists the backbones that are looked for
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Train(args) => cmd::train::run(&args),
         Command::Export(args) => cmd::export::run(&args),
         Command::Audit(args) => cmd::audit::run(&args),
+        Command::Localize(args) => cmd::localize::run(&args),
         Command::Synth(args) => cmd::synth::run(&args),
         Command::Backbone(args) => cmd::backbone::run(&args),
         Command::Pretrain(args) => cmd::pretrain::run(&args),

@@ -7,7 +7,7 @@ use crate::pipeline::{
     Activation, ActivationError, Alive, NoScore, Pipeline, Scorer, SetupError, Stage, Times, unwatched,
 };
 use cellgate_models::conversion::{ConversionSpec, Size};
-use cellgate_models::engine::EngineError;
+use cellgate_models::engine::{EngineError, LogitMap, Output};
 use cellgate_models::model::Model;
 use cellgate_models::plan::cache::AuthenticPlan;
 use cellgate_models::plan::{PlanEngine, PlanError};
@@ -26,7 +26,7 @@ const MAX_RUN_TIME: Duration = Duration::from_secs(2);
 /// processor.
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Scores on the GPU: copies a radiograph's levels to the GPU, and the score back.
+/// Scores on the GPU: copies a radiograph's levels to the GPU, and the logit and its map back.
 ///
 /// After a run that fails for another reason than the image, the scorer gives up the GPU: it holds `None` and never scores again.
 /// The process can't create another context, because TensorRT holds the old one too. Freeing GPU memory would wait for a GPU
@@ -37,21 +37,21 @@ pub(super) struct GpuScorer<N>(Option<OnGpu<N>>);
 struct OnGpu<N> {
     // Declared in this order, so that each field is dropped before the fields that it uses.
     network: N,
-    score: Score,
+    outputs: Outputs,
     converter: CudaConverter,
 }
 
-/// A network that reads its input from GPU memory and writes its score there.
+/// A network that reads its input from GPU memory and writes its logit and map there.
 pub(super) trait Network {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;
 
-    /// Sets the addresses of input and score in GPU memory.
+    /// Sets the addresses of input, logit and map in GPU memory.
     ///
     /// # Safety
-    /// `input` must point to 3 x height x width f32 values in GPU memory, and `output` to one f32 value there. Both must stay
-    /// valid while runs are queued.
-    unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError>;
+    /// `input` must point to 3 x height x width f32 values in GPU memory, `logit` to one f32 value there, and `map` to as many f32
+    /// values as [`LogitMap::size_for`] has cells for the input's size. All must stay valid while runs are queued.
+    unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError>;
 
     /// Queues a run on `stream` and does not wait for its end.
     ///
@@ -66,9 +66,9 @@ impl Network for PlanEngine {
         Self::input_size(self)
     }
 
-    unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError> {
+    unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError> {
         // SAFETY: as this function demands.
-        unsafe { Self::bind(self, input, output) }
+        unsafe { Self::bind(self, input, logit, map) }
     }
 
     unsafe fn enqueue(&mut self, stream: &CudaStream) -> Result<(), PlanError> {
@@ -77,13 +77,20 @@ impl Network for PlanEngine {
     }
 }
 
-/// The score's memory on GPU and host, and CUDA's events, which show the GPU's progress.
-struct Score {
-    gpu: CudaSlice<f32>,
-    host: PinnedHostSlice<f32>,
+/// The memory of both outputs, and CUDA's events, which show the GPU's progress.
+struct Outputs {
+    logit: OutputMemory,
+    map: OutputMemory,
+    map_size: Size,
     started: CudaEvent,
     converted: CudaEvent,
     inferred: CudaEvent,
+}
+
+/// The memory of one output on GPU and host.
+struct OutputMemory {
+    gpu: CudaSlice<f32>,
+    host: PinnedHostSlice<f32>,
 }
 
 impl<N: Network> GpuScorer<N> {
@@ -105,42 +112,43 @@ impl<N: Network> GpuScorer<N> {
         }
         let dark = RadiographView::new(1, 1, &[0]).expect("one pixel has one level");
         let tensor = converter.convert(dark)?;
-        let score = Score::new(tensor.stream).map_err(|error| CudaError::from_driver("allocating memory", error))?;
-        let address = score.gpu.device_ptr(tensor.stream).0;
-        // SAFETY: the tensor has 3 x height x width values of f32, because the sizes are equal. The addresses of tensor and score
-        // stay valid while this value lives, and `Drop` waits before they are freed.
-        unsafe { network.bind(tensor.address, address) }?;
-        let mut scorer = Self(Some(OnGpu { network, score, converter }));
-        scorer.run(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| {})?;
+        let outputs = Outputs::new(tensor.stream, LogitMap::size_for(size))
+            .map_err(|error| CudaError::from_driver("allocating memory", error))?;
+        let [logit, map] = [&outputs.logit, &outputs.map].map(|memory| memory.gpu.device_ptr(tensor.stream).0);
+        // SAFETY: the tensor has 3 x height x width values of f32, because the sizes are equal. The map has one value for each of
+        // its cells. The addresses of tensor and outputs stay valid while this value lives, and `Drop` waits before they are freed.
+        unsafe { network.bind(tensor.address, logit, map) }?;
+        let mut scorer = Self(Some(OnGpu { network, outputs, converter }));
+        scorer.run_within(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| {})?;
         Ok(scorer)
     }
 
-    fn run(
+    fn run_within(
         &mut self,
         radiograph: RadiographView<'_>,
         most: Duration,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
-    ) -> Result<f32, NoScore> {
+    ) -> Result<Output, NoScore> {
         let Some(on_gpu) = &mut self.0 else {
             return Err(EngineError::Run { message: "the GPU failed earlier".to_owned() }.into());
         };
-        let score = on_gpu.run(radiograph, most, times, begins);
-        if score.as_ref().is_err_and(|error| error.reason() == Reason::EngineFailed) {
+        let output = on_gpu.run(radiograph, most, times, begins);
+        if output.as_ref().is_err_and(|error| error.reason() == Reason::EngineFailed) {
             std::mem::forget(self.0.take());
         }
-        score
+        output
     }
 }
 
 impl<N: Network> Scorer for GpuScorer<N> {
-    fn logit(
+    fn run(
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
-    ) -> Result<f32, NoScore> {
-        self.run(radiograph, MAX_RUN_TIME, times, begins)
+    ) -> Result<Output, NoScore> {
+        self.run_within(radiograph, MAX_RUN_TIME, times, begins)
     }
 
     fn is_lost(&self) -> bool {
@@ -149,35 +157,35 @@ impl<N: Network> Scorer for GpuScorer<N> {
 }
 
 impl<N: Network> OnGpu<N> {
-    /// Queues conversion, network and the score's copy, then waits for them.
+    /// Queues conversion, network and the copies of the outputs, then waits for them.
     fn run(
         &mut self,
         radiograph: RadiographView<'_>,
         most: Duration,
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
-    ) -> Result<f32, NoScore> {
-        let Self { network, score, converter } = self;
+    ) -> Result<Output, NoScore> {
+        let Self { network, outputs, converter } = self;
         let deadline = Instant::now() + most;
         begins(Stage::Convert);
         let stream = Arc::clone(converter.stream());
         let while_doing = |doing, result: Result<(), DriverError>| {
             result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
         };
-        while_doing("recording the start", score.started.record(&stream))?;
+        while_doing("recording the start", outputs.started.record(&stream))?;
         converter.convert(radiograph)?;
-        while_doing("recording the end of the conversion", score.converted.record(&stream))?;
-        while_doing("clearing the score", score.clear(&stream))?;
+        while_doing("recording the end of the conversion", outputs.converted.record(&stream))?;
+        while_doing("clearing the outputs", outputs.each(|memory| memory.clear(&stream)))?;
         // SAFETY: the stream belongs to the context that the network was loaded in; the bound memory exists until `Drop`.
         unsafe { network.enqueue(&stream) }.map_err(|error| EngineError::Run { message: error.to_string() })?;
-        while_doing("copying the score to the host", score.fetch(&stream))?;
-        while_doing("recording the end of the network", score.inferred.record(&stream))?;
-        wait(&score.converted, deadline)?;
-        times.convert = between(&score.started, &score.converted)?;
+        while_doing("copying the outputs to the host", outputs.each(|memory| memory.fetch(&stream)))?;
+        while_doing("recording the end of the network", outputs.inferred.record(&stream))?;
+        wait(&outputs.converted, deadline)?;
+        times.convert = between(&outputs.started, &outputs.converted)?;
         begins(Stage::Infer);
-        wait(&score.inferred, deadline)?;
-        times.infer = between(&score.converted, &score.inferred)?;
-        score.value().map_err(|error| CudaError::from_driver("reading the score", error).into())
+        wait(&outputs.inferred, deadline)?;
+        times.infer = between(&outputs.converted, &outputs.inferred)?;
+        outputs.values().map_err(|error| CudaError::from_driver("reading the outputs", error).into())
     }
 }
 
@@ -203,36 +211,57 @@ impl<N> Drop for OnGpu<N> {
     }
 }
 
-impl Score {
-    fn new(stream: &Arc<CudaStream>) -> Result<Self, DriverError> {
-        let context = stream.context();
+impl Outputs {
+    /// Allocates the memory of the logit and of a map of `map_size` cells.
+    fn new(stream: &Arc<CudaStream>, map_size: Size) -> Result<Self, DriverError> {
+        let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
+        Ok(Self {
+            logit: OutputMemory::new(stream, 1)?,
+            map: OutputMemory::new(stream, map_size.pixels())?,
+            map_size,
+            started: event()?,
+            converted: event()?,
+            inferred: event()?,
+        })
+    }
+
+    /// Calls `with` for the memory of each output.
+    fn each(&mut self, mut with: impl FnMut(&mut OutputMemory) -> Result<(), DriverError>) -> Result<(), DriverError> {
+        [&mut self.logit, &mut self.map].into_iter().try_for_each(&mut with)
+    }
+
+    /// The outputs after the last copy.
+    fn values(&self) -> Result<Output, DriverError> {
+        let shares = self.map.host.as_slice()?.to_vec();
+        let map = LogitMap::new(self.map_size, shares).expect("the memory has one value for each cell");
+        Ok(Output { logit: self.logit.host.as_slice()?[0], map })
+    }
+}
+
+impl OutputMemory {
+    /// Allocates memory for `values` values.
+    fn new(stream: &Arc<CudaStream>, values: usize) -> Result<Self, DriverError> {
         // SAFETY: this memory is read only after a copy to it is complete.
-        let host = unsafe { context.alloc_pinned::<f32>(1) }?;
-        let gpu = stream.alloc_zeros(1)?;
-        let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-        Ok(Self { gpu, host, started: event()?, converted: event()?, inferred: event()? })
+        let host = unsafe { stream.context().alloc_pinned::<f32>(values) }?;
+        Ok(Self { gpu: stream.alloc_zeros(values)?, host })
     }
 
-    /// Sets both values to NaN, so that a network that writes no score can't repeat the previous one. No policy accepts a NaN.
+    /// Sets all values on GPU and host to NaN, so that a network that writes no output can't repeat the previous one. No policy
+    /// accepts a NaN.
     fn clear(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
-        self.host.as_mut_slice()?[0] = f32::NAN;
+        self.host.as_mut_slice()?.fill(f32::NAN);
         let place = self.gpu.device_ptr(stream).0;
-        // SAFETY: the memory holds one value of four bytes; all bits set is a NaN.
-        unsafe { result::memset_d8_async(place, 0xff, size_of::<f32>(), stream.cu_stream()) }
+        // SAFETY: the memory holds this number of bytes; four bytes with all bits set are a NaN.
+        unsafe { result::memset_d8_async(place, 0xff, self.gpu.num_bytes(), stream.cu_stream()) }
     }
 
-    /// Queues the copy of the score to the host.
+    /// Queues the copy to the host.
     fn fetch(&mut self, stream: &Arc<CudaStream>) -> Result<(), DriverError> {
         let from = self.gpu.device_ptr(stream).0;
         let to = self.host.as_mut_slice()?;
-        // SAFETY: source and target hold one value each, and exist until the stream has executed the copy: `Drop` of the scorer
-        // waits for it.
+        // SAFETY: source and target hold the same number of values, and exist until the stream has executed the copy: `Drop` of the
+        // scorer waits for it.
         unsafe { result::memcpy_dtoh_async(to, from, stream.cu_stream()) }
-    }
-
-    /// The score after the last copy.
-    fn value(&self) -> Result<f32, DriverError> {
-        self.host.as_slice().map(|values| values[0])
     }
 }
 

@@ -6,22 +6,32 @@ use crate::engine::LogitMap;
 ///
 /// Places are computed in integers: in half pixels of the network's input, whose edge lies between two pixels.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
+pub struct Axis {
     /// The number of cells, at least 1.
-    pub(super) cells: u32,
+    pub cells: u32,
     /// The length of the network's input in pixels, at least 1.
-    pub(super) input: u32,
+    pub input: u32,
     /// The length of the image in pixels, at least 1.
-    pub(super) pixels: u32,
+    pub pixels: u32,
 }
 
 /// The cells before and after a place, and how far the place is on the way between their centres.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Between {
-    pub(super) before: usize,
-    pub(super) after: usize,
+pub struct Between {
+    /// The cell before the place.
+    pub before: usize,
+    /// The cell after the place. At an image's edge the same cell.
+    pub after: usize,
     /// 0 at the centre of `before`, below 1.
-    pub(super) fraction: f64,
+    pub fraction: f64,
+}
+
+impl Between {
+    /// The value at the place, interpolated linearly between the values of its two cells.
+    #[must_use]
+    pub fn value(self, before: f64, after: f64) -> f64 {
+        before + (after - before) * self.fraction
+    }
 }
 
 /// Half pixels from one cell to the next.
@@ -29,7 +39,8 @@ const STEP: u64 = 2 * LogitMap::STEP as u64;
 
 impl Axis {
     /// The first pixel that the cell covers, also in part.
-    pub(super) fn begin(self, cell: u32) -> u32 {
+    #[must_use]
+    pub fn begin(self, cell: u32) -> u32 {
         if cell == 0 {
             return 0;
         }
@@ -38,7 +49,8 @@ impl Axis {
     }
 
     /// The pixel after the last one that the cell covers, also in part.
-    pub(super) fn end(self, cell: u32) -> u32 {
+    #[must_use]
+    pub fn end(self, cell: u32) -> u32 {
         if cell + 1 >= self.cells {
             return self.pixels;
         }
@@ -60,7 +72,8 @@ impl Axis {
     }
 
     /// The cells around the centre of the pixel. Before the first cell's centre, and after the last one's, that cell alone.
-    pub(super) fn around(self, pixel: u32) -> Between {
+    #[must_use]
+    pub fn around(self, pixel: u32) -> Between {
         let step = STEP * u64::from(self.pixels);
         let beyond_first = ((2 * u64::from(pixel) + 1) * u64::from(self.input)).saturating_sub(u64::from(self.pixels));
         let before = at_most(beyond_first / step, self.cells - 1);

@@ -10,6 +10,7 @@
 //! | [`Evidence`] | the evidence of each cell, one f64 in logits, in the map's rows and columns |
 //! | [`Region`] | a place with much of the evidence, in pixels of the radiograph |
 //! | [`Overlay`] | the evidence in colours over the radiograph, as 8-bit RGB |
+//! | [`Axis`] | where the cells lie along one side of an image |
 //!
 //! # Which pixels a cell covers
 //!
@@ -30,6 +31,7 @@ mod contour;
 mod overlay;
 mod region;
 
+pub use axis::{Axis, Between};
 pub use cells::Evidence;
 pub use overlay::Overlay;
 pub use region::{Pixel, Region};

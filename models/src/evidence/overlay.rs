@@ -85,14 +85,10 @@ impl Evidence {
     fn at(&self, down: Between, across: Between) -> f64 {
         let row = |row: usize| {
             let cells = &self.cells[row * self.size.width as usize..];
-            between(cells[across.before], cells[across.after], across.fraction)
+            across.value(cells[across.before], cells[across.after])
         };
-        between(row(down.before), row(down.after), down.fraction)
+        down.value(row(down.before), row(down.after))
     }
-}
-
-fn between(before: f64, after: f64, fraction: f64) -> f64 {
-    before + (after - before) * fraction
 }
 
 /// The conversion to one channel of 8 bits that shows what `conversion` gives the network.

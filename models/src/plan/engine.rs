@@ -7,7 +7,7 @@ use super::inspect::{TensorInfo, contract};
 use super::log::Log;
 use super::{PlanError, library};
 use crate::conversion::Size;
-use crate::engine::{INPUT_NAME, OUTPUT_NAME};
+use crate::engine::{INPUT_NAME, LOGIT_NAME, MAP_NAME};
 use std::ffi::c_void;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -58,16 +58,17 @@ impl PlanEngine {
         self.size
     }
 
-    /// Sets the addresses of input and logit in GPU memory.
+    /// Sets the addresses of input, logit and map in GPU memory.
     ///
     /// # Safety
-    /// `input` must point to 3 x height x width f32 values in GPU memory, and `output` to one f32 value there. Both must stay
-    /// valid while runs are queued.
+    /// `input` must point to 3 x height x width f32 values in GPU memory, `logit` to one f32 value there, and `map` to as many f32
+    /// values as [`LogitMap::size_for`](crate::engine::LogitMap::size_for) has cells for the input's size. All must stay valid
+    /// while runs are queued.
     ///
     /// # Errors
     /// [`PlanError::TensorRt`]: TensorRT refuses an address.
-    pub unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError> {
-        for (name, address) in [(INPUT_NAME, input), (OUTPUT_NAME, output)] {
+    pub unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError> {
+        for (name, address) in [(INPUT_NAME, input), (LOGIT_NAME, logit), (MAP_NAME, map)] {
             // SAFETY: as this function demands.
             unsafe { self.context.set_tensor_address(name, address as *mut c_void) }
                 .map_err(|error| PlanError::TensorRt { message: self.log.take_errors(&error.to_string()) })?;

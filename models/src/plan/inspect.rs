@@ -3,7 +3,7 @@
 use super::PlanError;
 use super::error::of;
 use crate::conversion::Size;
-use crate::engine::{INPUT_NAME, MAX_PIXELS, OUTPUT_NAME};
+use crate::engine::{INPUT_NAME, LOGIT_NAME, LogitMap, MAP_NAME, MAX_PIXELS};
 use crate::model::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -97,7 +97,7 @@ impl ParsedNetwork {
         Ok(Self { inputs: inputs.map_err(of)?, outputs: outputs.map_err(of)?, layers, layers_f16, layers_f32 })
     }
 
-    /// The precision that the network computes in. A network of f16 has some layers of f32: the casts at its input and output.
+    /// The precision that the network computes in. A network of f16 has some layers of f32: the casts at its input and outputs.
     #[must_use]
     pub fn precision(&self) -> Precision {
         if self.layers_f16 > 0 { Precision::F16 } else { Precision::F32 }
@@ -127,12 +127,20 @@ pub(super) fn contract(inputs: &[TensorInfo], outputs: &[TensorInfo]) -> Result<
         found: describe(inputs),
         expected: format!("`{INPUT_NAME}` f32 [1, 3, height, width] with at most {MAX_PIXELS} pixels"),
     })?;
+    let map = LogitMap::size_for(size);
+    let is_logit = |tensor: &TensorInfo| is_f32(tensor, LOGIT_NAME) && matches!(*tensor.shape, [1] | [1, 1]);
+    let is_map = |tensor: &TensorInfo| {
+        is_f32(tensor, MAP_NAME) && *tensor.shape == [1, i64::from(map.height), i64::from(map.width)]
+    };
     match outputs {
-        [output] if is_f32(output, OUTPUT_NAME) && matches!(*output.shape, [1] | [1, 1]) => Ok(size),
+        [one, other] if is_logit(one) && is_map(other) || is_map(one) && is_logit(other) => Ok(size),
         _ => Err(PlanError::Contract {
             side: "outputs".into(),
             found: describe(outputs),
-            expected: format!("`{OUTPUT_NAME}` f32 [1] or [1, 1]"),
+            expected: format!(
+                "`{LOGIT_NAME}` f32 [1] or [1, 1], and `{MAP_NAME}` f32 [1, {}, {}]",
+                map.height, map.width
+            ),
         }),
     }
 }
@@ -165,7 +173,7 @@ mod tests {
     fn network() -> ParsedNetwork {
         ParsedNetwork {
             inputs: vec![tensor("image", ElementType::F32, &[1, 3, 20, 10])],
-            outputs: vec![tensor("logit", ElementType::F32, &[1])],
+            outputs: vec![tensor("logit", ElementType::F32, &[1]), tensor("map", ElementType::F32, &[1, 2, 1])],
             layers: 3,
             layers_f16: 0,
             layers_f32: 3,
@@ -175,6 +183,9 @@ mod tests {
     #[test]
     fn only_a_network_that_meets_the_contract_passes() {
         assert_eq!(network().check(Precision::F32).unwrap(), Size { height: 20, width: 10 });
+        let mut swapped = network();
+        swapped.outputs.swap(0, 1);
+        assert!(swapped.check(Precision::F32).is_ok());
         let refused = |change: &dyn Fn(&mut ParsedNetwork)| {
             let mut network = network();
             change(&mut network);
@@ -200,6 +211,13 @@ mod tests {
         }
         breaks("outputs", &|network| network.outputs[0].shape = vec![1, 2]);
         breaks("outputs", &|network| network.outputs[0].element = ElementType::Other);
+        for shape in [&[1, 1, 2][..], &[2, 1], &[1, 2, 2], &[1, -1, 1]] {
+            breaks("outputs", &|network| network.outputs[1].shape = shape.to_owned());
+        }
+        breaks("outputs", &|network| network.outputs[1].element = ElementType::F16);
+        breaks("outputs", &|network| network.outputs[1].name = "score".to_owned());
+        breaks("outputs", &|network| network.outputs.truncate(1));
+        breaks("outputs", &|network| network.outputs[1] = network.outputs[0].clone());
         breaks("outputs", &|network| network.outputs.push(tensor("score", ElementType::F32, &[1])));
         let error = refused(&|network| network.layers_f16 = 1);
         assert_eq!(error, PlanError::Precision { found: Precision::F16, expected: Precision::F32 });

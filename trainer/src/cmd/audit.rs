@@ -1,11 +1,11 @@
 //! `cellgate-trainer audit`: compares the verdicts of an appliance with labels.
 
-use super::{print, print_json};
+use super::{percent, print, print_json};
 use anyhow::Context as _;
 use cellgate_models::digest::Digest;
 use cellgate_models::image_list;
 use cellgate_models::policy::Verdict;
-use cellgate_trainer::audit::{Audit, AuditedPart, Calls, Rate, read_verdicts};
+use cellgate_trainer::audit::{Audit, AuditedPart, Calls, read_verdicts};
 use cellgate_trainer::dataset::Dataset;
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write;
@@ -157,8 +157,4 @@ fn remark(part: &AuditedPart) -> &'static str {
         Verdict::Review => "review",
         _ => "",
     }
-}
-
-fn percent(Rate { count, of, rate, interval95: [lo, hi] }: Rate) -> String {
-    format!("{:5.1} % ({:.1} to {:.1}), {count} of {of}", 100.0 * rate, 100.0 * lo, 100.0 * hi)
 }

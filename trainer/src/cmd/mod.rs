@@ -11,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod leaks;
 pub(crate) mod levels;
+pub(crate) mod localize;
 pub(crate) mod network;
 pub(crate) mod out;
 pub(crate) mod pretrain;
@@ -20,6 +21,7 @@ pub(crate) mod synth;
 pub(crate) mod train;
 pub(crate) mod unreadable;
 
+use cellgate_trainer::stats::Rate;
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
@@ -43,6 +45,11 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 /// Writes `text` and a newline to stderr. Ignores errors: stderr may be closed.
 pub(crate) fn note(text: impl fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// `rate` in percent, with its interval and counts.
+pub(crate) fn percent(Rate { count, of, rate, interval95: [lo, hi] }: Rate) -> String {
+    format!("{:5.1} % ({:.1} to {:.1}), {count} of {of}", 100.0 * rate, 100.0 * lo, 100.0 * hi)
 }
 
 /// Arguments that contradict each other or are out of range. Exit status 2, as for clap's own errors.

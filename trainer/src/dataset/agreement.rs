@@ -159,6 +159,7 @@ mod tests {
             bundle: "1".into(),
             label: letters.chars().next().and_then(label).unwrap(),
             anomalies: Vec::new(),
+            masks: None,
             experts: letters
                 .chars()
                 .skip(1)

@@ -62,6 +62,7 @@ mod tests {
             bundle: bundle.into(),
             label: Label::Normal,
             anomalies: Vec::new(),
+            masks: None,
             experts: Vec::new(),
         });
         let facts = images

@@ -7,7 +7,7 @@ use cellgate_models::digest::Digest;
 use std::path::PathBuf;
 
 /// Name of the file that lists a data set's images.
-pub(super) const MANIFEST: &str = "manifest.csv";
+pub(crate) const MANIFEST: &str = "manifest.csv";
 
 /// One listed image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct Entry {
     pub label: Label,
     /// Names of the anomalies that the part shows, where known.
     pub anomalies: Vec<String>,
+    /// The content of the manifest's column `masks`: paths of PNGs separated by `;`. It is not checked, because only
+    /// [`localize`](crate::localize) reads it. `None` if there is no such column.
+    pub masks: Option<String>,
     /// The labels of the annotators who judged the part, each with the annotator's column name.
     pub experts: Vec<(String, Label)>,
 }
@@ -57,7 +60,7 @@ impl Listing {
     /// The part that `entry` becomes once the digest of its image file is known.
     #[must_use]
     pub fn part(&self, entry: &Entry, digest: Digest) -> Part {
-        let Entry { image, bundle, label, anomalies, experts } = entry.clone();
+        let Entry { image, bundle, label, anomalies, masks: _, experts } = entry.clone();
         Part { path: self.root.join(&image), image, digest, bundle, label, anomalies, experts }
     }
 }

@@ -107,6 +107,7 @@ impl Found {
                     bundle: bundle.to_owned(),
                     label,
                     anomalies: Vec::new(),
+                    masks: None,
                     experts: Vec::new(),
                 });
             } else if item.is_folder() {

@@ -39,7 +39,7 @@ pub(super) fn digest(path: &Path) -> Result<Digest, Error> {
 
 /// Refuses anything that is not a regular file, without opening it: a dangling link, a folder, or a pipe, which would block its
 /// reader. The error says what was found.
-pub(super) fn examine(path: &Path) -> Result<(), Error> {
+pub(crate) fn examine(path: &Path) -> Result<(), Error> {
     let there = std::fs::metadata(path).map_err(|error| match std::fs::read_link(path) {
         Ok(target) if error.kind() == ErrorKind::NotFound => {
             Error::new(ErrorKind::NotFound, format!("found a link to {}, which does not exist", target.display()))

@@ -256,6 +256,7 @@ mod tests {
             bundle: (*bundle).into(),
             label: Label::Normal,
             anomalies: Vec::new(),
+            masks: None,
             experts: Vec::new(),
         });
         let listing = Listing { entries: entries.collect(), ..Listing::default() };

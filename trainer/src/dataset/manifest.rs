@@ -16,6 +16,7 @@ struct Columns {
     bundle: usize,
     label: usize,
     anomalies: Option<usize>,
+    masks: Option<usize>,
     /// The columns of the annotators, each with its name.
     experts: Vec<(usize, String)>,
 }
@@ -128,6 +129,7 @@ fn columns(names: &csv::StringRecord, place: &Place<'_>) -> Result<Columns, Data
         bundle: need("bundle")?,
         label: need("label")?,
         anomalies: find("anomalies")?,
+        masks: find("masks")?,
         experts,
     })
 }
@@ -154,7 +156,8 @@ fn entry(row: &csv::StringRecord, columns: &Columns, place: &Place<'_>) -> Resul
     let experts = judged
         .map(|(index, name)| Ok((name.clone(), place.label(name, cell(*index))?)))
         .collect::<Result<_, DatasetError>>()?;
-    Ok(Entry { image: image.to_owned(), bundle: bundle.to_owned(), label, anomalies, experts })
+    let masks = columns.masks.map(|index| cell(index).to_owned());
+    Ok(Entry { image: image.to_owned(), bundle: bundle.to_owned(), label, anomalies, masks, experts })
 }
 
 /// Refuses a path that leaves the data set's folder or that is not in its normal form: each image must have only one path.

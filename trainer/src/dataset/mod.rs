@@ -25,6 +25,7 @@ mod part;
 pub mod synth;
 
 pub use bundle_parts::BundleParts;
+pub(crate) use entry::MANIFEST;
 pub use entry::{Entry, Listing};
 pub use error::DatasetError;
 pub use left_out::{LeftOut, LeftOutReason};

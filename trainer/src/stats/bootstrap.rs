@@ -85,7 +85,10 @@ impl BundleBootstrap {
         })
     }
 
-    fn interval(
+    /// The 95 % interval of `statistic`, which is computed from the numbers of the drawn bundles.
+    ///
+    /// `None` with fewer than two bundles, or if `statistic` is `None` for all resamples.
+    pub(crate) fn interval(
         &self,
         bundles: usize,
         statistic: impl Fn(&mut dyn Iterator<Item = usize>) -> Option<f64>,

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `scored` | a part's score and label; the comparison of a score with a threshold |
 //! | `confusion` | counts of right and wrong calls, and their rates |
+//! | `rate` | a rate with its interval |
 //! | `wilson` | confidence interval of a rate |
 //! | `bootstrap` | confidence intervals of balanced accuracies, AUROCs and their differences, by resampling whole bundles |
 //! | `roc` | ROC curve and the area under it |
@@ -23,6 +24,7 @@ mod bootstrap;
 mod confusion;
 mod mcnemar;
 mod ranks;
+mod rate;
 mod roc;
 mod sample_size;
 mod scored;
@@ -34,6 +36,7 @@ pub use bootstrap::{BootstrapInterval, BundleBootstrap};
 pub use confusion::Confusion;
 pub use mcnemar::{PairedCalls, holm};
 pub use ranks::BundleRanks;
+pub use rate::Rate;
 pub use roc::{Roc, RocPoint, auroc};
 pub use sample_size::{MAX_PARTS, shows_at_most, still_needed_at_same_rate, still_needed_without_error};
 pub use scored::{Scored, is_called_abnormal};

@@ -7,6 +7,7 @@ mod dataset_commands;
 mod device;
 mod export;
 mod help;
+mod localize;
 mod onnx;
 mod refusals;
 mod resnet34;

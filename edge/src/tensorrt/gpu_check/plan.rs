@@ -2,12 +2,15 @@
 
 use super::{GpuCheckOptions, Row};
 use crate::finding::FindingState;
-use crate::pipeline::{Activation, ActivationError, EngineChoice, Pipeline, ProofError, TensorRtOptions};
+use crate::pipeline::{
+    Activation, ActivationError, Deviation, EngineChoice, Pipeline, ProofError, TensorRtOptions, compare,
+};
 use crate::tensorrt::plans::{NoPlan, PlanPlace, build};
-use cellgate_models::model::{Expectation, Model, Precision};
+use cellgate_models::model::{Model, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{BuildRequest, ComputeCapability, PlanError, Target, TensorRt};
+use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -26,9 +29,9 @@ pub(super) struct Wanted<'a> {
 
 /// The result of loading a kept plan.
 pub(super) enum Loaded {
-    /// All golden images have their expected logits.
+    /// All golden images have their expected logits and maps.
     Proven(Box<Pipeline>),
-    /// A golden image has another logit; the text says which.
+    /// A golden image has another logit or map; the text says which.
     Disproven(String),
     /// The plan can't run.
     Failed,
@@ -134,9 +137,9 @@ impl<'a> Wanted<'a> {
                 (loaded(state, " including the golden images", building), Loaded::Proven(Box::new(pipeline)))
             }
             // The error does not tell whether the plan was rebuilt.
-            Err(ActivationError::Proof(error @ ProofError::Logit { .. })) => {
-                (loaded(FindingState::Ok, "", ""), Loaded::Disproven(one_line(&error)))
-            }
+            Err(ActivationError::Proof(
+                error @ (ProofError::Logit { .. } | ProofError::Map { .. } | ProofError::MapSum { .. }),
+            )) => (loaded(FindingState::Ok, "", ""), Loaded::Disproven(one_line(&error))),
             Err(error) => {
                 let row = Row::failure(what, format!("the kept plan: {}", error.in_one_line()));
                 (row.losing_gpu(error.is_lost()), Loaded::Failed)
@@ -169,34 +172,55 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Runs the network on each golden image again, through the sandbox like any image, and compares the logits with the
+    /// Runs the network on each golden image again, through the sandbox like any image, and compares the logits and maps with the
     /// trainer's.
     pub(super) fn parity(&self, pipeline: &mut Pipeline) -> Row {
         let what = "parity";
-        // The largest ratio of deviation to tolerance, with that deviation and tolerance.
-        let mut worst = (0.0, 0.0, 0.0);
+        let (mut logits, mut maps) = (Worst::default(), Worst::default());
         let golden = self.model.golden();
         let images = golden.len();
         for golden in golden {
             let judgement = pipeline.judge(&self.model.path().join(golden.name()));
-            let (Some(found), Some(expected)) = (judgement.logit, golden.expected(self.precision)) else {
-                let detail = judgement.detail.unwrap_or_else(|| "the model has no expected logit".to_owned());
+            let (Some(logit), Some(map)) = (judgement.logit, judgement.map) else {
+                let detail = judgement.detail.unwrap_or_default();
                 let row = Row::failure(what, format!("{}: {detail}", golden.name()));
                 return row.losing_gpu(pipeline.is_lost());
             };
-            let Expectation { logit, tolerance } = expected;
-            if !expected.agrees(found) {
-                let name = golden.name();
-                return Row::failure(what, format!("{name}: found {found}, expected {logit} within {tolerance}"));
-            }
-            let deviation = (found - logit).abs();
-            if deviation / tolerance >= worst.0 {
-                worst = (deviation / tolerance, deviation, tolerance);
+            match compare(&golden, self.precision, logit, &map) {
+                Ok(Deviation { logit, map, expected }) => {
+                    logits.add(logit, expected.tolerance);
+                    maps.add(map, expected.map_tolerance);
+                }
+                Err(error) => return Row::failure(what, one_line(&error)),
             }
         }
-        let (_, deviation, tolerance) = worst;
-        let found = format!("golden images: {images}; largest deviation {deviation:.1e}, tolerance {tolerance:.1e}");
-        Row::ok(what, found).with_figures([("images", images as f64), ("worst_deviation", deviation.into())])
+        let found = format!("golden images: {images}; largest deviation {logits}; of a share of the map {maps}");
+        Row::ok(what, found).with_figures([
+            ("images", images as f64),
+            ("worst_deviation", logits.deviation.into()),
+            ("worst_map_deviation", maps.deviation.into()),
+        ])
+    }
+}
+
+/// The deviation with the largest ratio to its tolerance.
+#[derive(Default)]
+struct Worst {
+    deviation: f32,
+    tolerance: f32,
+}
+
+impl Worst {
+    fn add(&mut self, deviation: f32, tolerance: f32) {
+        if self.tolerance == 0.0 || deviation / tolerance > self.deviation / self.tolerance {
+            *self = Self { deviation, tolerance };
+        }
+    }
+}
+
+impl fmt::Display for Worst {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:.1e}, tolerance {:.1e}", self.deviation, self.tolerance)
     }
 }
 
@@ -212,6 +236,15 @@ fn unlisted(asked: ComputeCapability) -> Option<String> {
 mod tests {
     use super::*;
     use cellgate_models::plan::CAPABILITIES;
+
+    #[test]
+    fn the_worst_deviation_is_that_nearest_to_its_tolerance() {
+        let mut worst = Worst::default();
+        for (deviation, tolerance) in [(0.0, 1.0), (0.25, 1.0), (0.125, 0.25), (0.5, 2.0)] {
+            worst.add(deviation, tolerance);
+        }
+        assert_eq!(worst.to_string(), "1.2e-1, tolerance 2.5e-1");
+    }
 
     #[test]
     fn a_gpu_that_is_not_listed_is_named_beside_those_that_are() {

@@ -6,65 +6,96 @@ use cellgate_models::conversion::Method;
 use cellgate_models::radiograph::Radiograph;
 use cellgate_test_support::pretended::{Pretended, run_alone};
 
-const SIZE: Size = Size { height: 7, width: 5 };
+/// An input with 2 x 3 cells.
+const SIZE: Size = Size { height: 20, width: 36 };
+const CELLS: usize = 6;
 /// `CUDA_ERROR_NOT_READY`: the GPU has not reached an event.
 const NOT_READY: i32 = 600;
 /// `CUDA_ERROR_ILLEGAL_ADDRESS`: every call returns it after a kernel's fault.
 const ILLEGAL_ADDRESS: i32 = 700;
 
-/// A network that writes the next of its scores in each run. In a run whose score is `None`, it writes nothing. After the last
-/// score, a run fails to start.
-struct Scores {
-    scores: Vec<Option<f32>>,
-    output: u64,
-    size: Size,
+/// What a network writes in one run: the logit, and the first share of the map; each further share is one more.
+#[derive(Clone, Copy)]
+struct Written {
+    logit: Option<f32>,
+    map: Option<f32>,
 }
 
-impl Scores {
-    fn new(scores: impl Into<Vec<Option<f32>>>) -> Self {
-        let mut scores = scores.into();
-        scores.reverse();
-        // The score of the first run, while the scorer is created.
-        scores.push(Some(0.5));
-        Self { scores, output: 0, size: SIZE }
+impl Written {
+    const NOTHING: Self = Self { logit: None, map: None };
+
+    fn both(logit: f32, first_share: f32) -> Self {
+        Self { logit: Some(logit), map: Some(first_share) }
     }
 }
 
-impl Network for Scores {
+fn shares(first: f32) -> [f32; CELLS] {
+    std::array::from_fn(|index| first + index as f32)
+}
+
+/// A network that writes the next outputs in each run. After the last ones, a run fails to start.
+struct Prepared {
+    written: Vec<Written>,
+    logit: u64,
+    map: u64,
+    size: Size,
+}
+
+impl Prepared {
+    fn new(written: &[Written]) -> Self {
+        let mut written: Vec<_> = written.iter().rev().copied().collect();
+        // The outputs of the first run, while the scorer is created.
+        written.push(Written::both(0.5, 0.5));
+        Self { written, logit: 0, map: 0, size: SIZE }
+    }
+}
+
+impl Network for Prepared {
     fn input_size(&self) -> Size {
         self.size
     }
 
-    unsafe fn bind(&mut self, input: u64, output: u64) -> Result<(), PlanError> {
-        assert!(input != 0 && output != 0 && input != output);
-        self.output = output;
+    unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError> {
+        assert!([input, logit, map].into_iter().all(|address| address != 0));
+        assert!(input != logit && logit != map && map != input);
+        (self.logit, self.map) = (logit, map);
         Ok(())
     }
 
     unsafe fn enqueue(&mut self, _: &CudaStream) -> Result<(), PlanError> {
-        match self.scores.pop() {
+        let no_start = || PlanError::TensorRt { message: "NO_OUTPUTS_LEFT".to_owned() };
+        let Written { logit, map } = self.written.pop().ok_or_else(no_start)?;
+        if let Some(logit) = logit {
             // SAFETY: the simulated driver's memory is the host's, and this is the address of one value of f32.
-            Some(Some(score)) => unsafe { (self.output as *mut f32).write(score) },
-            Some(None) => {}
-            None => return Err(PlanError::TensorRt { message: "NO_SCORES_LEFT".to_owned() }),
+            unsafe { (self.logit as *mut f32).write(logit) };
+        }
+        if let Some(first) = map {
+            // SAFETY: as above, with one value for each cell.
+            unsafe { (self.map as *mut [f32; CELLS]).write(shares(first)) };
         }
         Ok(())
     }
 }
 
-fn scorer(scores: impl Into<Vec<Option<f32>>>) -> Result<GpuScorer<Scores>, GpuScorerError> {
+fn scorer(written: &[Written]) -> Result<GpuScorer<Prepared>, GpuScorerError> {
     let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
-    GpuScorer::new(&spec, 100, || Ok(Scores::new(scores)), &unwatched())
+    GpuScorer::new(&spec, 100, || Ok(Prepared::new(written)), &unwatched())
 }
 
-fn score(scorer: &mut GpuScorer<Scores>, pixels: u32) -> Result<f32, NoScore> {
+fn score(scorer: &mut GpuScorer<Prepared>, pixels: u32) -> Result<Output, NoScore> {
     let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
-    scorer.logit(radiograph.view(), &mut Times::default(), &mut |_| {})
+    scorer.run(radiograph.view(), &mut Times::default(), &mut |_| {})
+}
+
+/// The output with this logit, and with the map that has this first share.
+fn output(logit: f32, first_share: f32) -> Output {
+    let size = Size { height: 2, width: 3 };
+    Output { logit, map: LogitMap::new(size, shares(first_share).to_vec()).unwrap() }
 }
 
 /// Scores a part, which must fail, and checks the state after that: the part's reason is ENGINE_FAILED, the scorer never scores
 /// again, and nothing is freed. Returns the text of the error.
-fn assert_gives_up(mut scorer: GpuScorer<Scores>, pretended: &Pretended) -> String {
+fn assert_gives_up(mut scorer: GpuScorer<Prepared>, pretended: &Pretended) -> String {
     let freed = || ["cuMemFreeAsync", "cuMemFreeHost", "cuStreamDestroy_v2"].map(|name| pretended.calls(name));
     let before = freed();
     let error = score(&mut scorer, 10).unwrap_err();
@@ -90,7 +121,7 @@ fn images_are_scored() {
 }
 
 #[test]
-fn a_missing_score_is_nan_and_not_the_previous_one() {
+fn a_missing_logit_or_map_is_nan_and_not_the_previous_one() {
     alone("scenario_nothing_written");
 }
 
@@ -118,13 +149,14 @@ fn a_refused_plan_a_wrong_input_size_and_a_fault_in_the_first_run_are_errors() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_scores() {
-    let mut scorer = scorer([Some(0.25), Some(0.75), Some(0.25)]).unwrap();
+    let outputs = [(0.25, -1.0), (0.75, 2.0), (0.25, 0.125)];
+    let mut scorer = scorer(&outputs.map(|(logit, first_share)| Written::both(logit, first_share))).unwrap();
     let pretended = Pretended::open();
-    for (pixels, expected) in [(10, 0.25), (10, 0.75), (3, 0.25)] {
+    for (pixels, (logit, first_share)) in [10, 10, 3].into_iter().zip(outputs) {
         let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
         let (mut times, mut stages) = (Times::default(), Vec::new());
-        let found = scorer.logit(radiograph.view(), &mut times, &mut |stage| stages.push(stage)).unwrap();
-        assert_eq!((found, stages), (expected, vec![Stage::Convert, Stage::Infer]));
+        let found = scorer.run(radiograph.view(), &mut times, &mut |stage| stages.push(stage)).unwrap();
+        assert_eq!((found, stages), (output(logit, first_share), vec![Stage::Convert, Stage::Infer]));
         // The simulated driver reports 2 ms between any two events.
         assert_eq!((times.convert.as_millis(), times.infer.as_millis()), (2, 2));
     }
@@ -144,24 +176,31 @@ fn scenario_scores() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_nothing_written() {
-    let mut scorer = scorer([Some(0.25), None]).unwrap();
-    assert_eq!(score(&mut scorer, 10).unwrap(), 0.25);
-    assert!(score(&mut scorer, 10).unwrap().is_nan());
+    let both = Written::both(0.25, 1.0);
+    let runs = [both, Written { map: None, ..both }, both, Written { logit: None, ..both }, both, Written::NOTHING];
+    let mut scorer = scorer(&runs).unwrap();
+    // Texts, because a NaN does not equal itself.
+    let texts = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>();
+    for Written { logit, map } in runs {
+        let found = score(&mut scorer, 10).unwrap();
+        assert_eq!(texts(&[found.logit]), texts(&[logit.unwrap_or(f32::NAN)]));
+        assert_eq!(texts(found.map.shares()), texts(&map.map_or([f32::NAN; CELLS], shares)));
+    }
 }
 
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_too_large() {
-    let mut scorer = scorer([Some(0.25)]).unwrap();
+    let mut scorer = scorer(&[Written::both(0.25, 1.0)]).unwrap();
     assert_eq!(score(&mut scorer, 101).unwrap_err().reason(), Reason::ConversionFailed);
     assert!(!scorer.is_lost());
-    assert_eq!(score(&mut scorer, 100).unwrap(), 0.25);
+    assert_eq!(score(&mut scorer, 100).unwrap(), output(0.25, 1.0));
 }
 
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_answer() {
-    let (scorer, pretended) = (scorer([Some(0.25)]).unwrap(), Pretended::open());
+    let (scorer, pretended) = (scorer(&[Written::both(0.25, 1.0)]).unwrap(), Pretended::open());
     pretended.answers("cuEventQuery", NOT_READY);
     let start = Instant::now();
     assert_gives_up(scorer, &pretended);
@@ -171,7 +210,7 @@ fn scenario_no_answer() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_fault() {
-    let (scorer, pretended) = (scorer([Some(0.25), Some(0.25)]).unwrap(), Pretended::open());
+    let (scorer, pretended) = (scorer(&[Written::both(0.25, 1.0); 2]).unwrap(), Pretended::open());
     pretended.answers("cuMemcpyDtoHAsync_v2", ILLEGAL_ADDRESS);
     let error = assert_gives_up(scorer, &pretended);
     assert!(error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");
@@ -180,8 +219,8 @@ fn scenario_fault() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_start() {
-    let error = assert_gives_up(scorer([]).unwrap(), &Pretended::open());
-    assert!(error.contains("NO_SCORES_LEFT"), "{error}");
+    let error = assert_gives_up(scorer(&[]).unwrap(), &Pretended::open());
+    assert!(error.contains("NO_OUTPUTS_LEFT"), "{error}");
 }
 
 #[test]
@@ -190,12 +229,12 @@ fn scenario_loading() {
     let pretended = Pretended::open();
     let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
     let refused = || Err(PlanError::Refused { message: "other build".to_owned() });
-    let error = GpuScorer::<Scores>::new(&spec, 100, refused, &unwatched()).err().unwrap();
+    let error = GpuScorer::<Prepared>::new(&spec, 100, refused, &unwatched()).err().unwrap();
     assert!(matches!(error, GpuScorerError::Plan(PlanError::Refused { .. })) && !error.is_lost(), "{error}");
-    let other = || Ok(Scores { size: Size { height: 7, width: 6 }, ..Scores::new([]) });
+    let other = || Ok(Prepared { size: Size { height: 20, width: 37 }, ..Prepared::new(&[]) });
     let error = GpuScorer::new(&spec, 100, other, &unwatched()).err().unwrap();
     assert!(matches!(error, GpuScorerError::Setup(SetupError::Size { .. })) && !error.is_lost(), "{error}");
     pretended.answers("cuEventQuery", ILLEGAL_ADDRESS);
-    let error = scorer([]).err().unwrap();
+    let error = scorer(&[]).err().unwrap();
     assert!(matches!(error, GpuScorerError::First(_)) && error.is_lost(), "{error}");
 }

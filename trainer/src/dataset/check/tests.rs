@@ -10,6 +10,7 @@ fn listing(lines: &[(&str, &str, Label)]) -> Listing {
         bundle: (*bundle).to_owned(),
         label: *label,
         anomalies: Vec::new(),
+        masks: None,
         experts: Vec::new(),
     };
     Listing { entries: lines.iter().map(entry).collect(), ..Listing::default() }
