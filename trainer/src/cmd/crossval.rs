@@ -24,8 +24,8 @@ Examples:
   Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 
-The command writes results.json, predictions.csv, report.html and config.json to the folder RESULTS. After an interruption, give \
-the same command again: finished folds and computed features are kept.")]
+The command writes results.json, predictions.csv, evidence.json, report.html and config.json to the folder RESULTS. After an \
+interruption, give the same command again: finished folds and computed features are kept.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,

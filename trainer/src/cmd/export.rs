@@ -19,7 +19,8 @@ Examples:
     cellgate-trainer export run --out model --tensorrt sm86,sm89
 
 The command first compares ONNX Runtime with libtorch on the golden images. It writes nothing unless the scores agree within 1e-4 \
-(f32) or 5e-3 (f16) and all verdicts are the same.
+(f32) or 5e-3 (f16), the shares of each map agree within 0.1 % (f32) or 20 % (f16) of its largest share, each map sums to its logit, \
+and all verdicts are the same.
 
 A TensorRT plan is executable code. It works on one GPU architecture with one version of TensorRT only. Copy model-plans only to \
 hosts that trust this one. Devices do not load it: they build their own plans from the model (`cellgate-edge plan build`).")]

@@ -18,8 +18,8 @@ with the distance from the centre are compared in the same way: a network that f
 
 Figures:
   pointing game  the abnormal images whose cell with the highest share touches a mask
-  AUPRO          the mean overlap of the map with the pieces of the masks, over false positive rates up to 30 %. A map that ignores \
-the image has about 15 %
+  AUPRO          the mean overlap of the map with the pieces of the masks, over false positive rates up to 30 %. Random maps \
+have about 15 %
 
 The column `masks` of manifest.csv names a PNG for each of an image's anomalies, with `;` between them. A PNG is grey and has the \
 image's size; a pixel above 0 is in the mask. Abnormal images without a mask are left out.

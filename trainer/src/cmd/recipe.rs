@@ -21,9 +21,9 @@ pub(crate) struct RecipeArgs {
     /// Passes over the training images, for `--recipe paper` only [default: 50]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     epochs: Option<u32>,
-    /// Flip variants of an image that the network judges, 1, 2 or 4: the logit is their mean, and the network takes as many times
-    /// longer
-    #[arg(long, value_name = "RUNS", default_value_t = Flips::One)]
+    /// Number of flip variants of an image that are judged, 1, 2 or 4. The logit is their mean. The network takes that many times as
+    /// long
+    #[arg(long, value_name = "VARIANTS", default_value_t = Flips::One)]
     tta: Flips,
     /// Seed of the random numbers: the same seed gives the same result on the same machine
     #[arg(long, default_value_t = 1)]

@@ -15,7 +15,7 @@ Examples:
   A copy without thumbnails, under another heading:
     cellgate-trainer report results --out audit.html --title 'Line 2, week 47'")]
 pub(crate) struct Args {
-    /// The folder that `crossval` wrote, with results.json and predictions.csv
+    /// The folder that `crossval` wrote, with results.json, predictions.csv and evidence.json
     results: PathBuf,
     /// Folder of the data set [default: the report has no thumbnails]
     #[arg(long)]
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Heading of the report
     #[arg(long, default_value = "Cross-validation report")]
     title: String,
-    /// Largest number of probably mislabelled images to show
+    /// Largest number of images to show that may be mislabelled. Those in evidence.json are shown with their evidence
     #[arg(long, default_value_t = 24)]
     suspects: usize,
 }
