@@ -7,7 +7,7 @@ mod reference;
 mod table;
 
 pub use crate::stats::Confusion;
-pub use evidence::{EVIDENCE_FILE, SuspectMap};
+pub use evidence::SuspectMap;
 pub use figures::{BundleResults, Overall};
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
 pub use reference::{BundleReference, Difference, DrawScores, ReferenceResults, SameParts, ScoredDraws};

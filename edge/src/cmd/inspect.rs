@@ -130,9 +130,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .as_ref()
             .zip(evidence.as_ref())
             .map(|(overlays, evidence)| overlays.write((index, path), judgement.image, evidence, input, &mut pipeline));
-        let overlay = overlay.transpose().context("--overlay")?;
+        // The verdict is printed even if the overlay can't be written.
+        let (overlay, failure) = match overlay.transpose().context("--overlay") {
+            Ok(overlay) => (overlay, None),
+            Err(error) => (None, Some(error)),
+        };
         if args.table {
-            judgements.push((path, judgement));
+            judgements.push((path, Judgement { map: None, ..judgement }));
+            if let Some(error) = failure {
+                still_open(writeln!(output, "{}", table(&judgements)))?;
+                return Err(error);
+            }
             continue;
         }
         let line = JsonLine {
@@ -143,6 +151,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if !print_line(&mut output, &line)? {
             // The reader has gone, so it can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
+        }
+        if let Some(error) = failure {
+            return Err(error);
         }
     }
     if left_out == args.images.len() {

@@ -153,7 +153,8 @@ impl Pipeline {
         Ok((sandbox.decode(bytes, path)?, digest))
     }
 
-    /// Returns the network's output, the size of the radiograph, and the digest of the file's bytes. The file is read once, so the digest is that of the decoded bytes.
+    /// Returns the network's output, the size of the radiograph, and the digest of the file's bytes. The file is read once, so the
+    /// digest is that of the decoded bytes.
     /// The digest takes about as long as the conversion, so both run in parallel.
     fn output(
         &mut self,

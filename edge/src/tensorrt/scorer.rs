@@ -241,8 +241,9 @@ impl Outputs {
 impl OutputMemory {
     /// Allocates memory for `values` values.
     fn new(stream: &Arc<CudaStream>, values: usize) -> Result<Self, DriverError> {
+        // No flags: the default of cudarc is write-combined memory, which the processor reads slowly.
         // SAFETY: this memory is read only after a copy to it is complete.
-        let host = unsafe { stream.context().alloc_pinned::<f32>(values) }?;
+        let host = unsafe { stream.context().alloc_pinned_with_flags::<f32>(values, 0) }?;
         Ok(Self { gpu: stream.alloc_zeros(values)?, host })
     }
 

@@ -35,13 +35,13 @@ pub struct Pixel {
 
 impl Region {
     /// The largest number of regions that are listed for an image.
-    pub const MOST: usize = 5;
+    const MOST: usize = 5;
     /// The part of the total evidence that all regions of an image have together, at least.
-    pub const COVERED: f64 = 0.8;
+    const COVERED: f64 = 0.8;
 }
 
 impl Evidence {
-    /// The places with most of the evidence, at most [`Region::MOST`], the largest share first (of equal ones, the one that begins
+    /// The places with most of the evidence, at most five, the largest share first (of equal ones, the one that begins
     /// further up, then further left). Empty if there is no evidence.
     ///
     /// Cells are taken in descending evidence, equal ones row by row, until they make up 80 % of the total. Cells among these that

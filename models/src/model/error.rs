@@ -141,7 +141,7 @@ pub enum ModelError {
     /// The tolerance of a golden image's map is too large to prove anything.
     #[error(
         "golden image {member} ({precision}): its map_tolerance {map_tolerance} is above {} of its map's largest share, which is \
-         {largest_share}; choose another image",
+         {largest_share}; export the model again",
         super::MAX_MAP_TOLERANCE
     )]
     MapTolerance {
@@ -156,7 +156,8 @@ pub enum ModelError {
     },
     /// The map of a golden image does not divide its logit.
     #[error(
-        "golden image {member} ({precision}): the shares of its map sum to {sum}, expected its logit {logit} within {tolerance}"
+        "golden image {member} ({precision}): the shares of its map sum to {sum}, expected its logit {logit} within {tolerance}; \
+         export the model again"
     )]
     MapSum {
         /// The image's name in the model.

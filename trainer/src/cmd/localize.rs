@@ -90,7 +90,8 @@ fn text(found: &Localization) -> Result<String, std::fmt::Error> {
 /// The figures of each kind of anomaly, for each source of maps.
 fn kinds(found: &Localization, sources: [&Figures; 3]) -> Table {
     let mut table = Table::new();
-    let header = ["anomaly", "images", "pieces", "pointing", "random", "centre", "AUPRO", "random", "centre"];
+    let header =
+        ["anomaly", "images", "pieces", "pointing", "by random", "by centre", "AUPRO", "of random", "of centre"];
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     let percent =
         |share: Option<f64>| share.map_or_else(|| "n/a".to_owned(), |share| format!("{:.1} %", 100.0 * share));

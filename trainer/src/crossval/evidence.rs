@@ -11,6 +11,9 @@ use cellgate_models::conversion::Converter;
 use cellgate_models::radiograph;
 use std::path::Path;
 
+/// Largest difference between a logit and the sum of its map that counts as rounding, for a logit of 1.
+const LARGEST_ROUNDING: f32 = 1e-3;
+
 /// A method with the results of all folds.
 pub(super) struct JudgedMethod<'a> {
     pub(super) runner: MethodRun<'a>,
@@ -19,7 +22,8 @@ pub(super) struct JudgedMethod<'a> {
     pub(super) heads: Vec<Option<Head>>,
 }
 
-/// Writes the maps of `suspects` to `evidence.json` in `out`, and returns them. Keeps a file that has these maps already.
+/// Writes the maps of `suspects` to `evidence.json` in `out`, and returns them. Keeps maps that the file has already. A suspect whose
+/// image can't be read gets no map; the report says why.
 pub(super) fn write(
     inputs: &CrossvalInputs<'_>,
     folds: &[Fold],
@@ -29,55 +33,70 @@ pub(super) fn write(
 ) -> Result<Vec<SuspectMap>, CrossvalError> {
     // A damaged file is written again.
     let there = SuspectMap::read_all(out).unwrap_or_default();
-    let is_there = |(map, suspect): (&SuspectMap, &Suspect)| map.image == suspect.image && map.method == suspect.method;
-    if there.len() == suspects.len() && there.iter().zip(suspects).all(is_there) {
-        return Ok(there);
-    }
     let bar = progress::bar(suspects.len() as u64, "evidence");
     let mut maps = Vec::new();
     for suspect in suspects {
-        let is_suspect = |&part: &usize| inputs.dataset.parts[part].image == suspect.image;
-        let test = folds
-            .iter()
-            .enumerate()
-            .find_map(|(at, fold)| Some((at, *fold.test.iter().find(|part| is_suspect(part))?)));
         let method = methods.iter_mut().find(|judged| judged.runner.method.name() == suspect.method);
-        if let (Some((at, part)), Some(judged)) = (test, method) {
-            maps.push(judged.map(inputs, &folds[at], at, part)?);
+        if let Some(judged) = method
+            && let Some((fold, part)) = judged.place(suspect)
+        {
+            match there.iter().find(|map| judged.has_current(map, suspect, fold, part)) {
+                Some(map) => maps.push(map.clone()),
+                None => maps.extend(judged.map(inputs, &folds[fold], fold, part)?),
+            }
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    SuspectMap::write_all(&maps, out)?;
+    if maps != there {
+        SuspectMap::write_all(&maps, out)?;
+    }
     Ok(maps)
 }
 
 impl JudgedMethod<'_> {
-    /// The map of a test part of `fold`, which is at index `at` in the list of folds. Trains the fold's head again if it is missing.
+    /// The index of the fold that tests the suspect, and the index of the suspect among the fold's parts.
+    fn place(&self, suspect: &Suspect) -> Option<(usize, usize)> {
+        let part = |fold: &FinishedFold| fold.parts.iter().position(|part| part.image == suspect.image);
+        self.finished.iter().enumerate().find_map(|(index, fold)| Some((index, part(fold)?)))
+    }
+
+    /// Whether `map` is that of the suspect, with the conversion, threshold and logit of its fold.
+    fn has_current(&self, map: &SuspectMap, suspect: &Suspect, fold: usize, part: usize) -> bool {
+        let fold = &self.finished[fold];
+        let logit = fold.parts[part].logit;
+        map.image == suspect.image
+            && map.method == suspect.method
+            && map.conversion == fold.conversion
+            && map.threshold.to_bits() == fold.operating_point.reject_from().to_bits()
+            && map.map().is_some_and(|map| map.sums_to(logit, LARGEST_ROUNDING * logit.abs().max(1.0)))
+    }
+
+    /// The map of a test part of `fold`. Trains the fold's head again if it is missing. `None` if the image can't be read.
     fn map(
         &mut self,
         inputs: &CrossvalInputs<'_>,
         fold: &Fold,
-        at: usize,
+        index: usize,
         part: usize,
-    ) -> Result<SuspectMap, CrossvalError> {
-        let FinishedFold { conversion, operating_point, .. } = &self.finished[at];
-        let head = match &mut self.heads[at] {
+    ) -> Result<Option<SuspectMap>, CrossvalError> {
+        let FinishedFold { conversion, operating_point, .. } = &self.finished[index];
+        let part = &inputs.dataset.parts[fold.test[part]];
+        let Ok(radiograph) = radiograph::read(&part.path, &limits()) else { return Ok(None) };
+        let head = match &mut self.heads[index] {
             Some(head) => head,
             missing => missing.insert(self.runner.head(fold, conversion)?),
         };
-        let part = &inputs.dataset.parts[part];
-        let radiograph = radiograph::read(&part.path, &limits())?;
         let size = inputs.config.size;
         let mut tensor = vec![0.0; 3 * size.pixels()];
         Converter::new(conversion)?.to_tensor(&radiograph, &mut tensor)?;
         let output = inputs.backbone.output(&tensor, size, head)?;
-        Ok(SuspectMap {
+        Ok(Some(SuspectMap {
             image: part.image.clone(),
             method: self.runner.method.name().to_owned(),
             conversion: conversion.clone(),
             threshold: operating_point.reject_from(),
             shares: output.map.shares().to_vec(),
-        })
+        }))
     }
 }

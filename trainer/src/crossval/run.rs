@@ -20,7 +20,8 @@ use cellgate_models::policy::OperatingPoint;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Cross-validates and writes `config.json`, `results.json`, `predictions.csv` and `report.html` into the folder `out`.
+/// Cross-validates and writes `config.json`, `results.json`, `predictions.csv`, `evidence.json` and `report.html` into the folder
+/// `out`.
 /// Continues from the finished folds in `out`.
 ///
 /// # Errors
@@ -43,6 +44,8 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
             heads.push(head);
             bar.inc(1);
         }
+        // The features of one method at a time are kept in memory.
+        runner.table = None;
         methods.push(JudgedMethod { runner, finished, heads });
     }
     bar.finish_and_clear();

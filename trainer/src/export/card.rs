@@ -24,7 +24,8 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
          | conversion | {} to {} pixels (height x width){} |\n\
          | backbone | ResNet-34, frozen, weights file with SHA-256 `{}` |\n\
          | features | {} ({} numbers) |\n\
-         | head | {} ensemble member(s), recipe `{}`, seed {} |\n\n",
+         | head | {} ensemble member(s), recipe `{}`, seed {} |\n\
+         | flip variants that are judged | {} |\n\n",
         dataset.images,
         dataset.bundles,
         dataset.normal,
@@ -39,6 +40,7 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
         head.members.len(),
         run.recipe.name,
         run.seed,
+        head.flips,
     );
     card.push_str(
         "## Cross-validated figures\n\n\

@@ -109,7 +109,7 @@ pub enum ExportError {
     /// The map of a golden image does not sum to its logit.
     #[error(
         "{}: the map of the {precision} network sums to {sum} with {engine}, expected the logit {logit} within {tolerance}; \
-         no model was written",
+         no model was written; this is a defect of the trainer, please report it",
         path.display()
     )]
     MapSum {
@@ -129,7 +129,7 @@ pub enum ExportError {
     /// libtorch and ONNX Runtime disagree on the map of a golden image.
     #[error(
         "{}: the map of the {precision} network does not match libtorch: a share differs by {found}, expected at most {tolerance} \
-         for a largest share of {largest_share}; no model was written",
+         for a largest share of {largest_share}; no model was written; train again, or export only `--precision f32`",
         path.display()
     )]
     MapParity {

@@ -74,7 +74,7 @@ impl Golden {
     }
 }
 
-/// Reads the golden images of the training run in `folder` and computes their logits with libtorch.
+/// Reads the golden images of the training run in `folder` and computes their logits and maps with libtorch.
 pub(super) fn read(
     folder: &Path,
     run: &TrainingRun,
@@ -165,7 +165,7 @@ fn compare_maps(
     let largest_share = golden.torch.map.largest_share();
     let tolerance = map_tolerance(precision, largest_share);
     match onnx.map.largest_difference(&golden.torch.map) {
-        // Two maps of zeros are equal.
+        // Also true for two maps of zeros, which have no largest share to divide by.
         Some(0.0) => Ok((0.0, sum_difference(onnx))),
         Some(difference) if difference <= tolerance => Ok((difference / largest_share, sum_difference(onnx))),
         difference => {

@@ -42,6 +42,19 @@ pub enum LocalizeError {
         /// The number of anomalies.
         expected: usize,
     },
+    /// The path of a mask is empty or leaves the data set's folder.
+    #[error(
+        "{}, image {image:?}, column `masks`: found the path {found:?}, expected a path in the data set's folder, without `.` or `..`",
+        manifest.display()
+    )]
+    MaskPath {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The image's path in the data set.
+        image: String,
+        /// The path of the mask.
+        found: String,
+    },
     /// No abnormal image has a mask with pixels.
     #[error(
         "{}: found no abnormal image whose masks have a pixel above 0, expected at least one; add masks to the abnormal images",

@@ -1,11 +1,11 @@
 //! Reads the masks of an image.
 
 use super::{LocalizeError, Mask, pieces};
-use crate::dataset::{Entry, Listing, MANIFEST, images};
+use crate::dataset::{Entry, Label, Listing, MANIFEST, images};
 use cellgate_models::conversion::Size;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Checks that the manifest of `listing` names a mask for each anomaly. Opens no mask.
 pub(super) fn check(listing: &Listing) -> Result<(), LocalizeError> {
@@ -15,13 +15,23 @@ pub(super) fn check(listing: &Listing) -> Result<(), LocalizeError> {
     let manifest = listing.root.join(MANIFEST);
     for entry in &listing.entries {
         let Some(masks) = &entry.masks else { return Err(LocalizeError::NoColumn { manifest }) };
-        let (found, expected) = (names(masks).count(), entry.anomalies.len());
+        let (names, expected) = (names(masks), entry.anomalies.len());
         // An image without any mask is allowed.
-        if found != expected && found > 0 {
-            return Err(LocalizeError::MaskCount { manifest, image: entry.image.clone(), found, expected });
+        if names.len() != expected && !names.is_empty() {
+            let (image, found) = (entry.image.clone(), names.len());
+            return Err(LocalizeError::MaskCount { manifest, image, found, expected });
+        }
+        let is_inside = |name: &&&str| {
+            !name.is_empty() && Path::new(name).components().all(|component| matches!(component, Component::Normal(_)))
+        };
+        if let Some(name) = names.iter().find(|name| !is_inside(name)) {
+            let (image, found) = (entry.image.clone(), (*name).to_owned());
+            return Err(LocalizeError::MaskPath { manifest, image, found });
         }
     }
-    Ok(())
+    let has_mask =
+        |entry: &Entry| entry.label == Label::Abnormal && entry.masks.as_deref().is_some_and(|cell| !cell.is_empty());
+    if listing.entries.iter().any(has_mask) { Ok(()) } else { Err(LocalizeError::NoMask { manifest }) }
 }
 
 /// Reads the masks of `entry`, whose image has the size `size`.
@@ -34,9 +44,9 @@ pub(super) fn read(listing: &Listing, entry: &Entry, size: Size) -> Result<Vec<M
     entry.anomalies.iter().zip(names).map(mask).collect()
 }
 
-/// The paths in a cell of the column `masks`.
-fn names(cell: &str) -> impl Iterator<Item = &str> {
-    cell.split(';').map(str::trim).filter(|_| !cell.is_empty())
+/// The paths in a cell of the column `masks`; none if the cell is empty.
+fn names(cell: &str) -> Vec<&str> {
+    if cell.is_empty() { Vec::new() } else { cell.split(';').map(str::trim).collect() }
 }
 
 /// The pixels of the mask at `path`, row by row. `image` is the path of its image in the data set, and `size` the image's size.

@@ -2,8 +2,8 @@
 //!
 //! At one image, the logit is a linear form in the features (`head::linear_form`). A mean divides exactly among the positions of its
 //! stage, and so does a covariance, if each direction is centred by its mean over the image. What belongs to no position is divided
-//! evenly. A head that judges several flip variants has the mean of their maps, turned back. For means alone this is the class activation map of Zhou et al., "Learning Deep Features for Discriminative
-//! Localization", 2016.
+//! evenly. A head that judges several flip variants has the mean of their maps, turned back. For means alone this is the class
+//! activation map of Zhou et al., "Learning Deep Features for Discriminative Localization", 2016.
 
 use super::backbone::flipped;
 use super::basis;

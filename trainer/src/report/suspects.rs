@@ -23,9 +23,10 @@ pub(super) fn section(analysis: &Analysis<'_>, options: &ReportOptions) -> Marku
             @if options.evidence.is_empty() {
                 "The brightness of each preview is stretched to the image’s own range of levels."
             } @else {
-                "Colours show the places that raised the logit above the threshold, with the model that did not see the bundle. "
-                "They are relative to the highest place of each image. The lines enclose the places that make up 80 % of this "
-                "evidence. They mark where to look and are no outline of an anomaly."
+                "Colours show the evidence for abnormal, computed by a head that was not trained on the part. They are relative to the "
+                "place of each image with the most evidence, also in an image that was judged normal. The lines enclose the places "
+                "with 80 % of the evidence. They say where to look and are no outline of an anomaly. A preview in grey has no map; "
+                "its brightness is stretched to the image’s own range of levels."
             }
         }
         div.cards {

@@ -9,9 +9,9 @@ use std::io;
 use std::path::Path;
 
 /// Name of the file.
-pub const EVIDENCE_FILE: &str = "evidence.json";
+const EVIDENCE_FILE: &str = "evidence.json";
 
-/// The map of one image by a head that was trained without the image's bundle.
+/// The map of one image by a head that was not trained on the image: a head of the fold that tests it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuspectMap {

@@ -130,6 +130,12 @@ fn data_sets_without_usable_masks_are_refused() {
     refused("empty masks");
     fs::write(root.join("manifest.csv"), manifest.replace(",bubbles,", ",bubbles;lines,")).unwrap();
     refused("one mask for two anomalies");
+    fs::write(root.join("manifest.csv"), manifest.replace("bubbles,square.png", "bubbles,../square.png")).unwrap();
+    refused("a mask outside of the data set");
+    fs::write(root.join("manifest.csv"), manifest.replace("square.png", "square.png;")).unwrap();
+    refused("a name too many");
+    fs::write(root.join("manifest.csv"), manifest.replace("square.png", "")).unwrap();
+    refused("no names");
     fs::write(root.join("manifest.csv"), manifest.replace(",masks", ",pictures")).unwrap();
     refused("no column");
     fs::remove_file(root.join("manifest.csv")).unwrap();

@@ -93,6 +93,10 @@ impl Head {
                     expected,
                 })?;
             }
+            if !layers.iter().any(|layer| matches!(layer, Layer::Affine { .. })) {
+                let found = "no layer with weights".to_owned();
+                return error(format!("ensemble member {index}"), found, "at least one affine layer".to_owned());
+            }
             if width != self.activation.logits() {
                 let expected = format!("{} for the activation {:?}", self.activation.logits(), self.activation);
                 return error(format!("ensemble member {index}"), format!("{width} outputs"), expected);

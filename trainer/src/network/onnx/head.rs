@@ -4,7 +4,7 @@
 use super::graph::{Builder, Element, Value, With};
 use crate::network::head::{Activation, Head, Layer, ROOT_FLOOR, SMALLEST_ROOT};
 
-/// The raw logit of each flip variant as nodes.
+/// The linear form of each flip variant's raw logit as nodes: logit = weights * features + constant.
 pub(super) struct LinearForm {
     /// One number for each feature: N x width.
     pub(super) weights: Value,
@@ -148,7 +148,9 @@ fn pull_back(
         }
         Layer::Relu => {
             let zero = builder.floats(&new(".zero"), &[], &[0.0], Element::F32);
-            let active = builder.node("GreaterOrEqual", &new(".active"), &[input.value, &zero], &[]);
+            // A unit that is NaN stays active, as in `Layer::pull_back`.
+            let inactive = builder.node("Less", &new(".inactive"), &[input.value, &zero], &[]);
+            let active = builder.node("Not", &new(".active"), &[&inactive], &[]);
             let active = builder.node("Cast", &new(".mask"), &[&active], &[With::Int("to", Element::F32.code())]);
             (builder.node("Mul", name, &[weights, &active], &[]), None)
         }
