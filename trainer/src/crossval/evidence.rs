@@ -1,6 +1,6 @@
 //! Computes the maps of the images that the report shows as possibly mislabelled.
 
-use super::run::MethodRun;
+use super::method::MethodRun;
 use super::{CrossvalError, CrossvalInputs, FinishedFold, Fold};
 use crate::dataset::images::limits;
 use crate::network::Head;

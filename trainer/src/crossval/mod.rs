@@ -8,6 +8,7 @@ mod evidence;
 mod feasibility;
 mod folds;
 mod inputs;
+mod method;
 mod reference;
 mod run;
 mod summary;

@@ -2,27 +2,17 @@
 //! cross-validation that was killed can be continued.
 
 use super::evidence::{self, JudgedMethod};
-use super::{
-    BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
-    LevelStatistics, leave_one_bundle_out,
-};
+use super::method::MethodRun;
+use super::{CrossvalConfig, CrossvalError, CrossvalInputs, Fold, LevelStatistics, leave_one_bundle_out};
 use super::{feasibility, summary};
-use crate::features::FeatureTable;
 use crate::files::{self, FileError};
-use crate::fit::{Calibrated, CalibratedWithReference, FitError, OutOfFold, TrainingSet};
-use crate::network::Head;
 use crate::progress;
 use crate::report::{self, ReportOptions};
 use crate::results::{Prediction, Results};
-use cellgate_models::conversion::{ConversionSpec, Method};
-use cellgate_models::digest::Digest;
-use cellgate_models::policy::OperatingPoint;
 use std::path::Path;
-use std::rc::Rc;
 
 /// Cross-validates and writes `config.json`, `results.json`, `predictions.csv`, `evidence.json` and `report.html` into the folder
-/// `out`.
-/// Continues from the finished folds in `out`.
+/// `out`. Continues from the finished folds in `out`.
 ///
 /// # Errors
 /// The data set can't be cross-validated, `out` holds results of another configuration, an image can't be read, or a file
@@ -35,7 +25,7 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
     let bar = progress::bar((inputs.config.methods.len() * folds.len()) as u64, "folds");
     let mut methods = Vec::new();
     for &method in &inputs.config.methods {
-        let mut runner = MethodRun { inputs, method, statistics: &statistics, table: None };
+        let mut runner = MethodRun::new(inputs, method, &statistics);
         let (mut finished, mut heads) = (Vec::new(), Vec::new());
         for fold in &folds {
             bar.set_message(format!("{method}, {}", fold.bundle));
@@ -44,8 +34,7 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
             heads.push(head);
             bar.inc(1);
         }
-        // The features of one method at a time are kept in memory.
-        runner.table = None;
+        runner.forget_features();
         methods.push(JudgedMethod { runner, finished, heads });
     }
     bar.finish_and_clear();
@@ -76,93 +65,6 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
             Ok(files::write_json(&path, config)?)
         }
         Err(source) => Err(CrossvalError::Io { path, source }),
-    }
-}
-
-/// Runs the folds of one method. Keeps the features of the last conversion, because the next fold often has the same
-/// conversion.
-pub(super) struct MethodRun<'a> {
-    inputs: &'a CrossvalInputs<'a>,
-    pub(super) method: Method,
-    statistics: &'a LevelStatistics,
-    /// The digest of the last conversion and the features for it.
-    table: Option<(Digest, Rc<FeatureTable>)>,
-}
-
-impl MethodRun<'_> {
-    /// Returns the results of `fold`: from its file in `out`, or computed and saved to this file. In the latter case also returns the
-    /// head.
-    fn fold(&mut self, fold: &Fold, out: &Path) -> Result<(FinishedFold, Option<Head>), CrossvalError> {
-        let CrossvalInputs { dataset, config, .. } = *self.inputs;
-        let scope: Vec<usize> = match config.bounds {
-            BoundsScope::Training => fold.training.clone(),
-            BoundsScope::WholeDataset => (0..dataset.parts.len()).collect(),
-        };
-        let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
-        let path = FinishedFold::path(out, self.method, fold);
-        if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.reference_parts())? {
-            return Ok((finished, None));
-        }
-        let table = self.features(&conversion)?;
-        let training = TrainingSet::new(dataset, &table, &fold.training);
-        let (head, operating_point, with_reference) =
-            self.fit(&training).map_err(|source| self.fit_error(fold, source))?;
-        let parts = fold.test.iter().map(|&part| FoldPart {
-            image: dataset.parts[part].image.clone(),
-            label: dataset.parts[part].label,
-            logit: table.logit(part, &head),
-        });
-        let bundle = fold.bundle.clone();
-        let finished = FinishedFold { bundle, conversion, operating_point, with_reference, parts: parts.collect() };
-        files::write_json(&path, &finished)?;
-        Ok((finished, Some(head)))
-    }
-
-    /// Trains the head of a fold whose results are known.
-    pub(super) fn head(&mut self, fold: &Fold, conversion: &ConversionSpec) -> Result<Head, CrossvalError> {
-        let table = self.features(conversion)?;
-        let CrossvalInputs { dataset, config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
-        let training = TrainingSet::new(dataset, &table, &fold.training);
-        recipe.head(&training, classifier, *seed).map_err(|source| self.fit_error(fold, source))
-    }
-
-    fn fit_error(&self, fold: &Fold, source: FitError) -> CrossvalError {
-        CrossvalError::Fit { method: self.method.to_string(), bundle: fold.bundle.clone(), source }
-    }
-
-    /// Trains the head of a fold, and chooses the thresholds without and with reference parts.
-    fn fit(&self, training: &TrainingSet<'_>) -> Result<(Head, OperatingPoint, Vec<FoldReference>), FitError> {
-        let CrossvalInputs { config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
-        let references = self.inputs.config.reference_parts();
-        let head = recipe.head(training, classifier, *seed)?;
-        let out_of_fold = match recipe.chooses_threshold() || !references.is_empty() {
-            true => recipe.out_of_fold(training, classifier, *seed)?,
-            false => OutOfFold::default(),
-        };
-        let operating_point = |calibrated: &Calibrated| -> Result<OperatingPoint, FitError> {
-            Ok(calibrated.operating_point([calibrated.threshold; 2])?)
-        };
-        let with_reference = references.into_iter().map(|parts| {
-            let found = CalibratedWithReference::of(&out_of_fold, parts, *seed)?;
-            Ok(FoldReference { operating_point: operating_point(&found.calibrated)?, reference: found.reference })
-        });
-        let with_reference = with_reference.collect::<Result<_, FitError>>()?;
-        Ok((head, operating_point(&recipe.calibrated(&out_of_fold)?)?, with_reference))
-    }
-
-    fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>, CrossvalError> {
-        let digest = conversion.digest();
-        match &self.table {
-            Some((last, table)) if *last == digest => Ok(Rc::clone(table)),
-            _ => {
-                let CrossvalInputs { dataset, backbone, store, .. } = *self.inputs;
-                let bar = progress::bar(dataset.parts.len() as u64, "features");
-                let table = Rc::new(store.features(&dataset.parts, conversion, backbone, &bar)?);
-                bar.finish_and_clear();
-                self.table = Some((digest, Rc::clone(&table)));
-                Ok(table)
-            }
-        }
     }
 }
 

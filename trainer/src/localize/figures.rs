@@ -1,9 +1,9 @@
 //! The figures of the maps of one source.
 
 use super::grid::Grid;
+use super::image::{Kind, Mask, MaskedImage};
 use super::overlap::{Counts, OneKind, Thresholds, sample};
 use super::pieces::Run;
-use super::{Kind, Mask, MaskedImage};
 use crate::dataset::Label;
 use crate::stats::{BundleBootstrap, Rate};
 use cellgate_models::conversion::Size;

@@ -1,6 +1,8 @@
 //! Runs the network of a model on the images of a data set.
 
-use super::{LocalizeError, MaskedImage, masks};
+use super::error::LocalizeError;
+use super::image::MaskedImage;
+use super::masks;
 use crate::dataset::{Entry, Label, Listing, MANIFEST, images};
 use crate::progress;
 use cellgate_models::conversion::{Converter, Size};

@@ -1,6 +1,8 @@
 //! Reads the masks of an image.
 
-use super::{LocalizeError, Mask, pieces};
+use super::error::LocalizeError;
+use super::image::Mask;
+use super::pieces;
 use crate::dataset::{Entry, Label, Listing, MANIFEST, images};
 use cellgate_models::conversion::Size;
 use std::fs::File;

@@ -26,6 +26,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `masks`, `pieces` | reads masks and divides them into pieces |
+//! | `image` | an image with its masks; the kinds of anomaly |
 //! | `look` | runs the network on the images |
 //! | `baseline` | maps that ignore the image, for comparison |
 //! | `grid` | where the cells of a map lie on an image |
@@ -36,6 +37,7 @@ mod baseline;
 mod error;
 mod figures;
 mod grid;
+mod image;
 mod look;
 mod masks;
 mod overlap;
@@ -43,6 +45,7 @@ mod pieces;
 
 pub use error::LocalizeError;
 pub use figures::{Figures, KindFigures};
+pub use image::Kind;
 pub use overlap::FALSE_POSITIVE_LIMIT;
 
 use crate::dataset::{Label, Listing};
@@ -52,29 +55,8 @@ use cellgate_models::digest::Digest;
 use cellgate_models::engine::LogitMap;
 use cellgate_models::model::Model;
 use look::Looked;
-use pieces::Piece;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-
-/// An image with its masks.
-#[derive(Debug)]
-struct MaskedImage {
-    /// The number of the part's bundle.
-    bundle: usize,
-    label: Label,
-    /// The size of the image and of its masks.
-    size: Size,
-    masks: Vec<Mask>,
-}
-
-/// The mask of one anomaly.
-#[derive(Debug)]
-struct Mask {
-    /// The name of the anomaly.
-    anomaly: String,
-    pieces: Vec<Piece>,
-}
 
 /// Where the network of a model looks, beside two maps that ignore the image. This is what `localize --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,17 +81,6 @@ pub struct Localization {
     pub centre: Figures,
 }
 
-/// A kind of anomaly.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kind {
-    /// Its name in the manifest.
-    pub anomaly: String,
-    /// Number of abnormal images with a mask of this kind.
-    pub images: usize,
-    /// Number of pieces of these masks.
-    pub pieces: usize,
-}
-
 impl Localization {
     /// Runs the network of `model` in f32 on the images of `listing`, in ONNX Runtime with `threads` threads, and compares its maps with
     /// the masks. Without `threads`, ONNX Runtime uses all cores.
@@ -118,7 +89,7 @@ impl Localization {
     /// [`LocalizeError`] if the data set has no masks, if an image or a mask can't be read, or if the network can't be run.
     pub fn measure(listing: &Listing, model: &Model, threads: Option<NonZeroUsize>) -> Result<Self, LocalizeError> {
         let Looked { images, maps, input, without_mask } = look::look(listing, model, threads)?;
-        let kinds = kinds(&images);
+        let kinds = image::kinds(&images);
         let cells = LogitMap::size_for(input);
         let bar = progress::bar(3 * images.len() as u64, "figures");
         let figures = |maps: &[LogitMap]| figures::figures(&images, maps, input, &kinds, &bar);
@@ -130,21 +101,4 @@ impl Localization {
         let (normal, abnormal) = (count(Label::Normal), count(Label::Abnormal));
         Ok(Self { model: model.digest(), input, normal, abnormal, without_mask, kinds, network, random, centre })
     }
-}
-
-/// The kinds of anomaly whose masks have pixels in abnormal images, by name.
-fn kinds(images: &[MaskedImage]) -> Vec<Kind> {
-    let mut kinds = BTreeMap::<&str, Kind>::new();
-    for image in images.iter().filter(|image| image.label == Label::Abnormal) {
-        let mut pieces = BTreeMap::new();
-        for mask in image.masks.iter().filter(|mask| !mask.pieces.is_empty()) {
-            *pieces.entry(mask.anomaly.as_str()).or_insert(0) += mask.pieces.len();
-        }
-        for (name, pieces) in pieces {
-            let none = || Kind { anomaly: name.to_owned(), images: 0, pieces: 0 };
-            let kind = kinds.entry(name).or_insert_with(none);
-            (kind.images, kind.pieces) = (kind.images + 1, kind.pieces + pieces);
-        }
-    }
-    kinds.into_values().collect()
 }

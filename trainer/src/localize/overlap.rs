@@ -1,7 +1,7 @@
 //! The curve of AUPRO: the mean overlap of pieces over the false positive rate.
 
-use super::MaskedImage;
 use super::grid::Grid;
+use super::image::MaskedImage;
 use crate::dataset::Label;
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::LogitMap;

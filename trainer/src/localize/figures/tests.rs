@@ -1,4 +1,5 @@
-use super::super::{FALSE_POSITIVE_LIMIT, baseline, kinds, pieces};
+use super::super::image::kinds;
+use super::super::{FALSE_POSITIVE_LIMIT, baseline, pieces};
 use super::*;
 
 /// The size of the network's input and of all images: one row of four cells, whose centres are in the columns 0, 16, 32 and 48.
