@@ -144,14 +144,24 @@ fn an_overlay_that_cannot_be_written_is_status_2() {
     let radiograph = folder.path().join("part.png");
     fs::copy(&part, &radiograph).unwrap();
     let content = fs::read(&radiograph).unwrap();
-    for (name, overlays, image) in [
-        ("overlay_folder_is_a_file", part.clone(), &part),
-        ("overlay_is_a_folder", folder.path().join("taken"), &part),
-        ("overlay_is_an_image", folder.path().to_owned(), &radiograph),
+    for (name, overlays, image, judged) in [
+        ("overlay_folder_is_a_file", part.clone(), &part, 0),
+        ("overlay_is_a_folder", folder.path().join("taken"), &part, 1),
+        ("overlay_is_an_image", folder.path().to_owned(), &radiograph, 0),
     ] {
-        let output = run(inspect(&model).arg("--overlay").arg(overlays).arg(image), 2);
-        assert!(output.stdout.is_empty());
+        let command = || {
+            let mut command = inspect(&model);
+            command.arg("--overlay").arg(&overlays).arg(image);
+            command
+        };
+        let output = run(&mut command(), 2);
+        // The verdict is printed although its overlay can't be written.
+        let lines = lines(&output);
+        assert_eq!(lines.len(), judged);
+        assert!(lines.iter().all(|line| line["verdict"] == "PASS" && line.get("overlay").is_none()), "{lines:?}");
         assert_text(name, &output, folder.path());
+        let table = String::from_utf8(run(command().arg("--table"), 2).stdout).unwrap();
+        assert_eq!(table.matches("PASS").count(), judged, "{table}");
     }
     assert!(fs::read(&radiograph).unwrap() == content);
     assert_eq!(names_in(&folder.path().join("taken")), ["part.png"]);
