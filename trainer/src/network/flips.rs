@@ -60,7 +60,7 @@ impl From<Flips> for u8 {
     }
 }
 
-/// A number or text that is none of 1, 2 and 4.
+/// A number or text other than 1, 2 and 4.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("found {found}, expected 1, 2 or 4")]
 pub struct ParseFlipsError {

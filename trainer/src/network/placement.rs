@@ -61,7 +61,7 @@ mod tests {
     fn cells_of_a_flipped_image_are_turned_back() {
         // Two cells of the flipped image, at its pixels 0 and 16, are at pixels 16 and 0 of an image of 17 pixels.
         assert_eq!(matrix(17, 2, 16, true), [0.0, 1.0, 1.0, 0.0]);
-        // In an image of 21 pixels they are at pixels 20 and 4. The nearest cells are at 16 and 0; there is none at 32.
+        // In an image of 21 pixels they are at pixels 20 and 4. The nearest cells are at 16 and 0; no cell is at 32.
         assert_eq!(matrix(21, 2, 16, true), [0.0, 0.75, 1.0, 0.25]);
     }
 
