@@ -7,7 +7,7 @@ use super::{CrossvalConfig, CrossvalError, CrossvalInputs, Fold, LevelStatistics
 use super::{feasibility, summary};
 use crate::files::{self, FileError};
 use crate::progress;
-use crate::report::{self, ReportOptions};
+use crate::report::{Report, ReportOptions};
 use crate::results::{Prediction, Results};
 use std::path::Path;
 
@@ -86,10 +86,10 @@ fn write_results(
     Prediction::write_all(&predictions, out)?;
     found.write(out)?;
     let mut options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };
-    let suspects = report::suspects(&found, &predictions, options.suspects)?;
+    let report = Report::new(&found, &predictions)?;
+    let suspects = report.suspects(options.suspects);
     options.evidence = evidence::write(inputs, folds, &mut methods, &suspects, out)?;
     let path = out.join("report.html");
-    let report = report::render(&found, &predictions, &options)?;
-    files::write(&path, report.as_bytes()).map_err(FileError::writing(&path))?;
+    files::write(&path, report.html(&options).as_bytes()).map_err(FileError::writing(&path))?;
     Ok(found)
 }

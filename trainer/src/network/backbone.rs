@@ -2,7 +2,7 @@
 //! weights.
 
 use super::flips::Variant;
-use super::pooling::Block;
+use super::pooling::{Block, last_stage};
 use super::resnet34::ResNet34;
 use super::weights::{Weights, WeightsError};
 use cellgate_models::digest::Digest;
@@ -100,8 +100,7 @@ impl Backbone {
     }
 
     fn features_of(&self, images: &Tensor, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
-        let stages = blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
-        self.pooled(&self.network.forward(images, stages)?, blocks)
+        self.pooled(&self.network.forward(images, last_stage(blocks))?, blocks)
     }
 
     /// The features of images, from the `maps` of their first stages.

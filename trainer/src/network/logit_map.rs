@@ -8,7 +8,7 @@
 use super::backbone::flipped;
 use super::basis;
 use super::flips::Variant;
-use super::pooling::{Block, Pool, upper_triangle};
+use super::pooling::{Block, Pool, last_stage, upper_triangle};
 use super::{Backbone, Head, placement};
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::{LogitMap, Output};
@@ -48,8 +48,7 @@ impl Backbone {
         variant: Variant,
         head: &Head,
     ) -> Result<(Vec<f32>, Tensor), TchError> {
-        let stages = head.blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
-        let maps = self.network().forward(image, stages)?;
+        let maps = self.network().forward(image, last_stage(&head.blocks))?;
         let features = self.pooled(&maps, &head.blocks)?;
         let form = head.linear_form(&features);
         let cells = LogitMap::size_for(size);

@@ -12,6 +12,11 @@ pub(crate) fn cells(pixels: u32, stage: usize) -> usize {
     pixels.div_ceil(1 << (stage + 1)) as usize
 }
 
+/// The number of cells of `stage` (1..=4) for an input of `size`.
+pub(crate) fn positions(size: Size, stage: usize) -> usize {
+    cells(size.height, stage) * cells(size.width, stage)
+}
+
 /// The matrices that place the cells of `stage` on the map of an input of `size`: one for the rows, one for the columns. The stage has
 /// seen a flip variant of the image; the map is that of the image as it is.
 pub(crate) fn matrices(size: Size, stage: usize, variant: Variant) -> [Vec<f32>; 2] {

@@ -94,6 +94,11 @@ pub fn width(blocks: &[Block]) -> usize {
     blocks.iter().map(|block| block.width()).sum()
 }
 
+/// The last stage that `blocks` need, 1..=4; 0 without blocks.
+pub(super) fn last_stage(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

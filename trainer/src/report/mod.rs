@@ -40,16 +40,6 @@ use crate::results::{Prediction, Results, SuspectMap};
 use analysis::Analysis;
 use std::path::Path;
 
-/// Renders the report as HTML.
-///
-/// # Errors
-/// [`ReportError::Inconsistent`] if `predictions` do not match the counts of `results`. An unreadable image is not an
-/// error: the report shows the reason in its place.
-pub fn render(results: &Results, predictions: &[Prediction], options: &ReportOptions) -> Result<String, ReportError> {
-    let analysis = Analysis::new(results, predictions)?;
-    Ok(page::page(&analysis, options).into_string())
-}
-
 /// An image that may be mislabelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspect {
@@ -59,29 +49,45 @@ pub struct Suspect {
     pub method: String,
 }
 
-/// The images that the report shows as possibly mislabelled, at most `count`.
-///
-/// # Errors
-/// [`ReportError::Inconsistent`]: as for [`render`].
-pub fn suspects(results: &Results, predictions: &[Prediction], count: usize) -> Result<Vec<Suspect>, ReportError> {
-    let analysis = Analysis::new(results, predictions)?;
-    let best = analysis.best_method();
-    let suspect = |part: &analysis::PartCalls<'_>| {
-        let judged = |&index: &usize| part.calls[index].is_some();
-        let method = best.filter(judged).or_else(|| (0..part.calls.len()).find(judged))?;
-        Some(Suspect { image: part.image.to_owned(), method: analysis.methods()[method].method.clone() })
-    };
-    Ok(analysis.suspects(count).into_iter().filter_map(suspect).collect())
+/// The report of analysed results.
+pub struct Report<'a>(Analysis<'a>);
+
+impl<'a> Report<'a> {
+    /// Analyses `results` and `predictions`.
+    ///
+    /// # Errors
+    /// [`ReportError::Inconsistent`] if `predictions` do not match the counts of `results`.
+    pub fn new(results: &'a Results, predictions: &'a [Prediction]) -> Result<Self, ReportError> {
+        Ok(Self(Analysis::new(results, predictions)?))
+    }
+
+    /// The images that the report shows as possibly mislabelled, at most `count`.
+    #[must_use]
+    pub fn suspects(&self, count: usize) -> Vec<Suspect> {
+        let (analysis, best) = (&self.0, self.0.best_method());
+        let suspect = |part: &analysis::PartCalls<'_>| {
+            let judged = |&index: &usize| part.calls[index].is_some();
+            let method = best.filter(judged).or_else(|| (0..part.calls.len()).find(judged))?;
+            Some(Suspect { image: part.image.to_owned(), method: analysis.methods()[method].method.clone() })
+        };
+        analysis.suspects(count).into_iter().filter_map(suspect).collect()
+    }
+
+    /// The report as HTML. An image that can't be read is not an error: the report shows the reason in its place.
+    #[must_use]
+    pub fn html(&self, options: &ReportOptions) -> String {
+        page::page(&self.0, options).into_string()
+    }
 }
 
 /// Renders the report of the results in `folder`, from `results.json`, `predictions.csv` and, if it exists, `evidence.json`, which
 /// replaces the maps in `options`.
 ///
 /// # Errors
-/// [`ReportError`]: as for [`render`], or one of the files can't be read.
+/// [`ReportError`]: as for [`Report::new`], or one of the files can't be read.
 pub fn from_folder(folder: &Path, options: &ReportOptions) -> Result<String, ReportError> {
     let options = ReportOptions { evidence: SuspectMap::read_all(folder)?, ..options.clone() };
-    render(&Results::read(folder)?, &Prediction::read_all(folder)?, &options)
+    Ok(Report::new(&Results::read(folder)?, &Prediction::read_all(folder)?)?.html(&options))
 }
 
 #[cfg(test)]

@@ -93,6 +93,10 @@ fn paper_like() -> Vec<(String, usize, usize)> {
 
 const METHODS: [&str; 8] = ["naive", "global", "local", "mixed", "equalize", "clahe", "dhe", "linear16"];
 
+fn render(results: &Results, predictions: &[Prediction], options: &ReportOptions) -> Result<String, ReportError> {
+    Ok(Report::new(results, predictions)?.html(options))
+}
+
 /// Renders a report and checks what must hold for every report: nothing is loaded, and each opened tag is closed. Saves
 /// the report if the environment variable `CELLGATE_REPORTS` names a folder.
 fn rendered(name: &str, results: &Results, predictions: &[Prediction], options: &ReportOptions) -> String {

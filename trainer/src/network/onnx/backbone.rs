@@ -3,7 +3,7 @@
 use super::graph::{Builder, Element, Value, With};
 use crate::network::basis;
 use crate::network::placement;
-use crate::network::pooling::{Block, Pool, upper_triangle};
+use crate::network::pooling::{Block, Pool, last_stage, upper_triangle};
 use crate::network::resnet34::{FoldedConv, ResNet34};
 use cellgate_models::conversion::Size;
 use tch::{Device, TchError};
@@ -25,9 +25,8 @@ pub(super) fn stages(
     let stem = builder.node("Relu", "relu", &[&stem], &[]);
     let pool = [With::Ints("kernel_shape", &[3, 3]), With::Ints("strides", &[2, 2]), With::Ints("pads", &[1, 1, 1, 1])];
     let mut x = builder.node("MaxPool", "maxpool", &[&stem], &pool);
-    let stages = blocks.iter().map(|block| usize::from(block.stage)).max().unwrap_or(0);
     let mut maps = Vec::new();
-    for (index, stage) in network.stages.iter().take(stages).enumerate() {
+    for (index, stage) in network.stages.iter().take(last_stage(blocks)).enumerate() {
         for (number, residual) in stage.iter().enumerate() {
             let prefix = format!("layer{}.{number}", index + 1);
             let first = conv(builder, &residual.first, &x, element)?;
@@ -100,7 +99,7 @@ pub(super) fn pooled(
     let rows = builder.node("Reshape", &name(".rows"), &[&centred, &shape], &[]);
     let columns = builder.node("Transpose", &name(".columns"), &[&rows], &[With::Ints("perm", &[0, 2, 1])]);
     let sum = builder.node("MatMul", &name(".sum"), &[&rows, &columns], &[]);
-    let share = 1.0 / number_of_positions(size, block.stage.into()) as f32;
+    let share = 1.0 / placement::positions(size, block.stage.into()) as f32;
     let share = builder.floats(&name(".share"), &[], &[share], Element::F32);
     let matrix = builder.node("Mul", &name(".matrix"), &[&sum, &share], &[]);
     let flat = builder.integers(&name(".flat_shape"), &[0, rank * rank]);
@@ -108,11 +107,6 @@ pub(super) fn pooled(
     let triangle = builder.integers(&name(".triangle"), &upper_triangle());
     let features = builder.node("Gather", &name(""), &[&flat, &triangle], &[With::Int("axis", 1)]);
     Ok(Pooled { features, by_position: rows })
-}
-
-/// Number of positions of a stage (1..=4) for an input of `size`.
-pub(super) fn number_of_positions(size: Size, stage: usize) -> usize {
-    placement::cells(size.height, stage) * placement::cells(size.width, stage)
 }
 
 /// The elements of a tensor.

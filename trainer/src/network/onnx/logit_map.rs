@@ -1,6 +1,6 @@
 //! Builds the map of the logit as ONNX nodes, always in f32: the share of each position, computed by position.
 
-use super::backbone::{Pooled, number_of_positions};
+use super::backbone::Pooled;
 use super::graph::{Builder, Element, Value, With};
 use super::head::LinearForm;
 use crate::network::basis::RANK;
@@ -88,7 +88,7 @@ fn place(builder: &mut Builder, name: &str, shares: &Value, stage: usize, (size,
         columns.extend(column);
         [rows, columns]
     });
-    let positions = number_of_positions(size, stage) as f32;
+    let positions = placement::positions(size, stage) as f32;
     columns.iter_mut().for_each(|share| *share /= positions);
     let variants = flips.count() as i64;
     let (row_dims, column_dims) = ([variants, cells.height.into(), height], [variants, cells.width.into(), width]);
