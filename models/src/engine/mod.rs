@@ -7,9 +7,11 @@
 
 mod logit_map;
 mod onnxruntime;
+mod whitened_features;
 
 pub use logit_map::LogitMap;
 pub use onnxruntime::{OnnxRuntime, OnnxRuntimeOptions};
+pub use whitened_features::WhitenedFeatures;
 
 use crate::conversion::Size;
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ mod reason;
 mod reference;
 mod rule;
 
-pub use operating_point::{Calibration, OperatingPoint, PolicyError};
+pub use operating_point::{Calibration, LargestDistanceError, OperatingPoint, PolicyError};
 pub use reason::{Decision, Reason, Verdict};
 pub use reference::{Reference, ReferenceNumbersError, UnlikeTraining};
 pub use rule::{ReferenceError, Rule};

@@ -20,13 +20,25 @@ pub struct PolicyError {
     pub intercept: f64,
 }
 
-/// Two thresholds in logits, and the map from logits to scores.
+/// The largest distance of an operating point is not a finite number above 0.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("policy: found largest_distance {found}, expected a finite number above 0")]
+pub struct LargestDistanceError {
+    /// The distance that was given.
+    pub found: f64,
+}
+
+/// Two thresholds in logits, the map from logits to scores, and the largest distance of a part that passes.
 ///
 /// A part passes below `review_from` and is rejected from `reject_from` on. Between the two, a person reviews it. With equal
 /// thresholds there is no REVIEW.
 ///
 /// The score is sigmoid(slope * logit + intercept), 0..=1: an estimate of the probability that the part is abnormal (Platt
 /// 1999). It is for people and for the wire. No verdict depends on it.
+///
+/// The distance is that of the part's [whitened features](crate::engine::WhitenedFeatures) from the median of the bundle's reference
+/// parts; without reference parts, from the median of the normal training parts. A part beyond the largest distance is unlike all parts
+/// that the network was trained on, so a person reviews it even if its logit is low.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Numbers")]
 pub struct OperatingPoint {
@@ -34,6 +46,7 @@ pub struct OperatingPoint {
     reject_from: f64,
     slope: f64,
     intercept: f64,
+    largest_distance: Option<f64>,
 }
 
 /// The numbers of an operating point as read from a file, not yet checked.
@@ -44,13 +57,26 @@ struct Numbers {
     reject_from: f64,
     slope: f64,
     intercept: f64,
+    #[serde(deserialize_with = "Option::deserialize")]
+    largest_distance: Option<f64>,
+}
+
+/// Why numbers are no operating point.
+#[derive(Debug, thiserror::Error)]
+enum NumbersError {
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    LargestDistance(#[from] LargestDistanceError),
 }
 
 impl TryFrom<Numbers> for OperatingPoint {
-    type Error = PolicyError;
+    type Error = NumbersError;
 
-    fn try_from(Numbers { review_from, reject_from, slope, intercept }: Numbers) -> Result<Self, PolicyError> {
-        Self::new([review_from, reject_from], Calibration { slope, intercept })
+    fn try_from(numbers: Numbers) -> Result<Self, NumbersError> {
+        let Numbers { review_from, reject_from, slope, intercept, largest_distance } = numbers;
+        let point = Self::new([review_from, reject_from], Calibration { slope, intercept })?;
+        Ok(largest_distance.map_or(Ok(point), |distance| point.with_largest_distance(distance))?)
     }
 }
 
@@ -87,7 +113,7 @@ impl Calibration {
 }
 
 impl OperatingPoint {
-    /// An operating point with the thresholds `[review_from, reject_from]`.
+    /// An operating point with the thresholds `[review_from, reject_from]`, and no largest distance.
     ///
     /// # Errors
     /// [`PolicyError`] unless `review_from` <= `reject_from`, the slope is above 0, and all numbers are finite.
@@ -95,10 +121,28 @@ impl OperatingPoint {
         let Calibration { slope, intercept } = calibration;
         let are_finite = [review_from, reject_from, slope, intercept].iter().all(|number| number.is_finite());
         if are_finite && review_from <= reject_from && slope > 0.0 {
-            Ok(Self { review_from, reject_from, slope, intercept })
+            Ok(Self { review_from, reject_from, slope, intercept, largest_distance: None })
         } else {
             Err(PolicyError { review_from, reject_from, slope, intercept })
         }
+    }
+
+    /// The same operating point with the largest distance `distance`.
+    ///
+    /// # Errors
+    /// [`LargestDistanceError`] unless `distance` is finite and above 0.
+    pub fn with_largest_distance(self, distance: f64) -> Result<Self, LargestDistanceError> {
+        if distance.is_finite() && distance > 0.0 {
+            Ok(Self { largest_distance: Some(distance), ..self })
+        } else {
+            Err(LargestDistanceError { found: distance })
+        }
+    }
+
+    /// The largest distance of a part that passes. `None` if distances are not checked, because there were too few training bundles.
+    #[must_use]
+    pub fn largest_distance(&self) -> Option<f64> {
+        self.largest_distance
     }
 
     /// The smallest logit that is not a PASS.

@@ -16,6 +16,7 @@
 //! | [`head`] | computes the raw logit from a feature vector |
 //! | `logit_map` | divides the raw logit of an image among its positions, with libtorch |
 //! | `placement` | places the positions of other stages on those of stage 3 |
+//! | `whitening` | maps features to whitened features, which show how unlike the training an image is |
 //! | [`onnx`] | writes backbone, pooling and head as one ONNX file |
 
 pub(crate) mod architecture;
@@ -32,6 +33,7 @@ mod placement;
 pub mod pooling;
 pub mod resnet34;
 pub mod weights;
+mod whitening;
 
 pub use backbone::Backbone;
 pub use cuda::CudaError;
@@ -39,3 +41,4 @@ pub use flips::Flips;
 pub use head::{Head, Layer};
 pub use pooling::{Block, Pool};
 pub use weights::Weights;
+pub use whitening::{Whitening, WhiteningError};
