@@ -10,6 +10,7 @@
 //! | `operating_point` | a calibration with its threshold |
 //! | `reference` | the same for bundles with reference parts |
 //! | `out_of_fold` | logits of training parts by heads that were trained without their bundle |
+//! | `whitening` | the whitening of features, which shows how unlike the training a part is |
 //! | `error` | errors of training a head |
 
 mod calibration;
@@ -21,6 +22,7 @@ mod paper;
 mod recommended;
 mod reference;
 mod training;
+mod whitening;
 
 pub use error::FitError;
 pub use operating_point::Calibrated;
@@ -29,6 +31,7 @@ pub use paper::{Classifier, PaperRecipe};
 pub use recommended::RecommendedRecipe;
 pub use reference::{CalibratedWithReference, Draw, REFERENCE_DRAWS, reference_draws};
 pub use training::TrainingSet;
+pub use whitening::whitening;
 
 use crate::network::Head;
 use serde::{Deserialize, Serialize};

@@ -14,11 +14,12 @@ use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features::FeatureStore;
-use crate::fit::{Calibrated, CalibratedWithReference, Classifier, Recipe, TrainingSet};
-use crate::network::Backbone;
+use crate::fit::{self, Calibrated, CalibratedWithReference, Classifier, Recipe, TrainingSet};
+use crate::network::{Backbone, Readout};
 use crate::progress;
 use crate::stats::{Scored, auroc};
 use cellgate_models::conversion::{Method, Size};
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::model;
 use cellgate_models::policy::{OperatingPoint, Policy};
 use std::num::NonZeroU32;
@@ -89,6 +90,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     bar.finish_and_clear();
     let training = TrainingSet::new(dataset, &table, &all);
     let head = inputs.recipe.head(&training, inputs.classifier, inputs.seed)?;
+    let whitening = fit::whitening(&training, head.flips)?;
     let out_of_fold = inputs.recipe.out_of_fold(&training, inputs.classifier, inputs.seed)?;
     let without = inputs.recipe.calibrated(&out_of_fold)?;
     let labels = dataset.labels();
@@ -103,7 +105,9 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     };
 
     let logits: Vec<f32> = all.iter().map(|&part| table.logit(part, &head)).collect();
-    let golden = choose(&logits, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
+    let features = all.iter().map(|&part| table.whitened(part, &whitening, head.flips));
+    let distances: Vec<f64> = features.map(|features| features.distance(&WhitenedFeatures::ORIGIN)).collect();
+    let golden = choose(&logits, &distances, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
         let path = absolute(&entry.path)?;
         Ok(GoldenFile { path, digest: entry.digest, label: entry.label, logit: logits[part] })
@@ -135,7 +139,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     };
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     scores::write(out, dataset, &logits, &out_of_fold.logits, point)?;
-    run.save(out, &head)?;
+    run.save(out, &Readout { head, whitening })?;
     let scored_with_reference = with.map(|with| with.calibrated.scored);
     Ok(Trained { run, scored: without.scored, scored_with_reference })
 }
