@@ -1,8 +1,9 @@
 //! Defines the table of the features of many images.
 
-use crate::network::Head;
 use crate::network::backbone::VARIANTS;
 use crate::network::pooling::{self, Block};
+use crate::network::{Flips, Head, Whitening};
+use cellgate_models::engine::WhitenedFeatures;
 
 /// The features of some parts, each in four variants of its image: as it is, mirrored left to right, mirrored top to bottom, and
 /// mirrored both ways.
@@ -89,6 +90,18 @@ impl FeatureTable {
         let variants = 0..head.flips.count();
         let features: Vec<f32> = variants.flat_map(|variant| self.select_row(part, variant, &head.blocks)).collect();
         head.logit(&features)
+    }
+
+    /// The whitened features of a part, over the variants `flips`.
+    ///
+    /// # Panics
+    /// If there is no such part, or the table lacks a block of `whitening`.
+    #[must_use]
+    pub fn whitened(&self, part: usize, whitening: &Whitening, flips: Flips) -> WhitenedFeatures {
+        let variants = 0..flips.count();
+        let features: Vec<f32> =
+            variants.flat_map(|variant| self.select_row(part, variant, &whitening.blocks)).collect();
+        whitening.apply(&features)
     }
 }
 
