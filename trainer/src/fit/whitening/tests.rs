@@ -88,9 +88,9 @@ fn normal_parts_of_a_bundle_have_the_variance_1_in_all_directions_and_the_median
         }
     }
     for (i, j) in (0..8).flat_map(|i| (0..8).map(move |j| (i, j))) {
-        let expected = f32::from(u8::from(i == j));
-        // The shrinkage of 600 parts is small, but not 0.
-        assert!((covariance[i][j] - expected).abs() < 0.1, "{i} {j} {covariance:?}");
+        // The shrinkage moves variances towards their mean.
+        let (expected, tolerance) = if i == j { (1.0, 0.2) } else { (0.0, 1e-3) };
+        assert!((covariance[i][j] - expected).abs() < tolerance, "{i} {j} {covariance:?}");
     }
     assert!(training.whitened(6, &whitening, Flips::One).distance(&WhitenedFeatures::ORIGIN) > 50.0);
 }
