@@ -12,9 +12,9 @@ pub use crate::stats::Confusion;
 pub use evidence::SuspectMap;
 pub use figures::{BundleResults, Overall};
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
-pub use kinds::{LeftOutKind, left_out_kinds_table};
+pub use kinds::LeftOutKind;
 pub use reference::{BundleReference, Difference, DrawScores, ReferenceResults, SameParts, ScoredDraws};
-pub use table::{reference_table, summary_table};
+pub use table::{left_out_kinds_table, reference_table, summary_table};
 pub use unlike::{Passed, UnlikeTraining};
 
 use crate::dataset::Label;

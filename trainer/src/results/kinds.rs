@@ -1,8 +1,6 @@
-//! Defines the figures about kinds of anomaly that a model was never trained on, and makes their table for the terminal.
+//! Defines the figures about kinds of anomaly that a model was never trained on.
 
-use super::Results;
 use crate::stats::Rate;
-use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
 /// How many abnormal parts with one kind of anomaly are caught by models that were trained on this kind, and by models that were not.
@@ -43,43 +41,4 @@ impl LeftOutKind {
             false_reviews: sum(|kind| kind.false_reviews),
         }
     }
-}
-
-/// One row for each method and kind of anomaly that was left out, and a row for the sum of a method's kinds. Kinds that could not be
-/// left out have no row.
-#[must_use]
-pub fn left_out_kinds_table(results: &Results) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header([
-        "method",
-        "kind",
-        "parts",
-        "score, trained on it",
-        "score, never seen",
-        "score or distance, never seen",
-        "false reviews",
-    ]);
-    let cell = |rate: Option<Rate>| {
-        rate.map_or_else(|| "n/a".into(), |rate| format!("{} of {}, {:.1} %", rate.count, rate.of, 100.0 * rate.rate))
-    };
-    for method in &results.methods {
-        let judged: Vec<&LeftOutKind> = method.left_out_kinds.iter().filter(|kind| kind.parts > 0).collect();
-        let all = LeftOutKind::all(&method.left_out_kinds);
-        for kind in judged.into_iter().chain([&all]) {
-            table.add_row([
-                method.method.clone(),
-                kind.kind.clone(),
-                kind.parts.to_string(),
-                cell(kind.caught_when_trained),
-                cell(kind.caught_by_score),
-                cell(kind.caught_by_score_or_distance),
-                cell(kind.false_reviews),
-            ]);
-        }
-    }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
