@@ -10,6 +10,9 @@ use cellgate_models::policy::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// The reason of a REVIEW of a part that the score passes, but that is beyond the largest distance.
+const UNLIKE_TRAINING: &str = "UNLIKE_TRAINING";
+
 /// One verdict: a line of text that `cellgate-edge journal export --format jsonl` or `cellgate-edge inspect` prints. Other JSON
 /// fields of the text are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -82,6 +85,12 @@ impl AuditedPart {
         self.label == Label::Abnormal && self.verdict == Verdict::Pass
     }
 
+    /// Whether the score passes the part, but it is reviewed because it looks like no training part.
+    #[must_use]
+    pub fn is_unlike_training(&self) -> bool {
+        self.verdict == Verdict::Review && self.reason == UNLIKE_TRAINING
+    }
+
     /// Whether the part is normal and was rejected.
     #[must_use]
     pub fn is_overkill(&self) -> bool {
@@ -140,6 +149,10 @@ pub struct Audit {
     pub overkill: Option<Rate>,
     /// Parts with the verdict REVIEW; `None` if no part has a verdict.
     pub reviews: Option<Rate>,
+    /// Normal parts that were reviewed only because they look like no training part.
+    pub unlike_normal: usize,
+    /// Abnormal parts that were reviewed only because they look like no training part. Without this check, they would be escapes.
+    pub unlike_abnormal: usize,
     /// Balanced accuracy, 0..=1. PASS counts as normal, REVIEW and REJECT as abnormal. `None` without parts of both labels.
     pub balanced_accuracy: Option<f64>,
     /// The 95 % interval of the balanced accuracy, from a bootstrap over whole bundles. `None` if fewer than two bundles have
@@ -211,6 +224,8 @@ impl Audit {
         let bundles: Vec<Confusion> = by_bundle.into_values().collect();
         let scored: Vec<Scored> =
             judged.iter().filter_map(|part| Some(Scored { score: part.score?, label: part.label })).collect();
+        let unlike =
+            |label: Label| judged.iter().filter(|part| part.label == label && part.is_unlike_training()).count();
         let of_parts: HashSet<&Digest> = parts.iter().map(|part| &part.digest).collect();
         Self {
             reference,
@@ -227,6 +242,8 @@ impl Audit {
             escapes: Rate::new(abnormal.pass, abnormal.total()),
             overkill: Rate::new(normal.reject, normal.total()),
             reviews: Rate::new(normal.review + abnormal.review, judged.len() as u64),
+            unlike_normal: unlike(Label::Normal),
+            unlike_abnormal: unlike(Label::Abnormal),
             balanced_accuracy: bundles.iter().sum::<Confusion>().balanced_accuracy(),
             balanced_accuracy95: BundleBootstrap::default().balanced_accuracy(&bundles).map(|found| found.interval95),
             auroc: auroc(&scored),
@@ -290,6 +307,23 @@ mod tests {
         assert_eq!(audit.auroc, Some(0.25));
         let marks: Vec<_> = audit.parts.iter().map(|part| (part.is_escape(), part.is_overkill())).collect();
         assert_eq!(marks, [(false, false), (false, false), (false, true), (true, false)]);
+    }
+
+    #[test]
+    fn reviews_of_parts_unlike_the_training_are_counted_by_label() {
+        let parts = ["a", "b", "c", "d"].map(|name| part(name, "1", Label::Abnormal));
+        let mut lines = parts[..3].iter().map(|part| verdict(&part.image, "REVIEW", "0.1")).collect::<Vec<_>>();
+        lines.push(verdict("d", "REJECT", "0.9"));
+        for line in [0, 1, 3] {
+            lines[line] = lines[line].replace(r#""reason":"R""#, r#""reason":"UNLIKE_TRAINING""#);
+        }
+        let audit = |parts: &[Part]| Audit::new(parts, &read_verdicts(&lines.join("\n")).unwrap(), &HashSet::new());
+        let found = audit(&parts);
+        assert_eq!((found.unlike_normal, found.unlike_abnormal, found.abnormal.review), (0, 2, 3));
+        let [mut a, b, c, d] = parts;
+        a.label = Label::Normal;
+        let found = audit(&[a, b, c, d]);
+        assert_eq!((found.unlike_normal, found.unlike_abnormal), (1, 1));
     }
 
     #[test]

@@ -3,15 +3,19 @@
 mod evidence;
 mod figures;
 mod files;
+mod kinds;
 mod reference;
 mod table;
+mod unlike;
 
 pub use crate::stats::Confusion;
 pub use evidence::SuspectMap;
 pub use figures::{BundleResults, Overall};
 pub use files::{PREDICTIONS_FILE, RESULTS_FILE, ResultsError};
+pub use kinds::LeftOutKind;
 pub use reference::{BundleReference, Difference, DrawScores, ReferenceResults, SameParts, ScoredDraws};
-pub use table::{reference_table, summary_table};
+pub use table::{left_out_kinds_table, reference_table, summary_table};
+pub use unlike::{Passed, UnlikeTraining};
 
 use crate::dataset::Label;
 use crate::stats::{BundleBootstrap, BundleRanks};
@@ -56,6 +60,13 @@ pub struct MethodResults {
     /// The figures with reference parts, one entry for each number of reference parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<ReferenceResults>,
+    /// The parts without reference parts that look like no training part. `None` in results of an earlier version, or if distances are
+    /// not checked because there are too few bundles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlike_training: Option<UnlikeTraining>,
+    /// One entry for each kind of anomaly, if kinds were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out_kinds: Vec<LeftOutKind>,
 }
 
 /// One row of `predictions.csv`: the score of a part by a head that was trained without the part's bundle.
@@ -79,6 +90,8 @@ pub struct Prediction {
     pub raw_logit: f64,
     /// The offset of the bundle, which is subtracted from `raw_logit`; 0 for `none`.
     pub offset: f64,
+    /// The distance from the median of the bundle's reference parts; for `none`, from the median of the normal training parts.
+    pub distance: f64,
 }
 
 impl Prediction {
@@ -114,7 +127,14 @@ impl MethodResults {
         bootstrap: &BundleBootstrap,
     ) -> Self {
         let overall = Overall::of(&bundles, ranks, bootstrap);
-        Self { method: method.into(), overall, bundles, references: Vec::new() }
+        Self {
+            method: method.into(),
+            overall,
+            bundles,
+            references: Vec::new(),
+            unlike_training: None,
+            left_out_kinds: Vec::new(),
+        }
     }
 }
 

@@ -129,6 +129,11 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
         writeln!(text, "{:31} {:5.1} %", "AUROC of the scores", 100.0 * auroc)?;
     }
     for (count, what) in [
+        (audit.unlike_normal, "of the reviews are of normal parts that look like no training part"),
+        (
+            audit.unlike_abnormal,
+            "of the reviews are of abnormal parts that look like no training part: the score passes them",
+        ),
         (audit.reference.len(), "reference parts (not counted in any rate)"),
         (
             audit.abnormal_reference.len(),
@@ -154,6 +159,7 @@ fn remark(part: &AuditedPart) -> &'static str {
     match part.verdict {
         _ if part.is_escape() => "ESCAPE",
         _ if part.is_overkill() => "overkill",
+        _ if part.is_unlike_training() => "review, unlike training",
         Verdict::Review => "review",
         _ => "",
     }

@@ -21,11 +21,13 @@ Examples:
     cellgate-trainer crossval electrodes --out random --methods global --size 400x200 --folds random
   See what five or ten reference parts at the start of each bundle gain:
     cellgate-trainer crossval electrodes --out reference --methods global --reference none,good:5,good:10
+  See how many parts with a new kind of anomaly are caught, although no model was trained on this kind:
+    cellgate-trainer crossval electrodes --out kinds --methods local --size 400x200 --leave-out-kind
   Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 
 The command writes results.json, predictions.csv, evidence.json, report.html and config.json to the folder RESULTS. After an \
-interruption, give the same command again: finished folds and computed features are kept.")]
+interruption, give the same command again: finished folds and computed features are kept. --leave-out-kind may be added later.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// Reference parts of the test bundles: none, or good:K for K normal parts, drawn 20 times
     #[arg(long, value_name = "PARTS", value_delimiter = ',', default_value = "none")]
     reference: Vec<ReferenceSetting>,
+    /// Also leave out each kind of anomaly in turn (column `anomalies` of the manifest): judge it by models that never saw it
+    #[arg(long)]
+    leave_out_kind: bool,
     /// Images from which the bounds of the global conversion are computed
     #[arg(long, value_enum, default_value = "training")]
     bounds: BoundsScope,
@@ -93,6 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         backbone: &network.backbone,
         classifier: network.classifier.as_ref(),
         store: &network.store,
+        leave_out_kinds: args.leave_out_kind,
     };
     let found = crossval::run(&inputs, &args.out).map_err(|error| super::unreadable::hint(error, &args.dataset))?;
     if args.json {
@@ -102,9 +108,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         if !config.references.is_empty() {
             super::print(&format!("{}\n", results::reference_table(&found)))?;
         }
+        if args.leave_out_kind {
+            super::print(&format!("{}\n", results::left_out_kinds_table(&found)))?;
+            note_skipped(&found);
+        }
         super::note(format!("report: {}", args.out.join("report.html").display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Names the kinds of anomaly that could not be left out. They are the same for all methods.
+fn note_skipped(found: &results::Results) {
+    for kind in found.methods.iter().take(1).flat_map(|method| &method.left_out_kinds).filter(|kind| kind.parts == 0) {
+        super::note(format!(
+            "kind {}: skipped, because too few parts or bundles are left to train on or to judge",
+            kind.kind
+        ));
+    }
 }
 
 /// The values in their order, each once.

@@ -59,6 +59,16 @@ pub enum CrossvalError {
         /// What is missing.
         source: FeasibilityError,
     },
+    /// The data set does not name the kinds of its anomalies.
+    #[error(
+        "{}: found no kinds of anomaly, expected a manifest.csv with a column `anomalies` that names those of each part, separated by `;`; \
+         add this column, or leave out --leave-out-kind",
+        root.display()
+    )]
+    NoKinds {
+        /// The data set's folder.
+        root: PathBuf,
+    },
     /// There is no image to compute a conversion's bounds or distribution from.
     #[error("found no image to compute {what} from")]
     NoImages {
@@ -147,6 +157,7 @@ mod tests {
             CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source },
             CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source: no_operating_point },
             CrossvalError::TooLittle { root: root(), bundle: "b1".into(), source: FeasibilityError::NoReference },
+            CrossvalError::NoKinds { root: root() },
             CrossvalError::NoImages { what: "bounds" },
             CrossvalError::OtherResults { out: "out".into(), difference: "seed is 1 there, 2 here".into() },
             CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::TooFewBundles },

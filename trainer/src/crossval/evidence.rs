@@ -20,6 +20,8 @@ pub(super) struct JudgedMethod<'a> {
     pub(super) finished: Vec<FinishedFold>,
     /// The head of each fold. `None` if the results of the fold were read from a file.
     pub(super) heads: Vec<Option<Head>>,
+    /// For each fold, its results without each kind of anomaly that is left out.
+    pub(super) without_kinds: Vec<Vec<FinishedFold>>,
 }
 
 /// Writes the maps of `suspects` to `evidence.json` in `out`, and returns them. Keeps maps that the file has already. A suspect whose

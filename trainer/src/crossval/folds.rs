@@ -3,8 +3,10 @@
 use super::CrossvalError;
 use crate::dataset::{Dataset, Label};
 use cellgate_models::conversion::{ConversionSpec, Method};
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::{OperatingPoint, Reference};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +46,8 @@ pub struct FinishedFold {
     pub bundle: String,
     /// The conversion, with the bounds or the distribution of this fold.
     pub conversion: ConversionSpec,
-    /// Parts from the reject threshold on are called abnormal. Calibration and threshold were chosen without the test bundle.
+    /// Parts from the reject threshold on are called abnormal. Calibration, threshold and largest distance were chosen without the test
+    /// bundle.
     pub operating_point: OperatingPoint,
     /// The thresholds and the numbers for the offset of the test bundle, one entry for each number of reference parts in the
     /// configuration.
@@ -64,7 +67,8 @@ pub struct FoldReference {
     pub reference: Reference,
 }
 
-/// The raw logit of a part by a head that was trained without the part's bundle.
+/// The raw logit of a part by a head that was trained without the part's bundle, and its features by a whitening that was fitted without
+/// the bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldPart {
@@ -74,6 +78,20 @@ pub struct FoldPart {
     pub label: Label,
     /// The raw logit.
     pub logit: f32,
+    /// The whitened features, a list of numbers in the file.
+    #[serde(serialize_with = "write_features", deserialize_with = "read_features")]
+    pub features: WhitenedFeatures,
+}
+
+fn write_features<S: Serializer>(features: &WhitenedFeatures, to: S) -> Result<S::Ok, S::Error> {
+    features.components().as_slice().serialize(to)
+}
+
+fn read_features<'de, D: Deserializer<'de>>(from: D) -> Result<WhitenedFeatures, D::Error> {
+    let components = <[f32; WhitenedFeatures::COUNT]>::try_from(Vec::<f32>::deserialize(from)?);
+    components
+        .map(WhitenedFeatures::new)
+        .map_err(|found| serde::de::Error::invalid_length(found.len(), &"64 whitened features"))
 }
 
 impl FinishedFold {
@@ -94,23 +112,13 @@ impl FinishedFold {
         conversion: &ConversionSpec,
         reference_parts: &[NonZeroU32],
     ) -> Result<Option<Self>, CrossvalError> {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CrossvalError::Io { path: path.to_owned(), source }),
-        };
-        let damaged = |found| CrossvalError::Malformed {
-            path: path.to_owned(),
-            expected: "expected a finished fold of this cross-validation; remove the file to compute the fold again",
-            found,
-        };
-        let found: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        found.check(dataset, fold, conversion, reference_parts).map_err(damaged)?;
+        let Some(found) = read::<Self>(path)? else { return Ok(None) };
+        found.check(dataset, fold, conversion, reference_parts).map_err(|fault| damaged(path, fault))?;
         Ok(Some(found))
     }
 
     /// Checks that `self` holds the results of `fold`. The error describes the first fault.
-    fn check(
+    pub(super) fn check(
         &self,
         dataset: &Dataset,
         fold: &Fold,
@@ -135,6 +143,25 @@ impl FinishedFold {
             ensure(logit.is_finite(), format!("{}: found the logit {logit}, expected a finite number", part.image))?;
         }
         Ok(())
+    }
+}
+
+/// Reads the file of a finished fold. `None` if the file does not exist.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CrossvalError> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(CrossvalError::Io { path: path.to_owned(), source }),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|error| damaged(path, error.to_string()))
+}
+
+/// The error for a file of a finished fold that holds `found`.
+pub(super) fn damaged(path: &Path, found: String) -> CrossvalError {
+    CrossvalError::Malformed {
+        path: path.to_owned(),
+        expected: "expected a finished fold of this cross-validation; remove the file to compute the fold again",
+        found,
     }
 }
 
@@ -183,6 +210,7 @@ mod tests {
             image: dataset.parts[part].image.clone(),
             label: dataset.parts[part].label,
             logit: -0.25,
+            features: WhitenedFeatures::new([0.5; WhitenedFeatures::COUNT]),
         };
         let finished = FinishedFold {
             bundle: "a".into(),

@@ -18,4 +18,6 @@ pub struct CrossvalInputs<'a> {
     pub store: &'a FeatureStore,
     /// The backbone's own last layer. The paper's recipe starts from it.
     pub classifier: Option<&'a Classifier>,
+    /// Whether to leave out each kind of anomaly in turn too. The other results do not depend on this.
+    pub leave_out_kinds: bool,
 }

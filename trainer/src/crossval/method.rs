@@ -1,19 +1,31 @@
 //! Runs the folds of one method: trains their heads and judges their test parts.
 
+use super::kinds::{FinishedKindFold, KindFold};
 use super::{
     BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
     LevelStatistics,
 };
 use crate::features::FeatureTable;
 use crate::files;
-use crate::fit::{Calibrated, CalibratedWithReference, FitError, OutOfFold, TrainingSet};
-use crate::network::Head;
+use crate::fit::{self, Calibrated, CalibratedWithReference, FitError, LargestDistances, OutOfFold, TrainingSet};
+use crate::network::{Head, Whitening};
 use crate::progress;
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::OperatingPoint;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::rc::Rc;
+
+/// What is fitted to the training parts of a fold.
+struct Fitted {
+    head: Head,
+    whitening: Whitening,
+    /// The threshold and the largest distance without reference parts.
+    operating_point: OperatingPoint,
+    /// The same with reference parts, for each number of them.
+    with_reference: Vec<FoldReference>,
+}
 
 /// Runs the folds of one method. Keeps the features of the last conversion, because the next fold often has the same
 /// conversion.
@@ -48,19 +60,51 @@ impl<'a> MethodRun<'a> {
         if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.reference_parts())? {
             return Ok((finished, None));
         }
+        let (finished, head) = self.judge(fold, conversion, &config.reference_parts())?;
+        files::write_json(&path, &finished)?;
+        Ok((finished, Some(head)))
+    }
+
+    /// Returns the results of `of`, which leaves out the kind called `kind`: from its file in `out`, or computed and saved to this file.
+    /// There are no results with reference parts.
+    pub(super) fn kind_fold(
+        &mut self,
+        of: &KindFold,
+        kind: &str,
+        conversion: &ConversionSpec,
+        out: &Path,
+    ) -> Result<FinishedFold, CrossvalError> {
+        let dataset = self.inputs.dataset;
+        let path = FinishedKindFold::path(out, self.method, of);
+        if let Some(finished) = FinishedKindFold::load(&path, dataset, of, kind, conversion)? {
+            return Ok(finished);
+        }
+        let (finished, _) = self.judge(&of.fold, conversion.clone(), &[])?;
+        files::write_json(&path, &FinishedKindFold::new(dataset, of, kind, finished.clone()))?;
+        Ok(finished)
+    }
+
+    /// Trains on the training parts of `fold` and judges its test parts. Also returns the head.
+    fn judge(
+        &mut self,
+        fold: &Fold,
+        conversion: ConversionSpec,
+        references: &[NonZeroU32],
+    ) -> Result<(FinishedFold, Head), CrossvalError> {
+        let dataset = self.inputs.dataset;
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        let (head, operating_point, with_reference) =
-            self.fit(&training).map_err(|source| self.fit_error(fold, source))?;
+        let Fitted { head, whitening, operating_point, with_reference } =
+            self.fit(&training, references).map_err(|source| self.fit_error(fold, source))?;
         let parts = fold.test.iter().map(|&part| FoldPart {
             image: dataset.parts[part].image.clone(),
             label: dataset.parts[part].label,
             logit: table.logit(part, &head),
+            features: table.whitened(part, &whitening, head.flips),
         });
+        let parts = parts.collect();
         let bundle = fold.bundle.clone();
-        let finished = FinishedFold { bundle, conversion, operating_point, with_reference, parts: parts.collect() };
-        files::write_json(&path, &finished)?;
-        Ok((finished, Some(head)))
+        Ok((FinishedFold { bundle, conversion, operating_point, with_reference, parts }, head))
     }
 
     /// Trains the head of a fold whose results are known.
@@ -75,24 +119,30 @@ impl<'a> MethodRun<'a> {
         CrossvalError::Fit { method: self.method.to_string(), bundle: fold.bundle.clone(), source }
     }
 
-    /// Trains the head of a fold, and chooses the thresholds without and with reference parts.
-    fn fit(&self, training: &TrainingSet<'_>) -> Result<(Head, OperatingPoint, Vec<FoldReference>), FitError> {
+    /// Fits everything that a fold needs to `training`. `references` are the numbers of reference parts.
+    fn fit(&self, training: &TrainingSet<'_>, references: &[NonZeroU32]) -> Result<Fitted, FitError> {
         let CrossvalInputs { config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
-        let references = self.inputs.config.reference_parts();
         let head = recipe.head(training, classifier, *seed)?;
         let out_of_fold = match recipe.chooses_threshold() || !references.is_empty() {
             true => recipe.out_of_fold(training, classifier, *seed)?,
             false => OutOfFold::default(),
         };
-        let operating_point = |calibrated: &Calibrated| -> Result<OperatingPoint, FitError> {
-            Ok(calibrated.operating_point([calibrated.threshold; 2])?)
+        let distances = LargestDistances::out_of_fold(training, head.flips, references, *seed)?;
+        let operating_point = |calibrated: &Calibrated, largest_distance: Option<f64>| {
+            let point = calibrated.operating_point([calibrated.threshold; 2])?;
+            fit::with_largest_distance(point, largest_distance)
         };
-        let with_reference = references.into_iter().map(|parts| {
-            let found = CalibratedWithReference::of(&out_of_fold, parts, *seed)?;
-            Ok(FoldReference { operating_point: operating_point(&found.calibrated)?, reference: found.reference })
+        let with_reference = references.iter().zip(distances.with_reference).map(|(&parts, largest_distance)| {
+            let CalibratedWithReference { reference, calibrated } =
+                CalibratedWithReference::of(&out_of_fold, parts, *seed)?;
+            Ok(FoldReference { operating_point: operating_point(&calibrated, largest_distance)?, reference })
         });
-        let with_reference = with_reference.collect::<Result<_, FitError>>()?;
-        Ok((head, operating_point(&recipe.calibrated(&out_of_fold)?)?, with_reference))
+        Ok(Fitted {
+            with_reference: with_reference.collect::<Result<_, FitError>>()?,
+            operating_point: operating_point(&recipe.calibrated(&out_of_fold)?, distances.without)?,
+            whitening: fit::whitening(training, head.flips)?,
+            head,
+        })
     }
 
     fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>, CrossvalError> {

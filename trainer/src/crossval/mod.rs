@@ -8,10 +8,12 @@ mod evidence;
 mod feasibility;
 mod folds;
 mod inputs;
+mod kinds;
 mod method;
 mod reference;
 mod run;
 mod summary;
+mod unlike;
 
 pub use config::{BoundsScope, CrossvalConfig, Folds};
 pub use conversions::LevelStatistics;

@@ -2,13 +2,15 @@
 //! cross-validation that was killed can be continued.
 
 use super::evidence::{self, JudgedMethod};
+use super::kinds::KindFolds;
 use super::method::MethodRun;
 use super::{CrossvalConfig, CrossvalError, CrossvalInputs, Fold, LevelStatistics, leave_one_bundle_out};
 use super::{feasibility, summary};
 use crate::files::{self, FileError};
 use crate::progress;
 use crate::report::{Report, ReportOptions};
-use crate::results::{Prediction, Results};
+use crate::results::{MethodResults, Prediction, Results};
+use indicatif::ProgressBar;
 use std::path::Path;
 
 /// Cross-validates and writes `config.json`, `results.json`, `predictions.csv`, `evidence.json` and `report.html` into the folder
@@ -20,25 +22,48 @@ use std::path::Path;
 pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalError> {
     let folds = leave_one_bundle_out(inputs.dataset);
     feasibility::check(inputs, &folds)?;
+    let kind_folds = match inputs.leave_out_kinds {
+        true => KindFolds::new(inputs.dataset, &folds, &inputs.config.recipe)?,
+        false => KindFolds::none(&folds),
+    };
     claim_folder(inputs.config, out)?;
     let statistics = LevelStatistics::of(inputs.dataset, &inputs.config.methods)?;
-    let bar = progress::bar((inputs.config.methods.len() * folds.len()) as u64, "folds");
+    let bar = progress::bar((inputs.config.methods.len() * (folds.len() + kind_folds.count())) as u64, "folds");
     let mut methods = Vec::new();
     for &method in &inputs.config.methods {
-        let mut runner = MethodRun::new(inputs, method, &statistics);
-        let (mut finished, mut heads) = (Vec::new(), Vec::new());
-        for fold in &folds {
-            bar.set_message(format!("{method}, {}", fold.bundle));
-            let (fold, head) = runner.fold(fold, out)?;
-            finished.push(fold);
-            heads.push(head);
-            bar.inc(1);
-        }
-        runner.forget_features();
-        methods.push(JudgedMethod { runner, finished, heads });
+        methods.push(judge(MethodRun::new(inputs, method, &statistics), &folds, &kind_folds, &bar, out)?);
     }
     bar.finish_and_clear();
-    write_results(inputs, &folds, methods, out)
+    write_results(inputs, &folds, &kind_folds, methods, out)
+}
+
+/// Runs all folds of one method.
+fn judge<'a>(
+    mut runner: MethodRun<'a>,
+    folds: &[Fold],
+    kind_folds: &KindFolds,
+    bar: &ProgressBar,
+    out: &Path,
+) -> Result<JudgedMethod<'a>, CrossvalError> {
+    let method = runner.method;
+    let (mut finished, mut heads, mut without_kinds) = (Vec::new(), Vec::new(), Vec::new());
+    for (fold, kind_folds_of) in folds.iter().zip(&kind_folds.folds) {
+        bar.set_message(format!("{method}, {}", fold.bundle));
+        let (found, head) = runner.fold(fold, out)?;
+        bar.inc(1);
+        let mut without = Vec::new();
+        for kind_fold in kind_folds_of {
+            let kind = &kind_folds.kinds[kind_fold.kind];
+            bar.set_message(format!("{method}, {}, without {kind}", fold.bundle));
+            without.push(runner.kind_fold(kind_fold, kind, &found.conversion, out)?);
+            bar.inc(1);
+        }
+        finished.push(found);
+        heads.push(head);
+        without_kinds.push(without);
+    }
+    runner.forget_features();
+    Ok(JudgedMethod { runner, finished, heads, without_kinds })
 }
 
 /// Writes `config.json`. If the file exists already, checks that it holds the same configuration, apart from the number of leaks.
@@ -72,17 +97,22 @@ fn claim_folder(config: &CrossvalConfig, out: &Path) -> Result<(), CrossvalError
 fn write_results(
     inputs: &CrossvalInputs<'_>,
     folds: &[Fold],
+    kind_folds: &KindFolds,
     mut methods: Vec<JudgedMethod<'_>>,
     out: &Path,
 ) -> Result<Results, CrossvalError> {
     let CrossvalInputs { dataset, config, .. } = *inputs;
+    let of_method = |judged: &JudgedMethod<'_>| MethodResults {
+        left_out_kinds: kind_folds.figures(dataset, &judged.finished, &judged.without_kinds),
+        ..summary::of(judged.runner.method, &judged.finished, config)
+    };
     let found = Results {
         dataset: dataset.summary(),
         config: serde_json::to_value(config)?,
-        methods: methods.iter().map(|judged| summary::of(judged.runner.method, &judged.finished, config)).collect(),
+        methods: methods.iter().map(of_method).collect(),
     };
-    let of_method = |judged: &JudgedMethod<'_>| summary::predictions(judged.runner.method, &judged.finished, config);
-    let predictions: Vec<Prediction> = methods.iter().flat_map(of_method).collect();
+    let rows = |judged: &JudgedMethod<'_>| summary::predictions(judged.runner.method, &judged.finished, config);
+    let predictions: Vec<Prediction> = methods.iter().flat_map(rows).collect();
     Prediction::write_all(&predictions, out)?;
     found.write(out)?;
     let mut options = ReportOptions { dataset_root: Some(dataset.root.clone()), ..ReportOptions::default() };

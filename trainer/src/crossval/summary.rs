@@ -1,13 +1,16 @@
 //! Computes the figures and the predictions of a method from its finished folds.
 
+use super::unlike;
 use super::{CrossvalConfig, FinishedFold, FoldReference, ReferenceSetting};
 use crate::dataset::Label;
 use crate::fit::{Draw, reference_draws};
 use crate::results::{
     BundleReference, BundleResults, DrawScores, MethodResults, Prediction, ReferenceResults, ScoredDraws,
+    UnlikeTraining,
 };
 use crate::stats::{BundleBootstrap, BundleRanks, Scored};
 use cellgate_models::conversion::Method;
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::{Calibration, OperatingPoint, Reference};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +29,7 @@ pub(super) fn of(method: Method, folds: &[FinishedFold], config: &CrossvalConfig
         .map(|(fold, scored)| BundleResults::at_threshold(&fold.bundle, scored, score_threshold(fold.operating_point)));
     let ranks = BundleRanks::of(&scored);
     let mut results = MethodResults::summarise(&method.to_string(), bundles.collect(), &ranks, &bootstrap);
+    results.unlike_training = unlike::without_reference(folds);
     results.references = config
         .reference_parts()
         .into_iter()
@@ -49,24 +53,28 @@ fn scored(logit: f32, offset: f64, label: Label, calibration: Calibration) -> Sc
     Scored { score: calibration.score(f64::from(logit) - offset), label }
 }
 
-/// A draw of reference parts, and the offset that they give.
-struct OffsetDraw {
+/// A draw of reference parts, and what they give.
+struct ReferenceDraw {
     draw: Draw,
     offset: f64,
+    /// The median of their whitened features.
+    centre: WhitenedFeatures,
     /// Whether the guard refuses the reference parts.
     is_refused: bool,
 }
 
-/// The draws of the test bundle of `fold`, which is at `index` in the list of folds, with the offsets by `reference`. The draws are
+/// The draws of the test bundle of `fold`, which is at `index` in the list of folds, with what they give by `reference`. The draws are
 /// the same for all methods.
-fn draws(fold: &FinishedFold, index: usize, reference: &Reference, parts: NonZeroU32, seed: u64) -> Vec<OffsetDraw> {
+fn draws(fold: &FinishedFold, index: usize, reference: &Reference, parts: NonZeroU32, seed: u64) -> Vec<ReferenceDraw> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(index as u64 + 1);
     let labels: Vec<Label> = fold.parts.iter().map(|part| part.label).collect();
-    let draws = reference_draws(&labels, parts, DRAWS as usize, &mut random).into_iter().map(|draw| {
+    let draws = reference_draws(&labels, parts, DRAWS as usize, &mut random).into_iter().filter_map(|draw| {
         let logits: Vec<f64> = draw.reference.iter().map(|&part| f64::from(fold.parts[part].logit)).collect();
         let is_refused = reference.unlike_training(&logits).is_some();
-        OffsetDraw { offset: reference.offset(&logits), is_refused, draw }
+        let features: Vec<WhitenedFeatures> = draw.reference.iter().map(|&part| fold.parts[part].features).collect();
+        let centre = WhitenedFeatures::median(&features)?;
+        Some(ReferenceDraw { offset: reference.offset(&logits), centre, is_refused, draw })
     });
     draws.collect()
 }
@@ -78,7 +86,7 @@ fn with_reference(
     seed: u64,
     bootstrap: &BundleBootstrap,
 ) -> ReferenceResults {
-    let (mut all, mut reference_parts) = (Vec::new(), Vec::new());
+    let (mut all, mut reference_parts, mut passed) = (Vec::new(), Vec::new(), Vec::new());
     for (index, fold) in folds.iter().enumerate() {
         let FoldReference { operating_point, reference } = fold.with_reference[setting];
         let draws = draws(fold, index, &reference, parts, seed);
@@ -90,9 +98,13 @@ fn with_reference(
         if draws.is_empty() {
             continue;
         }
+        for ReferenceDraw { draw, offset, centre, .. } in &draws {
+            let others = draw.others.iter().map(|&part| &fold.parts[part]);
+            passed.extend(others.filter_map(|part| unlike::passed(part, operating_point, *offset, centre)));
+        }
         // The scores of all draws at `point`, less the offset of `offset_of`.
-        let scores = |point: OperatingPoint, offset_of: fn(&OffsetDraw) -> f64| {
-            let score = |found: &OffsetDraw| -> Vec<Scored> {
+        let scores = |point: OperatingPoint, offset_of: fn(&ReferenceDraw) -> f64| {
+            let score = |found: &ReferenceDraw| -> Vec<Scored> {
                 let others = found.draw.others.iter().map(|&part| &fold.parts[part]);
                 others.map(|part| scored(part.logit, offset_of(found), part.label, point.calibration())).collect()
             };
@@ -105,44 +117,62 @@ fn with_reference(
         });
     }
     let reference = ReferenceSetting::Good(parts).to_string();
-    ReferenceResults::summarise(reference, [parts.get(), DRAWS], &all, reference_parts, bootstrap)
+    let has_distance =
+        folds.iter().any(|fold| fold.with_reference[setting].operating_point.largest_distance().is_some());
+    ReferenceResults {
+        unlike_training: has_distance.then(|| UnlikeTraining::of(&passed, DRAWS)),
+        ..ReferenceResults::summarise(reference, [parts.get(), DRAWS], &all, reference_parts, bootstrap)
+    }
 }
 
 /// The rows of `predictions.csv` for `method`: first those without reference parts, then those of all draws for each number of
 /// reference parts.
 pub(super) fn predictions(method: Method, folds: &[FinishedFold], config: &CrossvalConfig) -> Vec<Prediction> {
     let mut rows = Vec::new();
-    let mut push = |fold: &FinishedFold, part: usize, reference: String, draw: u32, offset: f64, calibration| {
+    let mut push = |fold: &FinishedFold, part: usize, reference: &str, draw: u32, given: Given| {
         let found = &fold.parts[part];
         rows.push(Prediction {
             image: found.image.clone(),
             bundle: fold.bundle.clone(),
             label: found.label,
             method: method.to_string(),
-            score: scored(found.logit, offset, found.label, calibration).score,
-            reference,
+            score: scored(found.logit, given.offset, found.label, given.calibration).score,
+            reference: reference.to_owned(),
             draw,
             raw_logit: found.logit.into(),
-            offset,
+            offset: given.offset,
+            distance: found.features.distance(&given.centre),
         });
     };
     for fold in folds {
         let calibration = fold.operating_point.calibration();
-        (0..fold.parts.len()).for_each(|part| push(fold, part, Prediction::NO_REFERENCE.into(), 0, 0.0, calibration));
+        let given = Given { calibration, offset: 0.0, centre: WhitenedFeatures::ORIGIN };
+        (0..fold.parts.len()).for_each(|part| push(fold, part, Prediction::NO_REFERENCE, 0, given));
     }
     for (setting, parts) in config.reference_parts().into_iter().enumerate() {
         let name = ReferenceSetting::Good(parts).to_string();
         for (index, fold) in folds.iter().enumerate() {
             let FoldReference { operating_point, reference } = fold.with_reference[setting];
             let calibration = operating_point.calibration();
-            for (number, OffsetDraw { draw, offset, .. }) in
+            for (number, ReferenceDraw { draw, offset, centre, .. }) in
                 (1..).zip(draws(fold, index, &reference, parts, config.seed))
             {
-                draw.others.iter().for_each(|&part| push(fold, part, name.clone(), number, offset, calibration));
+                let given = Given { calibration, offset, centre };
+                draw.others.iter().for_each(|&part| push(fold, part, &name, number, given));
             }
         }
     }
     rows
+}
+
+/// What a score and a distance are computed with.
+#[derive(Clone, Copy)]
+struct Given {
+    calibration: Calibration,
+    /// The offset of the bundle.
+    offset: f64,
+    /// What distances are measured from.
+    centre: WhitenedFeatures,
 }
 
 #[cfg(test)]
@@ -150,6 +180,7 @@ mod tests {
     use super::*;
     use crate::crossval::{BoundsScope, FoldPart, Folds};
     use crate::fit::{Recipe, RecommendedRecipe};
+    use crate::stats::Rate;
     use cellgate_models::conversion::{ConversionSpec, Size};
     use cellgate_models::digest::Digest;
 
@@ -171,8 +202,12 @@ mod tests {
     }
 
     /// Two bundles that are shifted by `shift` and by its negative. Normal parts have logits near the shift, abnormal parts lie 2 above.
+    /// The distances from the origin are near eight times the shift.
     fn folds(shift: f32) -> Vec<FinishedFold> {
-        let point = |threshold| OperatingPoint::new([threshold; 2], Calibration::IDENTITY).unwrap();
+        let point = |threshold| {
+            let point = OperatingPoint::new([threshold; 2], Calibration::IDENTITY).unwrap();
+            point.with_largest_distance(5.0).unwrap()
+        };
         let reference = Reference::estimate(&[[-2.1, -1.9], [-0.1, 0.1], [1.9, 2.1]], 3).unwrap();
         let fold = |(name, shift): (&str, f32)| FinishedFold {
             bundle: name.into(),
@@ -183,7 +218,10 @@ mod tests {
                 .map(|index| {
                     let label = if index < 7 { Label::Normal } else { Label::Abnormal };
                     let logit = shift + 0.01 * index as f32 + if label == Label::Abnormal { 2.0 } else { 0.0 };
-                    FoldPart { image: format!("{name}/{index}.tif"), label, logit }
+                    let mut components = [0.0; WhitenedFeatures::COUNT];
+                    components[0] = 8.0 * shift + 0.01 * index as f32;
+                    let features = WhitenedFeatures::new(components);
+                    FoldPart { image: format!("{name}/{index}.tif"), label, logit, features }
                 })
                 .collect(),
         };
@@ -206,6 +244,18 @@ mod tests {
             predictions(method, &folds(1.5), &config()).into_iter().map(|row| row.image).collect()
         };
         assert_eq!(images(Method::Naive), images(Method::Local));
+    }
+
+    #[test]
+    fn distances_are_measured_from_the_reference_parts() {
+        let rows = predictions(Method::Naive, &folds(1.5), &config());
+        assert!(rows.iter().all(|row| (row.distance > 11.0) == (row.reference == Prediction::NO_REFERENCE)));
+        let results = of(Method::Naive, &folds(1.5), &config());
+        // The score passes the normal parts of bundle a only. All of them are too far from the origin.
+        let expected = UnlikeTraining { false_reviews: Rate::new(7, 7), caught: None };
+        assert_eq!(results.unlike_training, Some(expected));
+        let with = results.references[0].unlike_training.unwrap();
+        assert_eq!(with, UnlikeTraining { false_reviews: Rate::over_draws(0, 160, 20), caught: None });
     }
 
     #[test]

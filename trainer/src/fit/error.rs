@@ -1,7 +1,7 @@
 //! Defines the error of training a head.
 
 use crate::dataset::Label;
-use cellgate_models::policy::PolicyError;
+use cellgate_models::policy::{LargestDistanceError, PolicyError};
 use std::num::TryFromIntError;
 use tch::TchError;
 
@@ -40,6 +40,9 @@ pub enum FitError {
     /// The thresholds don't form a valid policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A largest distance is infinite.
+    #[error(transparent)]
+    LargestDistance(#[from] LargestDistanceError),
     /// libtorch failed, for example because memory ran out or a decomposition did not converge.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),

@@ -14,7 +14,7 @@ const CONVERGED: f64 = 1e-2;
 const MAX_STEPS: usize = 25;
 
 /// A principal component whose variance is below this share of the largest variance counts as rounding error.
-const MIN_VARIANCE: f64 = 1e-12;
+pub(super) const MIN_VARIANCE: f64 = 1e-12;
 
 /// Settings of [`fit`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,7 +69,7 @@ pub(super) fn fit(
 /// The mean of each column must be 0. If N >= D, the components are the singular vectors of the covariance matrix (D x D).
 /// Otherwise the smaller Gram matrix (N x N) is decomposed, and the transposed rows map its singular vectors to components.
 /// The Gram matrix yields no components without variance, because they would consist of rounding errors.
-fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
+pub(super) fn principal_components(rows: &Tensor) -> Result<Tensor, FitError> {
     let (count, width) = rows.size2()?;
     if count >= width {
         return Ok(symmetric_svd(&rows.f_tr()?.f_matmul(rows)?)?.0);

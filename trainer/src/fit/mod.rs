@@ -10,10 +10,12 @@
 //! | `operating_point` | a calibration with its threshold |
 //! | `reference` | the same for bundles with reference parts |
 //! | `out_of_fold` | logits of training parts by heads that were trained without their bundle |
-//! | `whitening` | the whitening of features, which shows how unlike the training a part is |
+//! | `whitening` | fits the whitening of features to normal parts |
+//! | `distance` | the largest distances of parts that pass |
 //! | `error` | errors of training a head |
 
 mod calibration;
+mod distance;
 mod error;
 mod linear;
 mod operating_point;
@@ -21,9 +23,12 @@ mod out_of_fold;
 mod paper;
 mod recommended;
 mod reference;
+#[cfg(test)]
+mod testing;
 mod training;
 mod whitening;
 
+pub use distance::{LargestDistances, with_largest_distance};
 pub use error::FitError;
 pub use operating_point::Calibrated;
 pub use out_of_fold::{LabelledLogit, OutOfFold};

@@ -39,25 +39,17 @@ impl OutOfFold {
         training: &TrainingSet<'_>,
         train: impl Fn(&TrainingSet<'_>) -> Result<Head, FitError> + Sync,
     ) -> Result<Self, FitError> {
-        // Training several heads at a time, with one libtorch thread each, keeps the cores busier than training one head at
-        // a time with several threads.
-        let threads = tch::get_num_threads();
-        let folds: Result<Vec<_>, FitError> = training
-            .leave_one_bundle_out()
-            .into_par_iter()
-            .filter(|(others, _)| others.has_both_classes())
-            .map(|(others, held_out)| {
-                tch::set_num_threads(1);
-                let head = train(&others)?;
-                let logit = |&part: &usize| f64::from(training.logit(part, &head));
-                let logits: Vec<f64> = held_out.iter().map(logit).collect();
-                Ok((held_out, logits))
-            })
-            .collect();
-        tch::set_num_threads(threads);
+        let folds = each_fold(training, |others, held_out| {
+            if !others.has_both_classes() {
+                return Ok(None);
+            }
+            let head = train(&others)?;
+            let logits: Vec<f64> = held_out.iter().map(|&part| f64::from(training.logit(part, &head))).collect();
+            Ok(Some((held_out, logits)))
+        })?;
         let labels: Vec<Label> = training.labels().collect();
         let mut found = Self { logits: vec![f64::NAN; labels.len()], bundles: Vec::new() };
-        for (held_out, logits) in folds? {
+        for (held_out, logits) in folds.into_iter().flatten() {
             let labelled =
                 held_out.iter().zip(&logits).map(|(&part, &logit)| LabelledLogit { logit, label: labels[part] });
             found.bundles.push(labelled.collect());
@@ -65,4 +57,25 @@ impl OutOfFold {
         }
         Ok(found)
     }
+}
+
+/// Calls `work` for each bundle of `training`, with the set of the parts of all other bundles and the positions of the bundle's own parts
+/// in `training`. Spreads the calls over all cores. Returns the results in the order of the bundles' names.
+///
+/// # Errors
+/// The errors of `work`.
+pub(super) fn each_fold<'a, T: Send>(
+    training: &TrainingSet<'a>,
+    work: impl Fn(TrainingSet<'a>, Vec<usize>) -> Result<T, FitError> + Sync,
+) -> Result<Vec<T>, FitError> {
+    // Training several heads at a time, with one libtorch thread each, keeps the cores busier than training one head at
+    // a time with several threads.
+    let threads = tch::get_num_threads();
+    let folds = training.leave_one_bundle_out().into_par_iter().map(|(others, held_out)| {
+        tch::set_num_threads(1);
+        work(others, held_out)
+    });
+    let results = folds.collect();
+    tch::set_num_threads(threads);
+    results
 }

@@ -2,7 +2,8 @@
 
 use crate::dataset::{Dataset, Label};
 use crate::features::FeatureTable;
-use crate::network::{Block, Head};
+use crate::network::{Block, Flips, Head, Whitening};
+use cellgate_models::engine::WhitenedFeatures;
 
 /// The parts to train on, with their features, labels and bundles.
 #[derive(Debug, Clone)]
@@ -57,6 +58,11 @@ impl<'a> TrainingSet<'a> {
     /// The raw logit of the part at `index` of this set.
     pub(super) fn logit(&self, index: usize, head: &Head) -> f32 {
         self.table.logit(self.parts[index], head)
+    }
+
+    /// The whitened features of the part at `index` of this set, over the variants `flips`.
+    pub(super) fn whitened(&self, index: usize, whitening: &Whitening, flips: Flips) -> WhitenedFeatures {
+        self.table.whitened(self.parts[index], whitening, flips)
     }
 
     /// Leaves out one bundle at a time. Returns, for each bundle, the set of the parts of all other bundles, and the

@@ -8,7 +8,7 @@
 //! | `analysis` | joins predictions with thresholds, checks counts, compares methods, finds possible wrong labels |
 //! | `page` | the frame: HTML head, style, navigation |
 //! | `headline`, `bundles`, `suspects`, `configuration` | one section each |
-//! | `table1`, `reference`, `comparison`, `rates`, `roc`, `histogram` | one section of figures each |
+//! | `table1`, `reference`, `comparison`, `rates`, `unlike`, `roc`, `histogram` | one section of figures each |
 //! | `glossary` | the sections "How the figures were made" and "Glossary" |
 //! | `plot` | axes of the SVG plots |
 //! | `thumbnail` | a small preview of a radiograph |
@@ -32,6 +32,7 @@ mod roc;
 mod suspects;
 mod table1;
 mod thumbnail;
+mod unlike;
 
 pub use error::ReportError;
 pub use options::ReportOptions;

@@ -3,7 +3,7 @@
 use super::analysis::Analysis;
 use super::{
     ReportOptions, bundles, comparison, configuration, glossary, headline, histogram, rates, reference, roc, suspects,
-    table1,
+    table1, unlike,
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -24,6 +24,9 @@ pub(super) fn page(analysis: &Analysis<'_>, options: &ReportOptions) -> Markup {
         ("configuration", "Configuration", configuration::section(analysis)),
         ("glossary", "Glossary", glossary::section()),
     ];
+    if let Some(content) = unlike::section(analysis) {
+        sections.insert(3, ("unlike", "Parts unlike the training", content));
+    }
     if let Some(content) = reference::section(analysis) {
         sections.insert(1, ("reference", "Reference parts", content));
     }

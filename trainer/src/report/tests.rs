@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::dataset::Label;
-use crate::results::{BundleResults, DatasetSummary, MethodResults};
-use crate::stats::{BundleBootstrap, BundleRanks, Scored, log_odds};
+use crate::results::{BundleResults, DatasetSummary, LeftOutKind, MethodResults, UnlikeTraining};
+use crate::stats::{BundleBootstrap, BundleRanks, Rate, Scored, log_odds};
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::{self, Radiograph};
 use rand::Rng;
@@ -67,6 +67,7 @@ fn made_up_results(bundles: &[(String, usize, usize)], methods: &[&str]) -> (Res
             draw: 0,
             raw_logit: log_odds(score),
             offset: 0.0,
+            distance: 1.0,
         }));
     }
     let normal = bundles.iter().map(|bundle| bundle.1).sum();
@@ -143,6 +144,29 @@ fn the_texts_of_a_small_report_match_the_snapshot() {
     results.config["leaks"] = 1.into();
     let options = ReportOptions { suspects: 1, ..ReportOptions::default() };
     insta::assert_snapshot!("small_report", visible_text(&rendered("small", &results, &predictions, &options)));
+}
+
+#[test]
+fn parts_unlike_the_training_have_a_section_if_there_are_figures() {
+    let (mut results, predictions) = made_up_results(&paper_like(), &METHODS[..2]);
+    let id = "id=\"unlike\"";
+    assert!(!rendered("no-distances", &results, &predictions, &ReportOptions::default()).contains(id));
+    let rate = |count, of| Rate::new(count, of);
+    results.methods[0].unlike_training = Some(UnlikeTraining { false_reviews: rate(4, 480), caught: rate(3, 21) });
+    results.methods[1].unlike_training = Some(UnlikeTraining { false_reviews: rate(0, 460), caught: None });
+    let kind = |kind: &str, parts: u64| LeftOutKind {
+        kind: kind.into(),
+        parts,
+        caught_when_trained: rate(parts, parts),
+        caught_by_score: rate(parts / 3, parts),
+        caught_by_score_or_distance: rate(parts / 2, parts),
+        false_reviews: rate(parts, 50 * parts),
+    };
+    results.methods[0].left_out_kinds = vec![kind("bubbles", 12), kind("ink entry/exit", 0), kind("lines", 9)];
+    let html = rendered("distances", &results, &predictions, &ReportOptions::default());
+    let start = html.find(&format!("<section {id}")).unwrap();
+    let section = &html[start..start + html[start..].find("</section>").unwrap()];
+    insta::assert_snapshot!("unlike", visible_text(section));
 }
 
 #[test]

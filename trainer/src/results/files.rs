@@ -11,8 +11,8 @@ pub const RESULTS_FILE: &str = "results.json";
 /// Name of the predictions file.
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
 /// The columns of `predictions.csv`.
-const PREDICTION_COLUMNS: [&str; 9] =
-    ["image", "bundle", "label", "method", "score", "reference", "draw", "raw_logit", "offset"];
+const PREDICTION_COLUMNS: [&str; 10] =
+    ["image", "bundle", "label", "method", "score", "reference", "draw", "raw_logit", "offset", "distance"];
 
 /// Error of reading or writing a file of the results.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ impl Prediction {
         };
         let malformed = |found: String, expected| ResultsError::Malformed { path: path.clone(), found, expected };
         let mut reader = csv::Reader::from_reader(bytes.as_slice());
-        let header = "the columns image,bundle,label,method,score,reference,draw,raw_logit,offset";
+        let header = "the columns image,bundle,label,method,score,reference,draw,raw_logit,offset,distance";
         let found = reader.headers().map_err(|error| malformed(error.to_string(), header))?;
         if *found != PREDICTION_COLUMNS[..] {
             return Err(malformed(format!("the columns {}", found.iter().collect::<Vec<_>>().join(",")), header));
@@ -109,7 +109,7 @@ impl Prediction {
         reader
             .deserialize()
             .collect::<Result<_, _>>()
-            .map_err(|error| malformed(error.to_string(), "an image, a bundle, normal or abnormal, a method, a score, reference parts, a draw, a logit, an offset"))
+            .map_err(|error| malformed(error.to_string(), "an image, a bundle, normal or abnormal, a method, a score, reference parts, a draw, a logit, an offset, a distance"))
     }
 }
 
@@ -132,6 +132,7 @@ mod tests {
             draw: 0,
             raw_logit: -1.5,
             offset: 0.0,
+            distance: 2.5,
         }
     }
 
@@ -156,6 +157,8 @@ mod tests {
                     threshold: figure,
                 }],
                 references: Vec::new(),
+                unlike_training: None,
+                left_out_kinds: Vec::new(),
             }],
         }
     }
@@ -184,13 +187,13 @@ mod tests {
         let text = std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap();
         assert_eq!(
             text,
-            "image,bundle,label,method,score,reference,draw,raw_logit,offset\n\
-             \"bundle 1/a,\"\"b\"\".tif\",bundle 1,abnormal,global,0.25,none,0,-1.5,0.0\n"
+            "image,bundle,label,method,score,reference,draw,raw_logit,offset,distance\n\
+             \"bundle 1/a,\"\"b\"\".tif\",bundle 1,abnormal,global,0.25,none,0,-1.5,0.0,2.5\n"
         );
         Prediction::write_all(&[], folder.path()).unwrap();
         assert_eq!(
             std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap(),
-            "image,bundle,label,method,score,reference,draw,raw_logit,offset\n"
+            "image,bundle,label,method,score,reference,draw,raw_logit,offset,distance\n"
         );
         assert_eq!(Prediction::read_all(folder.path()).unwrap(), []);
     }
@@ -205,7 +208,7 @@ mod tests {
         errors.push(Results::read(folder.path()).unwrap_err());
         for text in [
             "image,label\n",
-            "image,bundle,label,method,score,reference,draw,raw_logit,offset\na,b,good,c,1,none,0,1,0\n",
+            "image,bundle,label,method,score,reference,draw,raw_logit,offset,distance\na,b,good,c,1,none,0,1,0,2\n",
         ] {
             std::fs::write(path("predictions.csv"), text).unwrap();
             errors.push(Prediction::read_all(folder.path()).unwrap_err());

@@ -1,6 +1,7 @@
 //! Defines the figures of bundles with reference parts, and computes them from draws of reference parts.
 
 use super::figures::{BundleResults, Overall};
+use super::unlike::UnlikeTraining;
 use crate::stats::{BundleBootstrap, BundleRanks, Confusion, Scored};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct ReferenceResults {
     pub difference: Difference,
     /// The reference parts of each bundle of the data set.
     pub reference_parts: Vec<BundleReference>,
+    /// The parts that look like no training part. `None` as in [`MethodResults::unlike_training`](super::MethodResults::unlike_training).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlike_training: Option<UnlikeTraining>,
 }
 
 /// The figures without reference parts, on the same parts and draws as the figures with reference parts.
@@ -136,7 +140,17 @@ impl ReferenceResults {
         };
         let none_on_same_parts = SameParts { overall: without.overall, bundles: without.bundles };
         let Figures { overall, bundles, .. } = with;
-        Self { reference, parts, draws, overall, bundles, none_on_same_parts, difference, reference_parts }
+        Self {
+            reference,
+            parts,
+            draws,
+            overall,
+            bundles,
+            none_on_same_parts,
+            difference,
+            reference_parts,
+            unlike_training: None,
+        }
     }
 }
 

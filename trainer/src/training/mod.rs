@@ -14,7 +14,7 @@ use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features::FeatureStore;
-use crate::fit::{self, Calibrated, CalibratedWithReference, Classifier, Recipe, TrainingSet};
+use crate::fit::{self, Calibrated, CalibratedWithReference, Classifier, LargestDistances, Recipe, TrainingSet};
 use crate::network::{Backbone, Readout};
 use crate::progress;
 use crate::stats::{Scored, auroc};
@@ -95,10 +95,17 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let without = inputs.recipe.calibrated(&out_of_fold)?;
     let labels = dataset.labels();
     let share = labels.iter().filter(|&&label| label == Label::Abnormal).count() as f64 / labels.len() as f64;
-    let point = thresholds.operating_point(&without, share)?;
+    let largest = LargestDistances::out_of_fold(&training, head.flips, inputs.reference.as_slice(), inputs.seed)?;
+    let point = fit::with_largest_distance(thresholds.operating_point(&without, share)?, largest.without)?;
     let with =
         inputs.reference.map(|parts| CalibratedWithReference::of(&out_of_fold, parts, inputs.seed)).transpose()?;
-    let with_point = with.as_ref().map(|with| thresholds.operating_point(&with.calibrated, share)).transpose()?;
+    let with_point = match &with {
+        Some(with) => {
+            let point = thresholds.operating_point(&with.calibrated, share)?;
+            Some(fit::with_largest_distance(point, largest.with_reference.into_iter().next().flatten())?)
+        }
+        None => None,
+    };
     let policy = match (with_point, &with) {
         (Some(with_point), Some(with)) => Policy::with_reference(point, with_point, with.reference),
         _ => Policy::without_reference(point),

@@ -280,9 +280,10 @@ fn verdicts(root: &Path) -> String {
     let line = |(index, image): (usize, &&str)| {
         let digest = cellgate_models::digest::Digest::of_file(&root.join(image)).unwrap();
         let verdict = ["PASS", "REVIEW", "REJECT", "PASS"][index % 4];
+        let reason = if index == 5 { "UNLIKE_TRAINING" } else { "R" };
         let model = ["00", "11"][index % 2].repeat(32);
         format!(
-            r#"{{"image":"{digest}","verdict":"{verdict}","reason":"R","score":0.{index},"model":"{model}","part":{index}}}"#
+            r#"{{"image":"{digest}","verdict":"{verdict}","reason":"{reason}","score":0.{index},"model":"{model}","part":{index}}}"#
         )
     };
     let mut lines: Vec<String> = images.iter().enumerate().skip(1).map(line).collect();

@@ -11,3 +11,4 @@ mod localize;
 mod onnx;
 mod refusals;
 mod resnet34;
+mod unlike_training;

@@ -1,0 +1,81 @@
+//! Counts the parts that look like no training part.
+
+use super::{FinishedFold, FoldPart};
+use crate::results::{Passed, UnlikeTraining};
+use cellgate_models::engine::WhitenedFeatures;
+use cellgate_models::policy::OperatingPoint;
+
+/// Whether the score calls `part` abnormal at `point`, with the bundle's `offset`.
+pub(super) fn is_caught(part: &FoldPart, point: OperatingPoint, offset: f64) -> bool {
+    let is_below = f64::from(part.logit) - offset < point.reject_from();
+    !is_below
+}
+
+/// `part` if the score passes it at `point`, with the bundle's `offset`. Its distance is that from `centre`.
+pub(super) fn passed(part: &FoldPart, point: OperatingPoint, offset: f64, centre: &WhitenedFeatures) -> Option<Passed> {
+    let distance = part.features.distance(centre);
+    let is_unlike = point.largest_distance().is_some_and(|largest| distance > largest);
+    (!is_caught(part, point, offset)).then_some(Passed { label: part.label, is_unlike })
+}
+
+/// The figures without reference parts. `None` if no fold has a largest distance.
+pub(super) fn without_reference(folds: &[FinishedFold]) -> Option<UnlikeTraining> {
+    let of_fold = |fold: &FinishedFold| -> Vec<Passed> {
+        let parts = fold.parts.iter();
+        parts.filter_map(|part| passed(part, fold.operating_point, 0.0, &WhitenedFeatures::ORIGIN)).collect()
+    };
+    let has_distance = folds.iter().any(|fold| fold.operating_point.largest_distance().is_some());
+    has_distance.then(|| UnlikeTraining::of(&folds.iter().flat_map(of_fold).collect::<Vec<_>>(), 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label::{self, Abnormal, Normal};
+    use crate::stats::Rate;
+    use cellgate_models::conversion::{ConversionSpec, Method};
+    use cellgate_models::policy::Calibration;
+
+    /// A part with this logit, at this distance from the origin.
+    fn part(label: Label, logit: f32, distance: f32) -> FoldPart {
+        let mut components = [0.0; WhitenedFeatures::COUNT];
+        components[7] = -distance;
+        FoldPart { image: String::new(), label, logit, features: WhitenedFeatures::new(components) }
+    }
+
+    #[test]
+    fn only_parts_that_the_score_passes_count() {
+        let point = OperatingPoint::new([1.0; 2], Calibration::IDENTITY).unwrap();
+        let mut fold = FinishedFold {
+            bundle: String::new(),
+            conversion: ConversionSpec::new(Method::Naive),
+            operating_point: point.with_largest_distance(3.0).unwrap(),
+            with_reference: Vec::new(),
+            parts: vec![
+                part(Normal, 0.9, 3.0),
+                part(Normal, 0.0, 3.5),
+                part(Normal, 1.0, 9.0),
+                part(Abnormal, 0.5, 2.0),
+                part(Abnormal, 1.5, 9.0),
+                part(Abnormal, 0.5, 4.0),
+                part(Abnormal, f32::NAN, 9.0),
+            ],
+        };
+        let expected = UnlikeTraining { false_reviews: Rate::new(1, 2), caught: Rate::new(1, 2) };
+        assert_eq!(without_reference(std::slice::from_ref(&fold)), Some(expected));
+        fold.operating_point = point;
+        assert_eq!(without_reference(&[fold]), None);
+    }
+
+    #[test]
+    fn offset_and_reference_parts_shift_logit_and_distance() {
+        let point = OperatingPoint::new([1.0; 2], Calibration::IDENTITY).unwrap().with_largest_distance(3.0).unwrap();
+        let far = part(Normal, 2.5, 9.0);
+        assert_eq!(passed(&far, point, 0.0, &WhitenedFeatures::ORIGIN), None);
+        assert_eq!(passed(&far, point, 2.0, &far.features), Some(Passed { label: Normal, is_unlike: false }));
+        assert_eq!(
+            passed(&far, point, 2.0, &WhitenedFeatures::ORIGIN),
+            Some(Passed { label: Normal, is_unlike: true })
+        );
+    }
+}
