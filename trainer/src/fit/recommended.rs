@@ -70,7 +70,7 @@ impl RecommendedRecipe {
             start += width(member.blocks);
         }
         let blocks = MEMBERS.iter().flat_map(|member| member.blocks).copied().collect();
-        Ok(Head { blocks, members, activation: Activation::Sigmoid, flips: self.flips })
+        Ok(Head { blocks, members, activation: Activation::Sigmoid, flips: self.flips, stage_4: None })
     }
 }
 

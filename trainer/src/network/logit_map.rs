@@ -48,7 +48,8 @@ impl Backbone {
         variant: Variant,
         head: &Head,
     ) -> Result<(Vec<f32>, Tensor), TchError> {
-        let maps = self.network().forward(image, last_stage(&head.blocks))?;
+        let tuned = head.stage_4.as_ref().map(|stage_4| stage_4.residuals(self.device())).transpose()?;
+        let maps = self.network().forward_with(image, last_stage(&head.blocks), tuned.as_deref())?;
         let features = self.pooled(&maps, &head.blocks)?;
         let form = head.linear_form(&features);
         let cells = LogitMap::size_for(size);
@@ -112,7 +113,7 @@ mod tests {
     fn head(blocks: &[Block], weight: Vec<f32>, bias: f32, is_rooted: bool) -> Head {
         let mut layers: Vec<Layer> = is_rooted.then_some(Layer::SignedSqrt).into_iter().collect();
         layers.push(Layer::Affine { inputs: width(blocks), outputs: 1, weight, bias: vec![bias] });
-        Head { blocks: blocks.to_vec(), members: vec![layers], activation: Activation::Sigmoid, flips: Flips::One }
+        Head { blocks: blocks.to_vec(), members: vec![layers], activation: Activation::Sigmoid, flips: Flips::One, stage_4: None }
     }
 
     #[test]

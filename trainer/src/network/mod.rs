@@ -9,6 +9,7 @@
 //! | `architecture` | lists the layers of ResNet-34 with torchvision's names, as data |
 //! | [`weights`] | finds and reads the file of weights |
 //! | [`resnet34`] | computes the maps of ResNet-34's four stages from images, with libtorch |
+//! | `stage_4` | weights of stage 4 that a recipe trained |
 //! | [`pooling`] | turns maps into features |
 //! | [`backbone`] | computes features with `resnet34` and `pooling`, on the CPU or a GPU |
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
@@ -32,6 +33,7 @@ pub mod onnx;
 mod placement;
 pub mod pooling;
 pub mod resnet34;
+pub(crate) mod stage_4;
 pub mod weights;
 mod whitening;
 
@@ -40,5 +42,6 @@ pub use cuda::CudaError;
 pub use flips::Flips;
 pub use head::{Head, Layer};
 pub use pooling::{Block, Pool};
+pub use stage_4::Stage4;
 pub use weights::Weights;
 pub use whitening::{Whitening, WhiteningError};

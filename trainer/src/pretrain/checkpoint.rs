@@ -4,8 +4,9 @@
 use super::config::PretrainConfig;
 use super::held_out::Figures;
 use super::network::{TrainableNetwork, all};
-use super::optimizer::Optimizer;
+use super::optimizer::optimizer;
 use super::{CheckpointError, PretrainError};
+use crate::adamw::AdamW;
 use crate::files::{self, FileError};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -73,7 +74,7 @@ pub(super) fn write(
     path: &Path,
     state: &State,
     network: &TrainableNetwork,
-    optimizer: &Optimizer,
+    optimizer: &AdamW,
 ) -> Result<(), PretrainError> {
     let moments = optimizer.moments.iter().flat_map(|(name, moments)| moments.iter().map(move |tensor| (name, tensor)));
     for (name, tensor) in network.tensors.iter().chain(moments) {
@@ -114,7 +115,7 @@ pub(super) fn write(
 ///
 /// # Errors
 /// The file can't be read, the file is damaged or from another version, or libtorch fails.
-pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, TrainableNetwork, Optimizer)>, PretrainError> {
+pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, TrainableNetwork, AdamW)>, PretrainError> {
     let file = match std::fs::read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -123,7 +124,7 @@ pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Trainab
     parse(&file, device).map(Some).map_err(|source| PretrainError::Checkpoint { path: path.to_owned(), source })
 }
 
-fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimizer), CheckpointError> {
+fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, AdamW), CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(file)?;
     let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE));
     let state = state.ok_or(CheckpointError::NoState { expected: STATE })?;
@@ -154,7 +155,7 @@ fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimi
         tensors.insert(name, tensor);
     }
     let network = TrainableNetwork::new(tensors, device)?;
-    let mut optimizer = Optimizer::new(&network)?;
+    let mut optimizer = optimizer(&network)?;
     optimizer.steps = state.steps;
     for (name, moments) in &mut optimizer.moments {
         for (prefix, moment) in PREFIXES[1..].iter().zip(moments) {

@@ -49,7 +49,7 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     };
     let means = Block::MEAN_3.width() + Block::MEAN_4.width();
     let members = vec![member(0.7, 0, means, false), member(1.9, means, Block::COVARIANCE_3.width(), true)];
-    Head { blocks, members, activation, flips }
+    Head { blocks, members, activation, flips, stage_4: None }
 }
 
 /// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the logits and maps of ONNX Runtime
@@ -151,6 +151,7 @@ fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
         members: vec![vec![Layer::Affine { inputs, outputs: 1, weight: vec![1.0; inputs], bias: vec![0.0] }]],
         activation: Activation::Sigmoid,
         flips: Flips::One,
+        stage_4: None,
     };
     let write = |head: &Head| onnx::write(backbone.network(), head, size, Precision::F32, &[]);
     let error = write(&head(65)).unwrap_err();

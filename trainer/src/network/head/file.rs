@@ -1,12 +1,14 @@
 //! Reads and writes the file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the head's structure
 //! as JSON: version, blocks, activation, number of flips and the kind of each layer. Weights and biases are f32 tensors named
 //! `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of an ensemble member, and `<layer>` the
-//! index of a layer in this ensemble member.
+//! index of a layer in this ensemble member. If the structure says `stage_4`, the weights of stage 4 are f32 tensors named
+//! `stage_4.<name>`, such as `stage_4.layer4.0.conv1.weight`.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;
 use crate::network::flips::Flips;
 use crate::network::pooling::Block;
+use crate::network::stage_4::Stage4;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the metadata entry with the [`Structure`].
 const METADATA: &str = "cellgate.head";
+/// Prefix of the names of the tensors with the weights of stage 4.
+const STAGE_4: &str = "stage_4.";
 /// Version of the file's format.
 const VERSION: u32 = 1;
 
@@ -58,6 +62,9 @@ struct Structure {
     #[serde(default)]
     flips: Flips,
     members: Vec<Vec<LayerKind>>,
+    /// Whether the file has weights of stage 4.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stage_4: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,8 +121,16 @@ impl Head {
             }
             members.push(kinds);
         }
+        if let Some(stage_4) = &self.stage_4 {
+            for (name, shape) in Stage4::shapes() {
+                let shape = shape.into_iter().map(|side| side as usize).collect();
+                let bytes = stage_4.values()[&name].iter().flat_map(|value| value.to_le_bytes()).collect();
+                tensors.push((format!("{STAGE_4}{name}"), shape, bytes));
+            }
+        }
         let Self { activation, flips, .. } = *self;
-        let structure = Structure { version: VERSION, blocks: self.blocks.clone(), activation, flips, members };
+        let stage_4 = self.stage_4.is_some();
+        let structure = Structure { version: VERSION, blocks: self.blocks.clone(), activation, flips, members, stage_4 };
         let structure = serde_json::to_string(&structure).map_err(|error| malformed(error.to_string()))?;
         let views =
             tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
@@ -161,8 +176,13 @@ impl Head {
             layers.collect::<Result<Vec<Layer>, HeadFileError>>()
         };
         let members = structure.members.iter().enumerate().map(member).collect::<Result<_, _>>()?;
+        let stage_4 = structure.stage_4.then(|| {
+            let values = Stage4::shapes().into_iter().map(|(name, _)| Ok((name.clone(), tensor(format!("{STAGE_4}{name}"))?.1)));
+            Ok(Stage4::new(values.collect::<Result<_, HeadFileError>>()?))
+        });
+        let stage_4 = stage_4.transpose()?;
         let Structure { blocks, activation, flips, .. } = structure;
-        let head = Self { blocks, members, activation, flips };
+        let head = Self { blocks, members, activation, flips, stage_4 };
         head.check().map_err(|source| HeadFileError::Head { path: path.to_owned(), source })?;
         Ok(head)
     }

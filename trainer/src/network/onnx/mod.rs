@@ -56,7 +56,7 @@ pub fn write(
     let mut builder = graph::Builder::default();
     let image = builder.input(INPUT_NAME, &[1, 3, size.height.into(), size.width.into()]);
     let variants = flips::variants(&mut builder, &image, size, head.flips);
-    let maps = backbone::stages(&mut builder, network, &variants, &head.blocks, element)?;
+    let maps = backbone::stages(&mut builder, (network, head.stage_4.as_ref()), &variants, &head.blocks, element)?;
     let mut blocks: Vec<(Block, backbone::Pooled)> = Vec::new();
     for &block in &head.blocks {
         // A block that occurs twice is computed once.
