@@ -87,8 +87,9 @@ mod tests {
         let rate = |name: &str| if name == "bias" { 0.1 } else { 0.01 };
         for _ in 0..2 {
             // The gradients are 3 and -1 for the weights, and 2 for the bias.
-            let loss = (&tensors["weight"] * Tensor::from_slice(&[3.0_f64, -1.0])).sum(tch::Kind::Double);
-            (loss + 2.0 * tensors["bias"].sum(tch::Kind::Double)).backward();
+            let of_weight = tensors["weight"].view([-1]).dot(&Tensor::from_slice(&[3.0_f64, -1.0]));
+            let loss: Tensor = of_weight + tensors["bias"].sum(tch::Kind::Double) * 2.0;
+            loss.backward();
             optimizer.step(&tensors, rate).unwrap();
         }
         // With equal gradients, the corrected moments are g and g^2 in each step, so a step is the rate times the sign of g.

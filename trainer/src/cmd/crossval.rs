@@ -21,11 +21,13 @@ Examples:
     cellgate-trainer crossval electrodes --out random --methods global --size 400x200 --folds random
   See what five or ten reference parts at the start of each bundle gain:
     cellgate-trainer crossval electrodes --out reference --methods global --reference none,good:5,good:10
+  Train stage 4 of the backbone too. This takes hours; the command says how many before it starts:
+    cellgate-trainer crossval electrodes --out tuned --methods local --size 400x200 --recipe fine-tune
   Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 
 The command writes results.json, predictions.csv, evidence.json, report.html and config.json to the folder RESULTS. After an \
-interruption, give the same command again: finished folds and computed features are kept.")]
+interruption, give the same command again: finished folds and computed features are kept. Recipe fine-tune keeps finished epochs too.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
@@ -81,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         size: args.network.size,
         folds: args.folds,
         bounds: args.bounds,
-        recipe: args.recipe.recipe()?,
+        recipe: args.recipe.recipe(None)?,
         references,
         seed: args.recipe.seed,
         device: device::name(args.network.device),

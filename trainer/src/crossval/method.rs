@@ -2,11 +2,11 @@
 
 use super::{
     BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
-    LevelStatistics,
+    LevelStatistics, fine_tuning,
 };
-use crate::features::FeatureTable;
+use crate::features::{self, FeatureTable, StageMaps};
 use crate::files;
-use crate::fit::{Calibrated, CalibratedWithReference, FitError, OutOfFold, TrainingSet};
+use crate::fit::{Calibrated, CalibratedWithReference, Fit, FitError, FitInputs, TrainingSet, Tuning};
 use crate::network::Head;
 use crate::progress;
 use cellgate_models::conversion::{ConversionSpec, Method};
@@ -38,7 +38,7 @@ impl<'a> MethodRun<'a> {
     /// Returns the results of `fold`: from its file in `out`, or computed and saved to this file. In the latter case also returns the
     /// head.
     pub(super) fn fold(&mut self, fold: &Fold, out: &Path) -> Result<(FinishedFold, Option<Head>), CrossvalError> {
-        let CrossvalInputs { dataset, config, .. } = *self.inputs;
+        let CrossvalInputs { dataset, config, backbone, .. } = *self.inputs;
         let scope: Vec<usize> = match config.bounds {
             BoundsScope::Training => fold.training.clone(),
             BoundsScope::WholeDataset => (0..dataset.parts.len()).collect(),
@@ -46,29 +46,60 @@ impl<'a> MethodRun<'a> {
         let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
         let path = FinishedFold::path(out, self.method, fold);
         if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.reference_parts())? {
+            self.clean_up(fold, &conversion, out);
             return Ok((finished, None));
         }
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
+        let maps = config.recipe.needs_maps().then(|| self.maps(fold, &conversion)).transpose()?;
+        let folder = fine_tuning::checkpoint_folder(out, self.method, fold);
+        let tuning = maps.as_ref().map(|maps| Tuning { backbone, maps, folder: &folder });
         let (head, operating_point, with_reference) =
-            self.fit(&training).map_err(|source| self.fit_error(fold, source))?;
-        let parts = fold.test.iter().map(|&part| FoldPart {
+            self.fit(&training, tuning).map_err(|source| self.fit_error(fold, source))?;
+        let judged = (&dataset.parts[..], &fold.test[..]);
+        let logits = features::logits(judged, &table, (&conversion, backbone), &head)?;
+        let parts = fold.test.iter().zip(logits).map(|(&part, logit)| FoldPart {
             image: dataset.parts[part].image.clone(),
             label: dataset.parts[part].label,
-            logit: table.logit(part, &head),
+            logit,
         });
         let bundle = fold.bundle.clone();
         let finished = FinishedFold { bundle, conversion, operating_point, with_reference, parts: parts.collect() };
+        if config.recipe.needs_maps() {
+            head.write(&fine_tuning::head_path(out, self.method, fold))?;
+        }
         files::write_json(&path, &finished)?;
-        Ok((finished, Some(head)))
+        self.clean_up(fold, &finished.conversion, out);
+        // A head with weights of stage 4 has 52 MB. It is read again if it is needed.
+        let head = head.stage_4.is_none().then_some(head);
+        Ok((finished, head))
     }
 
-    /// Trains the head of a fold whose results are known.
-    pub(super) fn head(&mut self, fold: &Fold, conversion: &ConversionSpec) -> Result<Head, CrossvalError> {
-        let table = self.features(conversion)?;
+    /// Removes the checkpoint of a finished fold. If no other fold has the fold's conversion, also removes the maps of stage 3.
+    fn clean_up(&self, fold: &Fold, conversion: &ConversionSpec, out: &Path) {
+        let CrossvalInputs { dataset, config, backbone, store, .. } = *self.inputs;
+        let folder = fine_tuning::checkpoint_folder(out, self.method, fold);
+        if !folder.exists() {
+            return;
+        }
+        let depends_on_training = self.method.needs_bounds() || self.method == Method::Equalize;
+        if depends_on_training && config.bounds == BoundsScope::Training {
+            store.remove_maps(fold.training.iter().map(|&part| &dataset.parts[part]), conversion, backbone);
+        }
+        // The folder comes last: as long as it exists, the next start cleans up again. A folder that stays does no harm.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    /// The head of a fold whose results are known: read from its file in `out`, or trained again if the recipe keeps no file.
+    pub(super) fn head(&mut self, fold: &Fold, conversion: &ConversionSpec, out: &Path) -> Result<Head, CrossvalError> {
         let CrossvalInputs { dataset, config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
+        if recipe.needs_maps() {
+            return Ok(Head::read(&fine_tuning::head_path(out, self.method, fold))?);
+        }
+        let table = self.features(conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        recipe.head(&training, classifier, *seed).map_err(|source| self.fit_error(fold, source))
+        let inputs = FitInputs { classifier, tuning: None, seed: *seed, needs_out_of_fold: false };
+        Ok(recipe.fit(&training, &inputs).map_err(|source| self.fit_error(fold, source))?.head)
     }
 
     fn fit_error(&self, fold: &Fold, source: FitError) -> CrossvalError {
@@ -76,14 +107,16 @@ impl<'a> MethodRun<'a> {
     }
 
     /// Trains the head of a fold, and chooses the thresholds without and with reference parts.
-    fn fit(&self, training: &TrainingSet<'_>) -> Result<(Head, OperatingPoint, Vec<FoldReference>), FitError> {
+    fn fit(
+        &self,
+        training: &TrainingSet<'_>,
+        tuning: Option<Tuning<'_>>,
+    ) -> Result<(Head, OperatingPoint, Vec<FoldReference>), FitError> {
         let CrossvalInputs { config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
         let references = self.inputs.config.reference_parts();
-        let head = recipe.head(training, classifier, *seed)?;
-        let out_of_fold = match recipe.chooses_threshold() || !references.is_empty() {
-            true => recipe.out_of_fold(training, classifier, *seed)?,
-            false => OutOfFold::default(),
-        };
+        let needs_out_of_fold = recipe.chooses_threshold() || !references.is_empty();
+        let inputs = FitInputs { classifier, tuning, seed: *seed, needs_out_of_fold };
+        let Fit { head, out_of_fold } = recipe.fit(training, &inputs)?;
         let operating_point = |calibrated: &Calibrated| -> Result<OperatingPoint, FitError> {
             Ok(calibrated.operating_point([calibrated.threshold; 2])?)
         };
@@ -93,6 +126,16 @@ impl<'a> MethodRun<'a> {
         });
         let with_reference = with_reference.collect::<Result<_, FitError>>()?;
         Ok((head, operating_point(&recipe.calibrated(&out_of_fold)?)?, with_reference))
+    }
+
+    /// The maps of stage 3 of the fold's training parts.
+    fn maps(&self, fold: &Fold, conversion: &ConversionSpec) -> Result<StageMaps, CrossvalError> {
+        let CrossvalInputs { dataset, config, backbone, store, .. } = *self.inputs;
+        let bar = progress::bar(fold.training.len() as u64, "maps");
+        let parts = fold.training.iter().map(|&part| &dataset.parts[part]);
+        let maps = store.maps(parts, (conversion, config.size), backbone, &bar)?;
+        bar.finish_and_clear();
+        Ok(maps)
     }
 
     fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>, CrossvalError> {

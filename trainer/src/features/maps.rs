@@ -42,8 +42,7 @@ impl FeatureStore {
         progress: &ProgressBar,
     ) -> Result<StageMaps, FeatureError> {
         let parts: Vec<&Part> = parts.into_iter().collect();
-        let settings: [_; VARIANTS] =
-            std::array::from_fn(|variant| FeatureSettings::of_maps(spec, backbone, variant));
+        let settings: [_; VARIANTS] = std::array::from_fn(|variant| FeatureSettings::of_maps(spec, backbone, variant));
         let keys = |part: &&Part| settings.each_ref().map(|settings| settings.key(part.digest));
         let maps = StageMaps { store: self.clone(), size, keys: parts.iter().map(keys).collect() };
         let is_missing = |part: &usize| (0..VARIANTS).any(|variant| maps.bytes(*part, variant).is_none());
@@ -54,9 +53,9 @@ impl FeatureStore {
         let to_compute: Vec<&Part> = missing.iter().map(|&part| parts[part]).collect();
         compute::each(&to_compute, spec, backbone.device(), |index, tensor, size| {
             let path = || to_compute[index].path.clone();
-            let computed = backbone.stage_3_of_variants(tensor, size.height, size.width).and_then(|variants| {
-                variants.iter().map(half_bytes).collect::<Result<Option<Vec<_>>, _>>()
-            });
+            let computed = backbone
+                .stage_3_of_variants(tensor, size.height, size.width)
+                .and_then(|variants| variants.iter().map(half_bytes).collect::<Result<Option<Vec<_>>, _>>());
             let computed = computed.map_err(|source| FeatureError::Torch { path: path(), source })?;
             let computed = computed.ok_or_else(|| FeatureError::NotFinite { path: path() })?;
             for (key, numbers) in maps.keys[missing[index]].into_iter().zip(&computed) {
@@ -67,6 +66,19 @@ impl FeatureStore {
             Ok(())
         })?;
         Ok(maps)
+    }
+
+    /// Removes the maps of `parts` from the cache. A file that another program has removed, or that stays, does no harm.
+    pub(crate) fn remove_maps<'a>(
+        &self,
+        parts: impl IntoIterator<Item = &'a Part>,
+        spec: &ConversionSpec,
+        backbone: &Backbone,
+    ) {
+        let settings: [_; VARIANTS] = std::array::from_fn(|variant| FeatureSettings::of_maps(spec, backbone, variant));
+        for key in parts.into_iter().flat_map(|part| settings.each_ref().map(|settings| settings.key(part.digest))) {
+            let _ = std::fs::remove_file(self.path(key, MAPS));
+        }
     }
 }
 
@@ -98,11 +110,7 @@ impl StageMaps {
     ///
     /// # Errors
     /// [`FeatureError::Maps`] if a file is missing or damaged. [`FeatureError::MapsTorch`] if libtorch fails.
-    pub(crate) fn read(
-        &self,
-        parts_and_variants: &[(usize, usize)],
-        device: Device,
-    ) -> Result<Tensor, FeatureError> {
+    pub(crate) fn read(&self, parts_and_variants: &[(usize, usize)], device: Device) -> Result<Tensor, FeatureError> {
         let mut bytes = Vec::new();
         for &(part, variant) in parts_and_variants {
             let path = || self.store.path(self.keys[part][variant], MAPS);
@@ -112,14 +120,6 @@ impl StageMaps {
         let shape = [parts_and_variants.len() as i64, CHANNELS[2], rows, columns];
         let maps = Tensor::f_from_data_size(&bytes, &shape, Kind::Half);
         maps.and_then(|maps| maps.f_to_device(device)?.f_to_kind(Kind::Float)).map_err(FeatureError::MapsTorch)
-    }
-
-    /// Removes the files from the cache.
-    pub(crate) fn remove(self) {
-        for key in self.keys.into_iter().flatten() {
-            // A file that another program has removed, or that stays, does no harm.
-            let _ = std::fs::remove_file(self.store.path(key, MAPS));
-        }
     }
 
     fn bytes(&self, part: usize, variant: usize) -> Option<Vec<u8>> {
@@ -199,7 +199,8 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), whole, "the file is repaired");
         // No image is opened while all maps are cached.
         parts.iter().for_each(|part| std::fs::remove_file(&part.path).unwrap());
-        maps().remove();
+        maps();
+        store.remove_maps(&parts, &spec, &backbone);
         assert!(!path.exists());
     }
 }

@@ -100,6 +100,8 @@ mod tests {
     use super::*;
     use crate::network::flips::Flips;
     use crate::network::head::{Activation, Layer};
+    use crate::network::stage_4::Stage4;
+    use crate::network::stage_4::tests::scaled;
     use crate::network::{Weights, pooling::width};
 
     const SIZE: Size = Size { height: 75, width: 98 };
@@ -113,7 +115,13 @@ mod tests {
     fn head(blocks: &[Block], weight: Vec<f32>, bias: f32, is_rooted: bool) -> Head {
         let mut layers: Vec<Layer> = is_rooted.then_some(Layer::SignedSqrt).into_iter().collect();
         layers.push(Layer::Affine { inputs: width(blocks), outputs: 1, weight, bias: vec![bias] });
-        Head { blocks: blocks.to_vec(), members: vec![layers], activation: Activation::Sigmoid, flips: Flips::One, stage_4: None }
+        Head {
+            blocks: blocks.to_vec(),
+            members: vec![layers],
+            activation: Activation::Sigmoid,
+            flips: Flips::One,
+            stage_4: None,
+        }
     }
 
     #[test]
@@ -152,6 +160,23 @@ mod tests {
                 map.shares().iter().fold((f32::MAX, f32::MIN), |(low, high), &s| (low.min(s), high.max(s)));
             assert!(high - low > 1e-3, "the map must not be flat: {low} {high}");
         }
+    }
+
+    #[test]
+    fn a_map_with_weights_of_stage_4_sums_to_the_logit() {
+        let (backbone, image) = backbone_and_image();
+        let own = Stage4::of(backbone.network()).unwrap();
+        let weight: Vec<f32> = (0..width(&Block::ALL)).map(|at| (at as f32).sin()).collect();
+        let mut head = head(&Block::ALL, weight, -0.25, false);
+        let frozen = backbone.output(&image, SIZE, &head).unwrap();
+        head.stage_4 = Some(own.clone());
+        let same = backbone.output(&image, SIZE, &head).unwrap();
+        assert_eq!((same.logit, same.map.shares()), (frozen.logit, frozen.map.shares()));
+        head.stage_4 = Some(scaled(&own, 1.1));
+        let tuned = backbone.output(&image, SIZE, &head).unwrap();
+        assert!((tuned.logit - frozen.logit).abs() > 1e-3, "{} {}", tuned.logit, frozen.logit);
+        let sum = tuned.map.sum();
+        assert!((sum - f64::from(tuned.logit)).abs() < 1e-4 * sum.abs().max(1.0), "{sum} {}", tuned.logit);
     }
 
     #[test]

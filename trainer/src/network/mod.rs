@@ -30,7 +30,7 @@ pub mod head;
 mod libtorch;
 mod logit_map;
 pub mod onnx;
-mod placement;
+pub(crate) mod placement;
 pub mod pooling;
 pub mod resnet34;
 pub(crate) mod stage_4;

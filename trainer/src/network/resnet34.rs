@@ -33,7 +33,8 @@ impl FoldedConv {
 
     /// The weight and the bias with their names.
     pub(super) fn tensors(&self) -> [(String, &Tensor); 2] {
-        [("weight", &self.weight), ("bias", &self.bias)].map(|(suffix, tensor)| (format!("{}.{suffix}", self.spec.name), tensor))
+        [("weight", &self.weight), ("bias", &self.bias)]
+            .map(|(suffix, tensor)| (format!("{}.{suffix}", self.spec.name), tensor))
     }
 
     /// The convolution of `x`. cuDNN must use deterministic algorithms and no TF32, which would lose three decimal

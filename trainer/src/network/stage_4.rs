@@ -36,7 +36,9 @@ impl Stage4 {
     pub fn of(network: &ResNet34) -> Result<Self, TchError> {
         let tensors = network.stages[STAGE].iter().flat_map(Residual::convolutions).flat_map(FoldedConv::tensors);
         let numbers = |tensor: &Tensor| Vec::try_from(tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?);
-        Ok(Self { values: tensors.map(|(name, tensor)| Ok((name, numbers(tensor)?))).collect::<Result<_, TchError>>()? })
+        Ok(Self {
+            values: tensors.map(|(name, tensor)| Ok((name, numbers(tensor)?))).collect::<Result<_, TchError>>()?,
+        })
     }
 
     /// Names and shapes of all tensors, in the order of the forward pass.
@@ -47,7 +49,11 @@ impl Stage4 {
             [(format!("{}.weight", conv.name), weight), (format!("{}.bias", conv.name), vec![conv.outputs])]
         };
         let residuals = architecture::residuals(STAGE).into_iter();
-        residuals.flat_map(|spec| [Some(spec.first), Some(spec.second), spec.downsample]).flatten().flat_map(shapes).collect()
+        residuals
+            .flat_map(|spec| [Some(spec.first), Some(spec.second), spec.downsample])
+            .flatten()
+            .flat_map(shapes)
+            .collect()
     }
 
     /// The numbers of each tensor, by its name.

@@ -39,7 +39,7 @@ mod stream;
 mod summary;
 
 pub use config::{Budget, PretrainConfig, Run};
-pub use error::{CheckpointError, PretrainError};
+pub use error::PretrainError;
 pub use held_out::Figures;
 pub use run::run;
 pub use summary::Summary;

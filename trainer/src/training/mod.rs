@@ -1,11 +1,13 @@
 //! Trains on all bundles (`train`): makes the head, chooses the thresholds, and selects the golden images.
 
 mod error;
+mod fine_tuning;
 mod scores;
 mod table;
 mod thresholds;
 
 pub use error::TrainingError;
+use fine_tuning::FineTuning;
 pub use scores::SCORES;
 pub use table::summary_tables;
 pub use thresholds::Thresholds;
@@ -13,8 +15,8 @@ pub use thresholds::Thresholds;
 use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
-use crate::features::FeatureStore;
-use crate::fit::{Calibrated, CalibratedWithReference, Classifier, Recipe, TrainingSet};
+use crate::features::{self, FeatureStore};
+use crate::fit::{Calibrated, CalibratedWithReference, Classifier, Fit, FitInputs, Recipe, TrainingSet};
 use crate::network::Backbone;
 use crate::progress;
 use crate::stats::{Scored, auroc};
@@ -88,8 +90,11 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
     bar.finish_and_clear();
     let training = TrainingSet::new(dataset, &table, &all);
-    let head = inputs.recipe.head(&training, inputs.classifier, inputs.seed)?;
-    let out_of_fold = inputs.recipe.out_of_fold(&training, inputs.classifier, inputs.seed)?;
+    let fine_tuning = FineTuning::prepare(inputs, &conversion, out)?;
+    let tuning = fine_tuning.as_ref().map(|fine_tuning| fine_tuning.tuning(inputs));
+    let TrainingInputs { classifier, seed, .. } = *inputs;
+    let Fit { head, out_of_fold } =
+        inputs.recipe.fit(&training, &FitInputs { classifier, tuning, seed, needs_out_of_fold: true })?;
     let without = inputs.recipe.calibrated(&out_of_fold)?;
     let labels = dataset.labels();
     let share = labels.iter().filter(|&&label| label == Label::Abnormal).count() as f64 / labels.len() as f64;
@@ -102,7 +107,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         _ => Policy::without_reference(point),
     };
 
-    let logits: Vec<f32> = all.iter().map(|&part| table.logit(part, &head)).collect();
+    let logits = features::logits((&dataset.parts, &all), &table, (&conversion, inputs.network), &head)?;
     let golden = choose(&logits, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
         let path = absolute(&entry.path)?;
@@ -136,6 +141,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     scores::write(out, dataset, &logits, &out_of_fold.logits, point)?;
     run.save(out, &head)?;
+    fine_tuning.into_iter().for_each(FineTuning::finish);
     let scored_with_reference = with.map(|with| with.calibrated.scored);
     Ok(Trained { run, scored: without.scored, scored_with_reference })
 }

@@ -8,7 +8,7 @@ use cellgate_test_support::models::policy;
 use cellgate_trainer::export::{map_tolerance, tolerance};
 use cellgate_trainer::network::head::{Activation, HeadError};
 use cellgate_trainer::network::onnx::OnnxError;
-use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Weights, onnx};
+use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Stage4, Weights, onnx};
 use std::num::NonZeroUsize;
 use tch::Device;
 
@@ -55,10 +55,15 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
 /// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the logits and maps of ONNX Runtime
 /// must be those of libtorch, and each map must sum to its logit.
 fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation, flips: Flips) {
-    let head = head(backbone, images, size, activation, flips);
+    check_head(backbone, images, size, &head(backbone, images, size, activation, flips));
+}
+
+/// As [`check`], for this head.
+fn check_head(backbone: &Backbone, images: &[Vec<f32>], size: Size, head: &Head) {
+    let (activation, flips) = (head.activation, head.flips);
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
-    let expected: Vec<Output> = images.iter().map(|image| backbone.output(image, size, &head).unwrap()).collect();
+    let expected: Vec<Output> = images.iter().map(|image| backbone.output(image, size, head).unwrap()).collect();
     let infinity = f32::INFINITY;
     let logits = expected.iter().map(|output| output.logit);
     let (low, high) = logits.fold((infinity, -infinity), |(low, high), logit| (low.min(logit), high.max(logit)));
@@ -69,7 +74,7 @@ fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activ
     assert!(high - low > 0.08 && low < 4.6 && high > -4.6, "the logits are too similar to compare");
     for precision in [Precision::F32, Precision::F16] {
         let metadata = [("cellgate.test", "yes".to_owned())];
-        let network = onnx::write(backbone.network(), &head, size, precision, &metadata).unwrap();
+        let network = onnx::write(backbone.network(), head, size, precision, &metadata).unwrap();
         let path = folder.path().join(precision.member());
         std::fs::write(&path, &network).unwrap();
         let output = cellgate_test_support::oracle("onnx_check.py", &[path.to_str().unwrap()]).unwrap();
@@ -114,6 +119,19 @@ fn onnx_runtime_equals_libtorch_on_random_weights_and_images() {
     check(&backbone, &images, size, Activation::Softmax, Flips::One);
     check(&backbone, &images[..3], size, Activation::Sigmoid, Flips::Two);
     check(&backbone, &images[..3], size, Activation::Softmax, Flips::Four);
+
+    // The weights of stage 4 that the head has replace those of the backbone.
+    let mut head = head(&backbone, &images, size, Activation::Sigmoid, Flips::Two);
+    let frozen = backbone.output(&images[0], size, &head).unwrap().logit;
+    let changed = |(name, values): (&String, &Vec<f32>)| {
+        let change = wave(values.len(), 0.9);
+        (name.clone(), values.iter().zip(change).map(|(value, change)| value * (1.0 + 0.3 * change)).collect())
+    };
+    let own = Stage4::of(backbone.network()).unwrap();
+    head.stage_4 = Some(Stage4::new(own.values().iter().map(changed).collect()));
+    let tuned = backbone.output(&images[0], size, &head).unwrap().logit;
+    assert!((tuned - frozen).abs() > 0.01, "{tuned} {frozen}");
+    check_head(&backbone, &images, size, &head);
 }
 
 #[test]

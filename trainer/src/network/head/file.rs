@@ -130,7 +130,8 @@ impl Head {
         }
         let Self { activation, flips, .. } = *self;
         let stage_4 = self.stage_4.is_some();
-        let structure = Structure { version: VERSION, blocks: self.blocks.clone(), activation, flips, members, stage_4 };
+        let structure =
+            Structure { version: VERSION, blocks: self.blocks.clone(), activation, flips, members, stage_4 };
         let structure = serde_json::to_string(&structure).map_err(|error| malformed(error.to_string()))?;
         let views =
             tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
@@ -177,7 +178,8 @@ impl Head {
         };
         let members = structure.members.iter().enumerate().map(member).collect::<Result<_, _>>()?;
         let stage_4 = structure.stage_4.then(|| {
-            let values = Stage4::shapes().into_iter().map(|(name, _)| Ok((name.clone(), tensor(format!("{STAGE_4}{name}"))?.1)));
+            let values =
+                Stage4::shapes().into_iter().map(|(name, _)| Ok((name.clone(), tensor(format!("{STAGE_4}{name}"))?.1)));
             Ok(Stage4::new(values.collect::<Result<_, HeadFileError>>()?))
         });
         let stage_4 = stage_4.transpose()?;
@@ -196,6 +198,7 @@ fn malformed(path: &Path, found: String, expected: &str) -> HeadFileError {
 mod tests {
     use super::super::tests::head;
     use super::*;
+    use crate::network::{Backbone, Weights};
 
     #[test]
     fn a_head_is_read_back_bit_by_bit() {
@@ -209,6 +212,22 @@ mod tests {
             head.write(&path).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same head must give the same file");
         }
+    }
+
+    #[test]
+    fn weights_of_stage_4_are_read_back_and_must_be_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("head.safetensors");
+        let backbone = Backbone::new(&Weights::random(1), tch::Device::Cpu).unwrap();
+        let mut head = head(Activation::Sigmoid);
+        head.stage_4 = Some(Stage4::of(backbone.network()).unwrap());
+        head.write(&path).unwrap();
+        assert_eq!(Head::read(&path).unwrap(), head);
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(file.tensor("stage_4.layer4.0.conv1.weight").unwrap().shape(), [512, 256, 3, 3]);
+        head.stage_4 = Some(Stage4::new(std::collections::BTreeMap::new()));
+        assert!(matches!(head.write(&path), Err(HeadFileError::Head { .. })));
     }
 
     #[test]
