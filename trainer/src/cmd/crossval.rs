@@ -22,7 +22,7 @@ Examples:
   See what five or ten reference parts at the start of each bundle gain:
     cellgate-trainer crossval electrodes --out reference --methods global --reference none,good:5,good:10
   Train stage 4 of the backbone too. This takes hours; the command says how many before it starts:
-    cellgate-trainer crossval electrodes --out tuned --methods local --size 400x200 --recipe fine-tune
+    cellgate-trainer crossval electrodes --out tuned --size 400x200 --recipe fine-tune
   Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 

@@ -1,6 +1,7 @@
 //! What recipe `fine-tune` needs in a training run: the maps of stage 3, and a folder for its checkpoint.
 
-use super::{TrainingError, TrainingInputs};
+use super::TrainingError;
+use super::inputs::TrainingInputs;
 use crate::crossval::fine_tuning;
 use crate::features::StageMaps;
 use crate::fit::{Pace, Recipe, Tuning};

@@ -2,12 +2,14 @@
 
 mod error;
 mod fine_tuning;
+mod inputs;
 mod scores;
 mod table;
 mod thresholds;
 
 pub use error::TrainingError;
 use fine_tuning::FineTuning;
+pub use inputs::TrainingInputs;
 pub use scores::SCORES;
 pub use table::summary_tables;
 pub use thresholds::Thresholds;
@@ -15,48 +17,16 @@ pub use thresholds::Thresholds;
 use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
-use crate::features::{self, FeatureStore};
-use crate::fit::{Calibrated, CalibratedWithReference, Classifier, Fit, FitInputs, Recipe, TrainingSet};
-use crate::network::Backbone;
+use crate::features;
+use crate::fit::{Calibrated, CalibratedWithReference, Fit, FitInputs, TrainingSet};
 use crate::progress;
 use crate::stats::{Scored, auroc};
-use cellgate_models::conversion::{Method, Size};
 use cellgate_models::model;
 use cellgate_models::policy::{OperatingPoint, Policy};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Number of golden images in a training run.
 const GOLDEN_IMAGES: usize = 8;
-
-/// Input of a training run.
-pub struct TrainingInputs<'a> {
-    /// The labelled parts.
-    pub dataset: &'a Dataset,
-    /// The frozen backbone.
-    pub network: &'a Backbone,
-    /// The file of the backbone's weights, which `run.json` names.
-    pub backbone_path: &'a Path,
-    /// The backbone's own last layer. The paper's recipe starts from it.
-    pub classifier: Option<&'a Classifier>,
-    /// The cache of features.
-    pub store: &'a FeatureStore,
-    /// The method of the conversion from 16 to 8 bits.
-    pub method: Method,
-    /// Height and width of the network's input.
-    pub size: Size,
-    /// How the head is trained.
-    pub recipe: &'a Recipe,
-    /// The number of reference parts of a bundle. `None` if the model can't use reference parts.
-    pub reference: Option<NonZeroU32>,
-    /// Seed of all random numbers.
-    pub seed: u64,
-    /// Where the backbone runs, as in `--device`: `cpu`, or a GPU such as `cuda:0`.
-    pub device: &'a str,
-    /// Number of leaks that `--allow-leaks` allowed: groups of images with the same content in two bundles or with two
-    /// labels, and groups of bundles with similar names.
-    pub leaks: usize,
-}
 
 /// A training run and the scores that its thresholds were chosen from.
 #[derive(Debug, Clone, PartialEq)]

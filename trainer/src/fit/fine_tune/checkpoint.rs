@@ -87,7 +87,8 @@ pub(super) fn write(path: &Path, state: &mut State, network: Option<&Network>) -
     Ok(files::write(path, &file).map_err(FileError::writing(path))?)
 }
 
-/// Reads the checkpoint at `path`: the state, and the network in training if there is one. `None` if there is no such file.
+/// Reads the checkpoint at `path`: the state, and the network in training if there is one. The features of its linear layer are not
+/// standardised yet. `None` if there is no such file.
 ///
 /// # Errors
 /// [`FitError::OtherTraining`] if the checkpoint has other settings. [`FitError::Checkpoint`] if the file can't be read, is damaged or
@@ -143,6 +144,7 @@ fn network(file: &[u8], steps: u64, recipe: &FineTuneRecipe, device: Device) -> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::start::Start;
     use super::*;
     use crate::network::{Backbone, Stage4, Weights};
     use tch::{Kind, Tensor};
@@ -157,7 +159,7 @@ mod tests {
 
         let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
         let stage_4 = Stage4::of(backbone.network()).unwrap();
-        let mut network = Network::new(&stage_4, (&[0.0; 512], &[0.0]), &recipe, Device::Cpu).unwrap();
+        let mut network = Network::new(&stage_4, &Start::new(vec![0.0; 512], 0.0), &recipe, Device::Cpu).unwrap();
         let maps = Tensor::linspace(-1, 1, 2 * 256 * 2 * 2, (Kind::Float, Device::Cpu)).view([2, 256, 2, 2]);
         let step = |network: &mut Network| network.step(&maps, &[1.0, 0.0], &[1.0, 1.0], &recipe).unwrap();
         step(&mut network);

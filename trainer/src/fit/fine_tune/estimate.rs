@@ -4,6 +4,7 @@ use super::groups;
 use super::network::Network;
 use super::recipe::FineTuneRecipe;
 use super::run::{STANDARDISED_ON, steps};
+use super::start::Start;
 use crate::dataset::Label;
 use crate::features::StageMaps;
 use crate::fit::FitError;
@@ -48,9 +49,9 @@ impl Pace {
         let options = (Kind::Float, backbone.device());
         let batch = recipe.batch.max(1);
         let maps = Tensor::f_ones([batch as i64, CHANNELS[2], rows, columns], options)?;
-        let linear = vec![0.0; Block::MEAN_4.width()];
+        let start = Start::new(vec![0.0; Block::MEAN_4.width()], 0.0);
         let stage_4 = Stage4::of(backbone.network())?;
-        let mut network = Network::new(&stage_4, (&linear, &[0.0]), recipe, backbone.device())?;
+        let mut network = Network::new(&stage_4, &start, recipe, backbone.device())?;
         let (targets, weights) = (vec![0.0; batch], vec![1.0; batch]);
         // The first steps take longer, because libtorch prepares itself.
         let mut step = Duration::MAX;

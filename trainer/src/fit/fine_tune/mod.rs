@@ -6,6 +6,7 @@
 //! | `tuning` | what the recipe needs besides a training set |
 //! | `groups` | divides the training bundles into groups for the out-of-fold logits |
 //! | `loss` | the weights of the parts, and the loss |
+//! | `start` | the linear layer before the training |
 //! | `network` | stage 4 and the linear layer with their averages, and one training step |
 //! | `epoch` | one pass over the training parts, in an order that depends on the seed and the number of the pass only |
 //! | `checkpoint` | everything that is needed to continue a training |
@@ -20,6 +21,7 @@ mod loss;
 mod network;
 mod recipe;
 mod run;
+mod start;
 mod tuning;
 
 pub use estimate::{Estimate, Pace};

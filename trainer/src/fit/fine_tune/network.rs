@@ -1,6 +1,7 @@
 //! Stage 4 and the linear layer with the averages of their weights, and one training step.
 
 use super::recipe::FineTuneRecipe;
+use super::start::Start;
 use crate::adamw::{AdamW, AdamWSettings};
 use crate::fit::FitError;
 use crate::network::stage_4::{self, Stage4};
@@ -28,30 +29,37 @@ pub(super) struct Network {
     /// The running means of the weights, by name.
     pub(super) averages: BTreeMap<String, Tensor>,
     pub(super) optimizer: AdamW,
+    /// Mean and divisor of each feature of the linear layer.
+    standard: [Tensor; 2],
 }
 
 impl Network {
-    /// The network at the start: `stage_4`, and the linear layer with 512 weights and a bias.
+    /// The network at the start: `stage_4`, and the linear layer of `start`.
     ///
     /// # Errors
     /// libtorch fails.
     pub(super) fn new(
         stage_4: &Stage4,
-        (weight, bias): (&[f32], &[f32]),
+        start: &Start,
         recipe: &FineTuneRecipe,
         device: Device,
     ) -> Result<Self, TchError> {
         let mut tensors = stage_4.tensors(device)?;
-        for (name, values) in LINEAR.into_iter().zip([weight, bias]) {
-            tensors.insert(name.to_owned(), Tensor::f_from_slice(values)?.f_to_device(device)?);
-        }
-        let weight = tensors[LINEAR[0]].f_view([1, -1])?;
-        tensors.insert(LINEAR[0].to_owned(), weight);
+        let of_feature = |feature: usize| f64::from(start.weight[feature]);
+        let standard = |feature: usize| (of_feature(feature) * f64::from(start.divisor[feature])) as f32;
+        let weight: Vec<f32> = (0..start.weight.len()).map(standard).collect();
+        let of_mean: f64 =
+            (0..start.weight.len()).map(|feature| of_feature(feature) * f64::from(start.mean[feature])).sum();
+        let bias = (f64::from(start.bias) + of_mean) as f32;
+        tensors.insert(LINEAR[0].to_owned(), Tensor::f_from_slice(&weight)?.f_view([1_i64, -1])?.f_to_device(device)?);
+        tensors.insert(LINEAR[1].to_owned(), Tensor::f_from_slice(&[bias])?.f_to_device(device)?);
         let averages = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.copy())).collect();
-        Self::with(tensors, averages, recipe)
+        let mut network = Self::with(tensors, averages, recipe)?;
+        network.standardise(start, device)?;
+        Ok(network)
     }
 
-    /// The network with these weights and averages, and with moments of 0.
+    /// The network with these weights and averages, with moments of 0, and with features that are not standardised.
     ///
     /// # Errors
     /// libtorch fails.
@@ -61,10 +69,21 @@ impl Network {
         recipe: &FineTuneRecipe,
     ) -> Result<Self, TchError> {
         let trainable = |(name, tensor): (String, Tensor)| Ok((name, tensor.f_set_requires_grad(true)?));
-        let tensors = tensors.into_iter().map(trainable).collect::<Result<_, TchError>>()?;
+        let tensors = tensors.into_iter().map(trainable).collect::<Result<BTreeMap<_, _>, TchError>>()?;
         let settings = AdamWSettings { betas: BETAS, weight_decay: recipe.weight_decay };
         let optimizer = AdamW::new(&tensors, settings)?;
-        Ok(Self { tensors, averages, optimizer })
+        let standard = [tensors[LINEAR[0]].detach().f_zeros_like()?, tensors[LINEAR[0]].detach().f_ones_like()?];
+        Ok(Self { tensors, averages, optimizer, standard })
+    }
+
+    /// Standardises the features of the linear layer with mean and divisor of `start`.
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub(super) fn standardise(&mut self, start: &Start, device: Device) -> Result<(), TchError> {
+        let row = |values: &[f32]| Tensor::f_from_slice(values)?.f_view([1, -1])?.f_to_device(device);
+        self.standard = [row(&start.mean)?, row(&start.divisor)?];
+        Ok(())
     }
 
     /// Does one step on a batch of N images. `maps` are the images' maps of stage 3, `targets` and `weights` have N numbers. Returns the
@@ -81,7 +100,7 @@ impl Network {
     ) -> Result<f64, FitError> {
         let numbers = |values: &[f64]| Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?.f_to_device(maps.device());
         let (targets, weights) = (numbers(targets)?, numbers(weights)?);
-        let logits = logits(&self.tensors, maps)?;
+        let logits = self.logits(&self.tensors, maps)?;
         let loss =
             logits.f_binary_cross_entropy_with_logits(&targets, Some(&weights), None::<&Tensor>, Reduction::Mean)?;
         let value = loss.f_double_value(&[])?;
@@ -109,7 +128,20 @@ impl Network {
     /// # Errors
     /// libtorch fails.
     pub(super) fn averaged_logits(&self, maps: &Tensor) -> Result<Vec<f64>, TchError> {
-        tch::no_grad(|| Vec::try_from(logits(&self.averages, maps)?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?))
+        tch::no_grad(|| {
+            Vec::try_from(self.logits(&self.averages, maps)?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)
+        })
+    }
+
+    /// The logits of N images with the weights `tensors`, from the maps of stage 3.
+    fn logits(&self, tensors: &BTreeMap<String, Tensor>, maps: &Tensor) -> Result<Tensor, TchError> {
+        let mut x = maps.shallow_clone();
+        for residual in stage_4::residuals(tensors) {
+            x = residual.forward(&x)?;
+        }
+        let [mean, divisor] = &self.standard;
+        let standard = x.f_mean_dim(&[2_i64, 3][..], false, Kind::Float)?.f_sub(mean)?.f_div(divisor)?;
+        standard.f_linear(&tensors[LINEAR[0]], Some(&tensors[LINEAR[1]]))?.f_squeeze_dim(1)
     }
 
     /// The averages of stage 4.
@@ -124,27 +156,21 @@ impl Network {
         Ok(Stage4::new(values.collect::<Result<_, TchError>>()?))
     }
 
-    /// The averages of the linear layer, as a layer whose logits are divided by `deviation`.
+    /// The averages of the linear layer, as a layer for features that are not standardised. Its logits are divided by `deviation`.
     ///
     /// # Errors
     /// libtorch fails.
     pub(super) fn linear(&self, deviation: f64) -> Result<Layer, TchError> {
-        let scaled = |name: &str| -> Result<Vec<f32>, TchError> {
-            Ok(numbers(&self.averages[name])?.into_iter().map(|value| (f64::from(value) / deviation) as f32).collect())
+        let f64s = |tensor: &Tensor| -> Result<Vec<f64>, TchError> {
+            Ok(numbers(tensor)?.into_iter().map(f64::from).collect())
         };
-        let [weight, bias] = [scaled(LINEAR[0])?, scaled(LINEAR[1])?];
-        Ok(Layer::Affine { inputs: weight.len(), outputs: 1, weight, bias })
+        let [weight, bias] = [f64s(&self.averages[LINEAR[0]])?, f64s(&self.averages[LINEAR[1]])?];
+        let [mean, divisor] = [f64s(&self.standard[0])?, f64s(&self.standard[1])?];
+        let weight: Vec<f64> = weight.iter().zip(&divisor).map(|(weight, divisor)| weight / divisor).collect();
+        let bias = bias[0] - weight.iter().zip(&mean).map(|(weight, mean)| weight * mean).sum::<f64>();
+        let weight: Vec<f32> = weight.into_iter().map(|weight| (weight / deviation) as f32).collect();
+        Ok(Layer::Affine { inputs: weight.len(), outputs: 1, weight, bias: vec![(bias / deviation) as f32] })
     }
-}
-
-/// The logits of N images with the weights `tensors`, from the maps of stage 3.
-fn logits(tensors: &BTreeMap<String, Tensor>, maps: &Tensor) -> Result<Tensor, TchError> {
-    let mut x = maps.shallow_clone();
-    for residual in stage_4::residuals(tensors) {
-        x = residual.forward(&x)?;
-    }
-    let means = x.f_mean_dim(&[2_i64, 3][..], false, Kind::Float)?;
-    means.f_linear(&tensors[LINEAR[0]], Some(&tensors[LINEAR[1]]))?.f_squeeze_dim(1)
 }
 
 fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
@@ -161,7 +187,7 @@ mod tests {
         let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
         let stage_4 = Stage4::of(backbone.network()).unwrap();
         let recipe = FineTuneRecipe { averaging: 0.5, ..FineTuneRecipe::default() };
-        let mut network = Network::new(&stage_4, (&[0.0; 512], &[0.0]), &recipe, Device::Cpu).unwrap();
+        let mut network = Network::new(&stage_4, &Start::new(vec![0.0; 512], 0.0), &recipe, Device::Cpu).unwrap();
         let maps = Tensor::linspace(-1, 1, 4 * 256 * 3 * 2, (Kind::Float, Device::Cpu)).view([4, 256, 3, 2]);
         let (targets, weights) = ([1.0, 0.0, 0.0, 1.0], [1.5, 0.5, 0.5, 1.5]);
         assert_eq!(network.averaged_logits(&maps).unwrap(), [0.0; 4]);
@@ -171,7 +197,21 @@ mod tests {
         assert!(averaged < losses[0], "{averaged} {losses:?}");
         assert!(network.averages[LINEAR[0]] != network.tensors[LINEAR[0]]);
         assert_ne!(network.stage_4().unwrap(), stage_4);
-        let Layer::Affine { weight, .. } = network.linear(2.0).unwrap() else { panic!("an affine layer") };
-        assert_eq!(weight[3], (network.averages[LINEAR[0]].double_value(&[0, 3]) / 2.0) as f32);
+        let layer = |network: &Network| match network.linear(2.0).unwrap() {
+            Layer::Affine { weight, bias, .. } => (weight, bias[0]),
+            layer => panic!("{layer:?}"),
+        };
+        assert_eq!(layer(&network).0[3], (network.averages[LINEAR[0]].double_value(&[0, 3]) / 2.0) as f32);
+
+        // The standardisation changes how the layer is trained, not what it computes.
+        let (weight, mean, divisor) = (vec![0.25; 512], vec![0.5; 512], vec![4.0; 512]);
+        let start = Start { weight, bias: -1.0, mean, divisor };
+        let standardised = Network::new(&stage_4, &start, &recipe, Device::Cpu).unwrap();
+        assert_eq!(layer(&standardised), (vec![0.125; 512], -0.5));
+        let plain = Network::new(&stage_4, &Start::new(vec![0.25; 512], -1.0), &recipe, Device::Cpu).unwrap();
+        let logits = [standardised, plain].map(|network| network.averaged_logits(&maps).unwrap());
+        for (found, expected) in logits[0].iter().zip(&logits[1]) {
+            assert!((found - expected).abs() < 1e-3 * expected.abs().max(1.0), "{logits:?}");
+        }
     }
 }

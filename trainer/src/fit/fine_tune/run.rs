@@ -6,10 +6,10 @@ use super::groups;
 use super::loss::{loss, target, weights};
 use super::network::Network;
 use super::recipe::FineTuneRecipe;
+use super::start::{MEANS, Start, scorer_settings};
 use super::tuning::Tuning;
 use crate::dataset::Label;
-use crate::fit::linear::Settings;
-use crate::fit::recommended::{COVARIANCE, Member, RecommendedRecipe};
+use crate::fit::recommended::COVARIANCE;
 use crate::fit::{Fit, FitError, LabelledLogit, OutOfFold, TrainingSet};
 use crate::network::head::Activation;
 use crate::network::{Block, Head, Layer, Stage4, device};
@@ -19,9 +19,6 @@ use indicatif::ProgressBar;
 
 /// The logits of at most this many training parts give the standard deviation that the linear layer is divided by.
 pub(super) const STANDARDISED_ON: usize = 256;
-
-/// The scorer that the linear layer begins with.
-const MEANS: Member = Member { blocks: &[Block::MEAN_4], is_rooted: false };
 
 /// Trains a head and computes the out-of-fold logits. Continues from the checkpoint in the folder of `tuning`.
 ///
@@ -208,15 +205,13 @@ impl<'a> Run<'a> {
 
     /// The network of the checkpoint, or a new one: the backbone's stage 4, and a logistic regression on its mean.
     fn network(&mut self, examples: &Examples<'_>) -> Result<Network, FitError> {
-        if let Some(network) = self.network.take() {
-            return Ok(network);
-        }
-        let layers = MEANS.fit(&self.training.subset(&examples.parts), 0, scorer_settings())?;
-        let Some(Layer::Affine { weight, bias, .. }) = layers.last() else {
-            unreachable!("a scorer ends with its weights")
-        };
+        let start = Start::of(&self.training.subset(&examples.parts))?;
         let backbone = self.tuning.backbone;
-        Ok(Network::new(&Stage4::of(backbone.network())?, (weight, bias), self.recipe, backbone.device())?)
+        let Some(mut network) = self.network.take() else {
+            return Ok(Network::new(&Stage4::of(backbone.network())?, &start, self.recipe, backbone.device())?);
+        };
+        network.standardise(&start, backbone.device())?;
+        Ok(network)
     }
 
     /// The standard deviation of the logits of `parts`, or of at most [`STANDARDISED_ON`] of them, evenly spaced.
@@ -232,12 +227,6 @@ impl<'a> Run<'a> {
     fn covariance(&self, training: &TrainingSet<'_>) -> Result<Vec<Layer>, FitError> {
         COVARIANCE.fit(training, 0, scorer_settings())
     }
-}
-
-/// The settings of the scorers of recipe `recommended`.
-fn scorer_settings() -> Settings {
-    let RecommendedRecipe { components, penalty, .. } = RecommendedRecipe::default();
-    Settings { components: components.into(), penalty }
 }
 
 fn covariance_head(recipe: &FineTuneRecipe, layers: Vec<Layer>) -> Head {

@@ -116,7 +116,8 @@ fn a_continued_training_gives_the_same_bytes_and_the_logits_are_those_of_the_net
     // The maps give the same logits up to the rounding to f16.
     let member = &whole.head.members[0][1];
     let Layer::Affine { weight, bias, .. } = member else { panic!("{member:?}") };
-    let network = Network::new(whole.head.stage_4.as_ref().unwrap(), (weight, bias), &recipe, Device::Cpu).unwrap();
+    let start = Start::new(weight.clone(), bias[0]);
+    let network = Network::new(whole.head.stage_4.as_ref().unwrap(), &start, &recipe, Device::Cpu).unwrap();
     let tuning = Tuning { backbone: &place.backbone, maps: &place.maps, folder: &path };
     let of_maps = super::logits(&network, &tuning, &parts, 2, 9).unwrap();
     let only_tuned = Head { members: vec![whole.head.members[0].clone()], ..whole.head.clone() };
