@@ -115,6 +115,41 @@ fn a_cross_validation_that_is_killed_repeatedly_ends_with_the_same_results() -> 
 }
 
 #[test]
+fn a_fine_tuning_that_is_killed_ends_with_the_same_results() -> Result<()> {
+    let place = Workplace::new()?;
+    let options = ["--methods", "global", "--recipe", "fine-tune", "--epochs", "2", "--seed", "11"];
+    place.trainer("crossval", "whole", &options)?;
+    let arguments = place.arguments("crossval", "killed", &options);
+    let (folds, whole) = (place.path("killed/folds/global"), place.path("whole/folds/global"));
+    let is_unfinished =
+        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".writing-"));
+    for kill in 0..6 {
+        // The command is killed once it has written a checkpoint, a head or a fold, and each third time while it writes.
+        let written = || times(Path::new(&folds)).into_iter().filter(|(path, _)| kill % 3 == 2 || !is_unfinished(path));
+        let before: Vec<_> = written().collect();
+        let mut child =
+            Command::new(program(TRAINER)?).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        while written().eq(before.iter().cloned()) && child.try_wait()?.is_none() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child.kill()?;
+        child.wait()?;
+    }
+    place.trainer("crossval", "killed", &options)?;
+    for file in ["results.json", "predictions.csv", "evidence.json"] {
+        ensure!(place.read(&format!("killed/{file}"))? == place.read(&format!("whole/{file}"))?, "{file} differs");
+    }
+    let files: Vec<PathBuf> = times(Path::new(&folds)).into_iter().map(|(path, _)| path).collect();
+    let files: Vec<&PathBuf> = files.iter().filter(|path| !is_unfinished(path)).collect();
+    ensure!(files.len() == 8, "a file and a head for each fold, and no checkpoint: {files:?}");
+    for file in files {
+        let of_whole = Path::new(&whole).join(file.file_name().context("a name")?);
+        ensure!(std::fs::read(file)? == std::fs::read(of_whole)?, "{} differs", file.display());
+    }
+    Ok(())
+}
+
+#[test]
 fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
     let place = Workplace::new()?;
     let found: Value = serde_json::from_str(&place.trainer("crossval", "run", &["--json", "--methods", "mixed"])?)?;
@@ -123,9 +158,12 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
     ensure!(counts == 48, "each part is judged once: {overall}");
     ensure!(String::from_utf8(place.read("run/report.html")?)?.contains("</html>"));
 
-    for (method, flips) in [("global", "1"), ("mixed", "4"), ("clahe", "2")] {
+    let fine_tune = ["--recipe", "fine-tune", "--epochs", "1"];
+    for (method, flips, recipe) in
+        [("global", "1", &[][..]), ("mixed", "4", &[]), ("clahe", "2", &[]), ("local", "2", &fine_tune)]
+    {
         let (trained, model) = (format!("run-{method}"), format!("model-{method}"));
-        place.trainer("train", &trained, &["--method", method, "--tta", flips])?;
+        place.trainer("train", &trained, &[&["--method", method, "--tta", flips], recipe].concat())?;
         let precisions = ["--precision", "f32,f16"];
         let export = ["export", &place.path(&trained), "--out", &place.path(&model), precisions[0], precisions[1]];
         stdout_of(TRAINER, &export, 0)?;

@@ -16,9 +16,13 @@
 //! | [`localize`] | where the network of a model looks, compared with the masks of a data set |
 //! | [`pretrain`] | a backbone trained from random weights on synthetic radiographs |
 //! | [`files`] | atomic file writes |
+//! | [`checkpoint`] | the tensors of a file from which a training is continued |
+//! | `adamw` | the optimizer of networks |
 //! | [`progress`] | progress bars with the time left, on stderr |
 
+mod adamw;
 pub mod audit;
+pub mod checkpoint;
 pub mod crossval;
 pub mod dataset;
 pub mod export;

@@ -23,11 +23,14 @@ Examples:
     cellgate-trainer crossval electrodes --out reference --methods global --reference none,good:5,good:10
   See how many parts with a new kind of anomaly are caught, although no model was trained on this kind:
     cellgate-trainer crossval electrodes --out kinds --methods local --size 400x200 --leave-out-kind
+  Train stage 4 of the backbone too. This takes hours; the command says how many before it starts:
+    cellgate-trainer crossval electrodes --out tuned --size 400x200 --recipe fine-tune
   Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
 
 The command writes results.json, predictions.csv, evidence.json, report.html and config.json to the folder RESULTS. After an \
-interruption, give the same command again: finished folds and computed features are kept. --leave-out-kind may be added later.")]
+interruption, give the same command again: finished folds and computed features are kept. Recipe fine-tune keeps finished epochs too. \
+--leave-out-kind may be added later.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
@@ -78,6 +81,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let text = "--reference good:K with --folds random: random parts are no bundle and have no offset; leave one of them out";
         return Err(super::misuse(text));
     }
+    let recipe = args.recipe.recipe(None)?;
+    if args.leave_out_kind && recipe.needs_maps() {
+        let text = "--leave-out-kind with --recipe fine-tune: it would train stage 4 for each kind and bundle, which takes days; use \
+                    --recipe recommended or leave one of them out";
+        return Err(super::misuse(text));
+    }
     let config = CrossvalConfig {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
         dataset: dataset.digest,
@@ -86,7 +95,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         size: args.network.size,
         folds: args.folds,
         bounds: args.bounds,
-        recipe: args.recipe.recipe()?,
+        recipe,
         references,
         seed: args.recipe.seed,
         device: device::name(args.network.device),

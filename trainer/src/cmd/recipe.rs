@@ -1,6 +1,6 @@
 //! Defines the arguments that choose a recipe, shared by `crossval` and `train`.
 
-use cellgate_trainer::fit::{PaperRecipe, Recipe, RecommendedRecipe};
+use cellgate_trainer::fit::{Costs, FineTuneRecipe, PaperRecipe, Recipe, RecommendedRecipe};
 use cellgate_trainer::network::Flips;
 
 /// Recipes by name.
@@ -10,6 +10,8 @@ enum RecipeName {
     Paper,
     /// Two averaged logistic regressions, operating point chosen within the training bundles
     Recommended,
+    /// Stage 4 of the backbone trained too, in hours rather than minutes; operating point chosen within the training bundles
+    FineTune,
 }
 
 /// Arguments that choose a recipe.
@@ -18,7 +20,8 @@ pub(crate) struct RecipeArgs {
     /// How the head is trained
     #[arg(long, value_enum, default_value = "recommended")]
     recipe: RecipeName,
-    /// Passes over the training images, for `--recipe paper` only [default: 50]
+    /// Passes over the training images for `--recipe paper` [default: 50], or the largest number of passes for `--recipe fine-tune`
+    /// [default: 8]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     epochs: Option<u32>,
     /// Number of flip variants of an image that are judged, 1, 2 or 4. The logit is their mean. The network takes that many times as
@@ -31,11 +34,11 @@ pub(crate) struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// The recipe with its settings.
+    /// The recipe with its settings. `costs` weight the loss of recipe `fine-tune`.
     ///
     /// # Errors
     /// `--epochs` was given for a recipe without epochs.
-    pub(crate) fn recipe(&self) -> anyhow::Result<Recipe> {
+    pub(crate) fn recipe(&self, costs: Option<Costs>) -> anyhow::Result<Recipe> {
         match (self.recipe, self.epochs) {
             (RecipeName::Paper, epochs) => {
                 let paper = PaperRecipe::default();
@@ -45,7 +48,14 @@ impl RecipeArgs {
                 Ok(Recipe::Recommended(RecommendedRecipe { flips: self.tta, ..RecommendedRecipe::default() }))
             }
             (RecipeName::Recommended, Some(_)) => {
-                Err(super::misuse("--epochs: recipe `recommended` has no epochs; use it with --recipe paper"))
+                let text =
+                    "--epochs: recipe `recommended` has no epochs; use it with --recipe paper or --recipe fine-tune";
+                Err(super::misuse(text))
+            }
+            (RecipeName::FineTune, epochs) => {
+                let default = FineTuneRecipe::default();
+                let epochs = epochs.unwrap_or(default.epochs);
+                Ok(Recipe::FineTune(FineTuneRecipe { epochs, flips: self.tta, costs, ..default }))
             }
         }
     }

@@ -6,6 +6,7 @@ use super::network::NetworkArgs;
 use super::recipe::RecipeArgs;
 use anyhow::Result;
 use cellgate_models::conversion::Method;
+use cellgate_trainer::fit::Costs;
 use cellgate_trainer::network::device;
 use cellgate_trainer::training::{self, Thresholds, TrainingInputs};
 use std::num::NonZeroU32;
@@ -23,6 +24,8 @@ Examples:
       --escape-cost 50 --overkill-cost 1 --abnormal-share 0.03
   A model for bundles that begin with five parts known to be good:
     cellgate-trainer train electrodes --out run --reference 5
+  Train stage 4 of the backbone too. This takes hours; after an interruption, give the same command again:
+    cellgate-trainer train electrodes --out run --size 400x200 --recipe fine-tune
   Then make the model for a device:
     cellgate-trainer export run --out model
 
@@ -49,7 +52,8 @@ pub(crate) struct Args {
     /// Largest share of the abnormal parts that may pass, 0 to below 1; sets the review threshold
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     max_escape: f64,
-    /// Cost of an abnormal part that passes; sets the reject threshold together with --overkill-cost
+    /// Cost of an abnormal part that passes; sets the reject threshold together with --overkill-cost. With `--recipe fine-tune` the
+    /// costs also weight the loss
     #[arg(long, value_name = "COST", requires = "overkill_cost")]
     escape_cost: Option<f64>,
     /// Cost of a normal part that is rejected, in the unit of --escape-cost
@@ -93,6 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let dataset = super::dataset::open(&args.dataset)?;
     let leaks = args.leaks.check(&dataset)?;
     let network = args.network.open()?;
+    let costs = args.escape_cost.zip(args.overkill_cost).map(|(escape, overkill)| Costs { escape, overkill });
     let thresholds = Thresholds {
         max_escape: args.max_escape,
         costs: args.escape_cost.zip(args.overkill_cost),
@@ -106,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         store: &network.store,
         method: args.method,
         size: args.network.size,
-        recipe: &args.recipe.recipe()?,
+        recipe: &args.recipe.recipe(costs)?,
         reference: NonZeroU32::new(args.reference),
         seed: args.recipe.seed,
         device: &device::name(args.network.device),

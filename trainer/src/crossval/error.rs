@@ -3,6 +3,7 @@
 use crate::features::FeatureError;
 use crate::files::FileError;
 use crate::fit::FitError;
+use crate::network::head::HeadFileError;
 use crate::report::ReportError;
 use crate::results::ResultsError;
 use cellgate_models::conversion::{BoundsError, ConversionError};
@@ -114,6 +115,9 @@ pub enum CrossvalError {
         /// The reason.
         source: FitError,
     },
+    /// The head of a finished fold can't be read or written.
+    #[error(transparent)]
+    Head(#[from] HeadFileError),
     /// The configuration can't be expressed in JSON.
     #[error("the configuration can't be written as JSON: {0}")]
     Json(#[from] serde_json::Error),

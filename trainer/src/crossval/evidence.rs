@@ -44,7 +44,7 @@ pub(super) fn write(
         {
             match there.iter().find(|map| judged.has_current(map, suspect, fold, part)) {
                 Some(map) => maps.push(map.clone()),
-                None => maps.extend(judged.map(inputs, &folds[fold], fold, part)?),
+                None => maps.extend(judged.map(inputs, (&folds[fold], fold), part, out)?),
             }
         }
         bar.inc(1);
@@ -74,20 +74,21 @@ impl JudgedMethod<'_> {
             && map.map().is_some_and(|map| map.sums_to(logit, LARGEST_ROUNDING * logit.abs().max(1.0)))
     }
 
-    /// The map of a test part of `fold`. Trains the fold's head again if it is missing. `None` if the image can't be read.
+    /// The map of a test part of `fold`. Reads the fold's head from `out` or trains it again if it is missing. `None` if the image can't
+    /// be read.
     fn map(
         &mut self,
         inputs: &CrossvalInputs<'_>,
-        fold: &Fold,
-        index: usize,
+        (fold, index): (&Fold, usize),
         part: usize,
+        out: &Path,
     ) -> Result<Option<SuspectMap>, CrossvalError> {
         let FinishedFold { conversion, operating_point, .. } = &self.finished[index];
         let part = &inputs.dataset.parts[fold.test[part]];
         let Ok(radiograph) = radiograph::read(&part.path, &limits()) else { return Ok(None) };
         let head = match &mut self.heads[index] {
             Some(head) => head,
-            missing => missing.insert(self.runner.head(fold, conversion)?),
+            missing => missing.insert(self.runner.head(fold, conversion, out)?),
         };
         let size = inputs.config.size;
         let mut tensor = vec![0.0; 3 * size.pixels()];

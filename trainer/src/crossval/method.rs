@@ -3,12 +3,14 @@
 use super::kinds::{FinishedKindFold, KindFold};
 use super::{
     BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
-    LevelStatistics,
+    LevelStatistics, fine_tuning,
 };
-use crate::features::FeatureTable;
+use crate::features::{self, FeatureTable, StageMaps};
 use crate::files;
-use crate::fit::{self, Calibrated, CalibratedWithReference, FitError, LargestDistances, OutOfFold, TrainingSet};
-use crate::network::{Head, Whitening};
+use crate::fit::{
+    self, Calibrated, CalibratedWithReference, Fit, FitError, FitInputs, LargestDistances, TrainingSet, Tuning,
+};
+use crate::network::{Head, Readout};
 use crate::progress;
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
@@ -19,8 +21,7 @@ use std::rc::Rc;
 
 /// What is fitted to the training parts of a fold.
 struct Fitted {
-    head: Head,
-    whitening: Whitening,
+    readout: Readout,
     /// The threshold and the largest distance without reference parts.
     operating_point: OperatingPoint,
     /// The same with reference parts, for each number of them.
@@ -58,11 +59,17 @@ impl<'a> MethodRun<'a> {
         let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
         let path = FinishedFold::path(out, self.method, fold);
         if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.reference_parts())? {
+            self.clean_up(fold, &conversion, out);
             return Ok((finished, None));
         }
-        let (finished, head) = self.judge(fold, conversion, &config.reference_parts())?;
+        let (finished, readout) = self.judge(fold, conversion, &config.reference_parts(), out)?;
+        if config.recipe.needs_maps() {
+            readout.write(&fine_tuning::head_path(out, self.method, fold))?;
+        }
         files::write_json(&path, &finished)?;
-        Ok((finished, Some(head)))
+        self.clean_up(fold, &finished.conversion, out);
+        // A head with weights of stage 4 has 52 MB. It is read again if it is needed.
+        Ok((finished, Some(readout.head).filter(|head| head.stage_4.is_none())))
     }
 
     /// Returns the results of `of`, which leaves out the kind called `kind`: from its file in `out`, or computed and saved to this file.
@@ -79,40 +86,65 @@ impl<'a> MethodRun<'a> {
         if let Some(finished) = FinishedKindFold::load(&path, dataset, of, kind, conversion)? {
             return Ok(finished);
         }
-        let (finished, _) = self.judge(&of.fold, conversion.clone(), &[])?;
+        let (finished, _) = self.judge(&of.fold, conversion.clone(), &[], out)?;
         files::write_json(&path, &FinishedKindFold::new(dataset, of, kind, finished.clone()))?;
         Ok(finished)
     }
 
-    /// Trains on the training parts of `fold` and judges its test parts. Also returns the head.
+    /// Trains on the training parts of `fold` and judges its test parts. Also returns what was trained. Recipe `fine-tune` keeps its
+    /// checkpoint in `out`.
     fn judge(
         &mut self,
         fold: &Fold,
         conversion: ConversionSpec,
         references: &[NonZeroU32],
-    ) -> Result<(FinishedFold, Head), CrossvalError> {
-        let dataset = self.inputs.dataset;
+        out: &Path,
+    ) -> Result<(FinishedFold, Readout), CrossvalError> {
+        let CrossvalInputs { dataset, config, backbone, .. } = *self.inputs;
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        let Fitted { head, whitening, operating_point, with_reference } =
-            self.fit(&training, references).map_err(|source| self.fit_error(fold, source))?;
-        let parts = fold.test.iter().map(|&part| FoldPart {
+        let maps = config.recipe.needs_maps().then(|| self.maps(fold, &conversion)).transpose()?;
+        let folder = fine_tuning::checkpoint_folder(out, self.method, fold);
+        let tuning = maps.as_ref().map(|maps| Tuning { backbone, maps, folder: &folder });
+        let Fitted { readout: Readout { head, whitening }, operating_point, with_reference } =
+            self.fit(&training, tuning, references).map_err(|source| self.fit_error(fold, source))?;
+        let judged = (&dataset.parts[..], &fold.test[..]);
+        let logits = features::logits(judged, &table, (&conversion, backbone), &head)?;
+        let parts = fold.test.iter().zip(logits).map(|(&part, logit)| FoldPart {
             image: dataset.parts[part].image.clone(),
             label: dataset.parts[part].label,
-            logit: table.logit(part, &head),
+            logit,
             features: table.whitened(part, &whitening, head.flips),
         });
-        let parts = parts.collect();
-        let bundle = fold.bundle.clone();
-        Ok((FinishedFold { bundle, conversion, operating_point, with_reference, parts }, head))
+        let (parts, bundle) = (parts.collect(), fold.bundle.clone());
+        Ok((FinishedFold { bundle, conversion, operating_point, with_reference, parts }, Readout { head, whitening }))
     }
 
-    /// Trains the head of a fold whose results are known.
-    pub(super) fn head(&mut self, fold: &Fold, conversion: &ConversionSpec) -> Result<Head, CrossvalError> {
-        let table = self.features(conversion)?;
+    /// Removes the checkpoint of a finished fold. If no other fold has the fold's conversion, also removes the maps of stage 3.
+    fn clean_up(&self, fold: &Fold, conversion: &ConversionSpec, out: &Path) {
+        let CrossvalInputs { dataset, config, backbone, store, .. } = *self.inputs;
+        let folder = fine_tuning::checkpoint_folder(out, self.method, fold);
+        if !folder.exists() {
+            return;
+        }
+        let depends_on_training = self.method.needs_bounds() || self.method == Method::Equalize;
+        if depends_on_training && config.bounds == BoundsScope::Training {
+            store.remove_maps(fold.training.iter().map(|&part| &dataset.parts[part]), conversion, backbone);
+        }
+        // The folder comes last: as long as it exists, the next start cleans up again. A folder that stays does no harm.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    /// The head of a fold whose results are known: read from its file in `out`, or trained again if the recipe keeps no file.
+    pub(super) fn head(&mut self, fold: &Fold, conversion: &ConversionSpec, out: &Path) -> Result<Head, CrossvalError> {
         let CrossvalInputs { dataset, config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
+        if recipe.needs_maps() {
+            return Ok(Readout::read(&fine_tuning::head_path(out, self.method, fold))?.head);
+        }
+        let table = self.features(conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        recipe.head(&training, classifier, *seed).map_err(|source| self.fit_error(fold, source))
+        let inputs = FitInputs { classifier, tuning: None, seed: *seed, needs_out_of_fold: false };
+        Ok(recipe.fit(&training, &inputs).map_err(|source| self.fit_error(fold, source))?.head)
     }
 
     fn fit_error(&self, fold: &Fold, source: FitError) -> CrossvalError {
@@ -120,13 +152,16 @@ impl<'a> MethodRun<'a> {
     }
 
     /// Fits everything that a fold needs to `training`. `references` are the numbers of reference parts.
-    fn fit(&self, training: &TrainingSet<'_>, references: &[NonZeroU32]) -> Result<Fitted, FitError> {
+    fn fit(
+        &self,
+        training: &TrainingSet<'_>,
+        tuning: Option<Tuning<'_>>,
+        references: &[NonZeroU32],
+    ) -> Result<Fitted, FitError> {
         let CrossvalInputs { config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
-        let head = recipe.head(training, classifier, *seed)?;
-        let out_of_fold = match recipe.chooses_threshold() || !references.is_empty() {
-            true => recipe.out_of_fold(training, classifier, *seed)?,
-            false => OutOfFold::default(),
-        };
+        let needs_out_of_fold = recipe.chooses_threshold() || !references.is_empty();
+        let inputs = FitInputs { classifier, tuning, seed: *seed, needs_out_of_fold };
+        let Fit { head, out_of_fold } = recipe.fit(training, &inputs)?;
         let distances = LargestDistances::out_of_fold(training, head.flips, references, *seed)?;
         let operating_point = |calibrated: &Calibrated, largest_distance: Option<f64>| {
             let point = calibrated.operating_point([calibrated.threshold; 2])?;
@@ -140,9 +175,18 @@ impl<'a> MethodRun<'a> {
         Ok(Fitted {
             with_reference: with_reference.collect::<Result<_, FitError>>()?,
             operating_point: operating_point(&recipe.calibrated(&out_of_fold)?, distances.without)?,
-            whitening: fit::whitening(training, head.flips)?,
-            head,
+            readout: Readout { whitening: fit::whitening(training, head.flips)?, head },
         })
+    }
+
+    /// The maps of stage 3 of the fold's training parts.
+    fn maps(&self, fold: &Fold, conversion: &ConversionSpec) -> Result<StageMaps, CrossvalError> {
+        let CrossvalInputs { dataset, config, backbone, store, .. } = *self.inputs;
+        let bar = progress::bar(fold.training.len() as u64, "maps");
+        let parts = fold.training.iter().map(|&part| &dataset.parts[part]);
+        let maps = store.maps(parts, (conversion, config.size), backbone, &bar)?;
+        bar.finish_and_clear();
+        Ok(maps)
     }
 
     fn features(&mut self, conversion: &ConversionSpec) -> Result<Rc<FeatureTable>, CrossvalError> {

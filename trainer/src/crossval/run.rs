@@ -5,7 +5,7 @@ use super::evidence::{self, JudgedMethod};
 use super::kinds::KindFolds;
 use super::method::MethodRun;
 use super::{CrossvalConfig, CrossvalError, CrossvalInputs, Fold, LevelStatistics, leave_one_bundle_out};
-use super::{feasibility, summary};
+use super::{feasibility, fine_tuning, summary};
 use crate::files::{self, FileError};
 use crate::progress;
 use crate::report::{Report, ReportOptions};
@@ -27,6 +27,7 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
         false => KindFolds::none(&folds),
     };
     claim_folder(inputs.config, out)?;
+    fine_tuning::log_estimate(inputs, &folds, out)?;
     let statistics = LevelStatistics::of(inputs.dataset, &inputs.config.methods)?;
     let bar = progress::bar((inputs.config.methods.len() * (folds.len() + kind_folds.count())) as u64, "folds");
     let mut methods = Vec::new();

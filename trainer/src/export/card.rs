@@ -26,7 +26,7 @@ pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity]) -> 
          | data set | {} images in {} bundles: {} normal, {} abnormal |\n\
          | digest of the data set | `{}` |\n\
          | conversion | {} to {} pixels (height x width){} |\n\
-         | backbone | ResNet-34, frozen, weights file with SHA-256 `{}` |\n\
+         | backbone | ResNet-34, {}, weights file with SHA-256 `{}` |\n\
          | features | {} ({} numbers) |\n\
          | head | {} ensemble member(s), recipe `{}`, seed {} |\n\
          | flip variants that are judged | {} |\n\
@@ -39,6 +39,7 @@ pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity]) -> 
         run.conversion.method,
         run.conversion.size.map_or_else(|| "the image's own".into(), |size| size.to_string()),
         run.conversion.bounds.map_or_else(String::new, |bounds| format!(", bounds {bounds}")),
+        if head.stage_4.is_some() { "stage 4 trained with the head, the other stages frozen" } else { "frozen" },
         run.backbone.digest,
         blocks,
         head.width(),

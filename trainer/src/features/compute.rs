@@ -1,4 +1,4 @@
-//! Computes features from images. Reader threads read and convert images ahead while libtorch computes.
+//! Runs the backbone on images. Reader threads read and convert images ahead while libtorch computes.
 
 use super::FeatureError;
 use crate::dataset::Part;
@@ -10,6 +10,7 @@ use cellgate_models::digest::Digest;
 use cellgate_models::radiograph;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use tch::Device;
 
 /// Largest number of converted images that wait for libtorch. This limits memory: a converted image of 2000 x 1000 pixels takes
 /// 24 MB.
@@ -28,8 +29,27 @@ pub(super) fn features<'a>(
     blocks: &[Block],
     mut done: impl FnMut(&'a Part, Vec<f32>) -> Result<(), FeatureError>,
 ) -> Result<(), FeatureError> {
+    each(parts, spec, backbone.device(), |index, tensor, size| {
+        let part = parts[index];
+        let features = backbone.features_of_variants(tensor, size.height, size.width, blocks);
+        let features = features.map_err(|source| FeatureError::Torch { path: part.path.clone(), source })?;
+        if !features.iter().all(|feature| feature.is_finite()) {
+            return Err(FeatureError::NotFinite { path: part.path.clone() });
+        }
+        done(part, features)
+    })
+}
+
+/// Reads and converts the images of `parts`, and calls `compute` with the index of each part, the backbone's input (3 x height x width
+/// numbers) and its size. The order of the calls is not defined. Stops at the first error. `device` is where `compute` runs.
+pub(super) fn each(
+    parts: &[&Part],
+    spec: &ConversionSpec,
+    device: Device,
+    mut compute: impl FnMut(usize, &[f32], Size) -> Result<(), FeatureError>,
+) -> Result<(), FeatureError> {
     let next = AtomicUsize::new(0);
-    let readers = if backbone.device().is_cuda() { READERS_CUDA } else { READERS_CPU };
+    let readers = if device.is_cuda() { READERS_CUDA } else { READERS_CPU };
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
         for _ in 0..readers.min(parts.len()) {
@@ -37,25 +57,22 @@ pub(super) fn features<'a>(
             scope.spawn(move || {
                 let mut converter = match Converter::new(spec) {
                     Ok(converter) => converter,
-                    Err(error) => return drop(sender.send((parts[0], Err(error.into())))),
+                    Err(error) => return drop(sender.send((0, Err(error.into())))),
                 };
-                while let Some(&part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(part) = parts.get(index) else { return };
                     // Sending fails once the loop below, which receives, has ended with an error.
-                    if sender.send((part, read(part, &mut converter))).is_err() {
+                    if sender.send((index, read(part, &mut converter))).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        for (part, converted) in receiver {
+        for (index, converted) in receiver {
             let (tensor, size) = converted?;
-            let features = backbone.features_of_variants(&tensor, size.height, size.width, blocks);
-            let features = features.map_err(|source| FeatureError::Torch { path: part.path.clone(), source })?;
-            if !features.iter().all(|feature| feature.is_finite()) {
-                return Err(FeatureError::NotFinite { path: part.path.clone() });
-            }
-            done(part, features)?;
+            compute(index, &tensor, size)?;
         }
         Ok(())
     })

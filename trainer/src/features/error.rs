@@ -45,6 +45,29 @@ pub enum FeatureError {
         /// libtorch's error.
         source: tch::TchError,
     },
+    /// The folder of the cache has too little free space for the maps.
+    #[error(
+        "{}: the maps need {needed} MB, but only {free} MB are free: free some space, name another folder with --cache, or choose a \
+         smaller --size",
+        folder.display()
+    )]
+    NoRoom {
+        /// The folder of the cache.
+        folder: PathBuf,
+        /// The space that the missing maps need, in MB (1,000,000 bytes).
+        needed: u64,
+        /// The free space, in MB.
+        free: u64,
+    },
+    /// A file of maps disappeared or was damaged while it was in use.
+    #[error("{}: found no sound maps, expected those that this command has stored: run the command again", path.display())]
+    Maps {
+        /// The file.
+        path: PathBuf,
+    },
+    /// libtorch failed to load maps, for example because memory ran out.
+    #[error("the maps of a batch can't be loaded: libtorch: {0}")]
+    MapsTorch(tch::TchError),
     /// The backbone computed a feature that is not finite.
     #[error("{}: found a NaN or infinite feature, expected finite features: check the backbone's weights", path.display())]
     NotFinite {

@@ -1,4 +1,4 @@
-//! Computes the cache key of an image's features: a digest of everything that the features depend on.
+//! Computes the cache key of an image's features or maps: a digest of everything that they depend on.
 
 use crate::network::backbone::{Backbone, VARIANTS};
 use crate::network::pooling::Block;
@@ -8,7 +8,7 @@ use cellgate_models::digest::Digest;
 /// Version of the computation. Raise it when a change of the source code gives other numbers for the same inputs.
 const VERSION: u32 = 1;
 
-/// Everything that an image's features depend on, except the image itself.
+/// Everything that an image's features or maps depend on, except the image itself.
 #[derive(Debug, Clone)]
 pub(super) struct FeatureSettings {
     fields: Vec<Vec<u8>>,
@@ -19,6 +19,15 @@ impl FeatureSettings {
     /// CPU and GPU are distinguished because their results differ in the last digits.
     pub(super) fn new(spec: &ConversionSpec, backbone: &Backbone) -> Self {
         let layout = Block::ALL.iter().map(Block::to_string).collect::<Vec<_>>().join(" ");
+        Self::with_layout(spec, backbone, layout, VARIANTS)
+    }
+
+    /// As [`Self::new`], for the maps of stage 3 of the flip variant with the index `variant`.
+    pub(super) fn of_maps(spec: &ConversionSpec, backbone: &Backbone, variant: usize) -> Self {
+        Self::with_layout(spec, backbone, "maps of stage 3 in f16".to_owned(), variant)
+    }
+
+    fn with_layout(spec: &ConversionSpec, backbone: &Backbone, layout: String, variants: usize) -> Self {
         let device = if backbone.device().is_cuda() { "cuda" } else { "cpu" };
         Self {
             fields: vec![
@@ -27,7 +36,7 @@ impl FeatureSettings {
                 backbone.digest().as_bytes().to_vec(),
                 device.into(),
                 layout.into(),
-                (VARIANTS as u64).to_le_bytes().to_vec(),
+                (variants as u64).to_le_bytes().to_vec(),
             ],
         }
     }
@@ -70,7 +79,9 @@ mod tests {
             key(&spec, 1, b"a"),
             key(&spec, 0, b"b"),
         ];
-        let distinct: std::collections::HashSet<Digest> = keys.into_iter().collect();
+        let maps = (0..4).map(|variant| FeatureSettings::of_maps(&spec, &backbones[0], variant).key(Digest::of(b"a")));
+        let keys: Vec<Digest> = keys.into_iter().chain(maps).collect();
+        let distinct: std::collections::HashSet<Digest> = keys.iter().copied().collect();
         assert_eq!(distinct.len(), keys.len());
         assert_eq!(with(&|_| ()), key(&spec, 0, b"a"));
     }

@@ -1,5 +1,6 @@
 //! Returns features from the cache, or computes and caches them.
 
+use super::file::{Content, FEATURES};
 use super::key::FeatureSettings;
 use super::table::FeatureTable;
 use super::{FeatureError, compute, default_cache_root, file};
@@ -73,9 +74,10 @@ impl FeatureStore {
                 continue;
             }
             let key = settings.key(part.digest);
-            match file::read(&self.path(key), key, per_part) {
-                Some(features) => {
-                    place.copy_from_slice(&features);
+            match file::read(&self.path(key, FEATURES), FEATURES, key, per_part) {
+                Some(bytes) => {
+                    let numbers = bytes.as_chunks().0.iter().map(|&number| f32::from_le_bytes(number));
+                    place.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
                     progress.inc(1);
                 }
                 None => {
@@ -88,8 +90,9 @@ impl FeatureStore {
         progress::restart_time_left(progress);
         compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
             let key = settings.key(part.digest);
-            let path = self.path(key);
-            file::write(&path, key, &features).map_err(|source| FeatureError::Io { path, source })?;
+            let path = self.path(key, FEATURES);
+            let numbers: Vec<u8> = features.iter().flat_map(|number| number.to_le_bytes()).collect();
+            file::write(&path, FEATURES, key, &numbers).map_err(|source| FeatureError::Io { path, source })?;
             for &index in &missing[&part.digest] {
                 values[index * per_part..][..per_part].copy_from_slice(&features);
                 progress.inc(1);
@@ -99,11 +102,11 @@ impl FeatureStore {
         Ok(FeatureTable::new(blocks.to_vec(), values))
     }
 
-    /// The path of the file with the cache key `key`. Files are spread over 256 folders, named by the first two hex digits of the
+    /// The path of the file with the cache key `key` and this content. Files are spread over 256 folders, named by the first two hex digits of the
     /// key, to keep each folder small.
-    fn path(&self, key: Digest) -> PathBuf {
+    pub(super) fn path(&self, key: Digest, content: Content) -> PathBuf {
         let name = key.to_string();
-        self.folder.join(&name[..2]).join(format!("{name}.features"))
+        self.folder.join(&name[..2]).join(format!("{name}.{}", content.extension))
     }
 }
 

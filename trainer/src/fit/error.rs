@@ -1,8 +1,12 @@
 //! Defines the error of training a head.
 
+use crate::checkpoint::CheckpointError;
 use crate::dataset::Label;
+use crate::features::FeatureError;
+use crate::files::FileError;
 use cellgate_models::policy::{LargestDistanceError, PolicyError};
 use std::num::TryFromIntError;
+use std::path::PathBuf;
 use tch::TchError;
 
 /// Error of training a head.
@@ -43,6 +47,51 @@ pub enum FitError {
     /// A largest distance is infinite.
     #[error(transparent)]
     LargestDistance(#[from] LargestDistanceError),
+    /// The loss is not finite.
+    #[error(
+        "the training diverged at step {step}: found a loss of {found}, expected a finite number: check the backbone's weights"
+    )]
+    Diverged {
+        /// Number of steps done when the loss was found.
+        step: u64,
+        /// The loss.
+        found: f64,
+    },
+    /// The folder holds the checkpoint of an unfinished training with other settings, images or weights.
+    #[error(
+        "{}: found an unfinished training with other settings, images or weights, expected one of this command: use the same ones, \
+         name another folder with --out, or remove the file to start again",
+        path.display()
+    )]
+    OtherTraining {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// The checkpoint is damaged or from another version, or can't be made.
+    #[error("{}: the training can't be continued from this checkpoint: {source}; remove the file to start again", path.display())]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The fault.
+        source: CheckpointError,
+    },
+    /// The checkpoint can't be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The checkpoint can't be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The settings can't be written as JSON.
+    #[error("the recipe's settings can't be written as JSON: {0}")]
+    Json(serde_json::Error),
+    /// Maps can't be read.
+    #[error(transparent)]
+    Features(#[from] FeatureError),
     /// libtorch failed, for example because memory ran out or a decomposition did not converge.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),

@@ -5,6 +5,8 @@
 //! | `training` | the training set: parts with features, labels and bundles |
 //! | `paper` | the paper's recipe |
 //! | `recommended` | the recommended recipe |
+//! | `fine_tune` | the recipe that trains stage 4 too |
+//! | `outcome` | what a recipe needs besides the training set, and what it makes |
 //! | `linear` | fits a linear scorer: principal components and logistic regression |
 //! | `calibration` | calibration of the logits |
 //! | `operating_point` | a calibration with its threshold |
@@ -17,9 +19,11 @@
 mod calibration;
 mod distance;
 mod error;
+mod fine_tune;
 mod linear;
 mod operating_point;
 mod out_of_fold;
+mod outcome;
 mod paper;
 mod recommended;
 mod reference;
@@ -30,15 +34,16 @@ mod whitening;
 
 pub use distance::{LargestDistances, with_largest_distance};
 pub use error::FitError;
+pub use fine_tune::{Costs, Estimate, FineTuneRecipe, Pace, Rates, Tuning};
 pub use operating_point::Calibrated;
 pub use out_of_fold::{LabelledLogit, OutOfFold};
+pub use outcome::{Fit, FitInputs};
 pub use paper::{Classifier, PaperRecipe};
 pub use recommended::RecommendedRecipe;
 pub use reference::{CalibratedWithReference, Draw, REFERENCE_DRAWS, reference_draws};
 pub use training::TrainingSet;
 pub use whitening::whitening;
 
-use crate::network::Head;
 use serde::{Deserialize, Serialize};
 
 /// How a head is trained and how its threshold is chosen.
@@ -49,6 +54,8 @@ pub enum Recipe {
     Paper(PaperRecipe),
     /// The best recipe so far. Its threshold is chosen from out-of-fold scores of the training parts.
     Recommended(RecommendedRecipe),
+    /// Trains stage 4 of the backbone too. Its threshold is chosen from out-of-fold scores of the training parts.
+    FineTune(FineTuneRecipe),
 }
 
 impl Recipe {
@@ -58,38 +65,31 @@ impl Recipe {
         match self {
             Self::Paper(_) => "paper",
             Self::Recommended(_) => "recommended",
+            Self::FineTune(_) => "fine-tune",
         }
     }
 
-    /// Trains a head on `training`. The same seed gives the same head on the same machine. Only recipe `paper` uses `classifier`
-    /// and `seed`.
+    /// Trains a head on `training`, and computes the out-of-fold logits of its parts if they are needed. The same seed gives the same head
+    /// on the same machine with the same number of threads.
     ///
     /// # Errors
-    /// `training` is empty, `classifier` is missing for recipe `paper`, `training` has one class only for recipe `recommended`,
-    /// or libtorch fails.
-    pub fn head(
-        &self,
-        training: &TrainingSet<'_>,
-        classifier: Option<&Classifier>,
-        seed: u64,
-    ) -> Result<Head, FitError> {
+    /// `training` is empty, the classifier is missing for recipe `paper`, `training` has one class only for another recipe, or libtorch
+    /// fails. Recipe `fine-tune` also reads maps, and reads and writes a checkpoint.
+    ///
+    /// # Panics
+    /// If [`Self::needs_maps`] and `inputs` has no maps.
+    pub fn fit(&self, training: &TrainingSet<'_>, inputs: &FitInputs<'_>) -> Result<Fit, FitError> {
+        let FitInputs { classifier, tuning, seed, needs_out_of_fold } = *inputs;
         match self {
-            Self::Paper(recipe) => recipe.head(training, classifier.ok_or(FitError::NoClassifier)?, seed),
-            Self::Recommended(recipe) => recipe.head(training),
+            Self::Paper(recipe) => {
+                let classifier = classifier.ok_or(FitError::NoClassifier)?;
+                Fit::of(training, needs_out_of_fold, |training| recipe.head(training, classifier, seed))
+            }
+            Self::Recommended(recipe) => Fit::of(training, needs_out_of_fold, |training| recipe.head(training)),
+            Self::FineTune(recipe) => {
+                fine_tune::train(recipe, training, &tuning.expect("the maps for recipe fine-tune"), seed)
+            }
         }
-    }
-
-    /// The out-of-fold logits of the training parts.
-    ///
-    /// # Errors
-    /// As [`Self::head`].
-    pub fn out_of_fold(
-        &self,
-        training: &TrainingSet<'_>,
-        classifier: Option<&Classifier>,
-        seed: u64,
-    ) -> Result<OutOfFold, FitError> {
-        OutOfFold::compute(training, |others| self.head(others, classifier, seed))
     }
 
     /// The calibration and the threshold for bundles without reference parts. Recipe `paper` has a fixed threshold and needs no
@@ -102,7 +102,7 @@ impl Recipe {
         let parts = out_of_fold.parts();
         match self {
             Self::Paper(_) => Ok(Calibrated::fixed(&parts)),
-            Self::Recommended(_) => Calibrated::of(&parts, 1),
+            Self::Recommended(_) | Self::FineTune(_) => Calibrated::of(&parts, 1),
         }
     }
 
@@ -111,7 +111,13 @@ impl Recipe {
     pub fn chooses_threshold(&self) -> bool {
         match self {
             Self::Paper(_) => false,
-            Self::Recommended(_) => true,
+            Self::Recommended(_) | Self::FineTune(_) => true,
         }
+    }
+
+    /// Whether the recipe needs [`FitInputs::tuning`].
+    #[must_use]
+    pub fn needs_maps(&self) -> bool {
+        matches!(self, Self::FineTune(_))
     }
 }

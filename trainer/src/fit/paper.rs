@@ -158,5 +158,5 @@ fn into_head(blocks: Vec<Block>, trained: &[nn::Linear], flips: Flips) -> Result
             bias: layer.bs.as_ref().map(numbers).transpose()?.unwrap_or_default(),
         });
     }
-    Ok(Head { blocks, members: vec![layers], activation: Activation::Softmax, flips })
+    Ok(Head { blocks, members: vec![layers], activation: Activation::Softmax, flips, stage_4: None })
 }

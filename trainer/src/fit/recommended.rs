@@ -32,17 +32,17 @@ impl Default for RecommendedRecipe {
 }
 
 /// An ensemble member: one linear scorer.
-struct Member {
-    blocks: &'static [Block],
+pub(super) struct Member {
+    pub(super) blocks: &'static [Block],
     /// Whether the scorer takes signed square roots of the features first. This is usual for features that are
     /// products, such as covariances.
-    is_rooted: bool,
+    pub(super) is_rooted: bool,
 }
 
-const MEMBERS: [Member; 2] = [
-    Member { blocks: &[Block::MEAN_3, Block::MEAN_4], is_rooted: false },
-    Member { blocks: &[Block::COVARIANCE_3], is_rooted: true },
-];
+/// The scorer of the covariance of stage 3.
+pub(super) const COVARIANCE: Member = Member { blocks: &[Block::COVARIANCE_3], is_rooted: true };
+
+const MEMBERS: [Member; 2] = [Member { blocks: &[Block::MEAN_3, Block::MEAN_4], is_rooted: false }, COVARIANCE];
 
 impl RecommendedRecipe {
     /// Trains a head on all four flip variants of each part's image. Uses no random numbers.
@@ -53,6 +53,30 @@ impl RecommendedRecipe {
         if training.is_empty() {
             return Err(FitError::NoImages);
         }
+        let settings = Settings { components: self.components.into(), penalty: self.penalty };
+        let mut start = 0;
+        let mut members = Vec::new();
+        for member in &MEMBERS {
+            members.push(member.fit(training, start, settings)?);
+            start += width(member.blocks);
+        }
+        let blocks = MEMBERS.iter().flat_map(|member| member.blocks).copied().collect();
+        Ok(Head { blocks, members, activation: Activation::Sigmoid, flips: self.flips, stage_4: None })
+    }
+}
+
+impl Member {
+    /// Trains the scorer on all four flip variants of each part's image. Returns its layers. Its features begin at `start` in the head's
+    /// features.
+    ///
+    /// # Errors
+    /// The training set has one class only, or libtorch fails.
+    pub(super) fn fit(
+        &self,
+        training: &TrainingSet<'_>,
+        start: usize,
+        settings: Settings,
+    ) -> Result<Vec<Layer>, FitError> {
         let weights = linear::weights(training.bundles().zip(training.labels()).collect::<Vec<_>>().into_iter())?;
         let targets: Vec<f64> = training.labels().map(|label| f64::from(label == Label::Abnormal)).collect();
         let of_variants = |values: &[f64]| -> Result<Tensor, FitError> {
@@ -60,17 +84,9 @@ impl RecommendedRecipe {
             Ok(Tensor::f_from_slice(&repeated)?)
         };
         let (targets, weights) = (of_variants(&targets)?, of_variants(&weights)?);
-        let settings = Settings { components: self.components.into(), penalty: self.penalty };
-        let mut start = 0;
-        let mut members = Vec::new();
-        for member in &MEMBERS {
-            let widths: Vec<usize> = member.blocks.iter().map(|block| block.width()).collect();
-            let scorer = linear::fit(&rows(training, member)?, &widths, &targets, &weights, settings)?;
-            members.push(layers(member, start, &scorer));
-            start += width(member.blocks);
-        }
-        let blocks = MEMBERS.iter().flat_map(|member| member.blocks).copied().collect();
-        Ok(Head { blocks, members, activation: Activation::Sigmoid, flips: self.flips })
+        let widths: Vec<usize> = self.blocks.iter().map(|block| block.width()).collect();
+        let scorer = linear::fit(&rows(training, self)?, &widths, &targets, &weights, settings)?;
+        Ok(layers(self, start, &scorer))
     }
 }
 

@@ -65,6 +65,12 @@ impl<'a> TrainingSet<'a> {
         self.table.whitened(self.parts[index], whitening, flips)
     }
 
+    /// The set of the parts at `positions` of this set.
+    pub(super) fn subset(&self, positions: &[usize]) -> Self {
+        let parts = positions.iter().map(|&position| self.parts[position]).collect();
+        Self { dataset: self.dataset, table: self.table, parts }
+    }
+
     /// Leaves out one bundle at a time. Returns, for each bundle, the set of the parts of all other bundles, and the
     /// positions of the bundle's own parts in `self`.
     #[must_use]
@@ -75,8 +81,7 @@ impl<'a> TrainingSet<'a> {
         let split = |name: &str| {
             let (held_out, rest): (Vec<usize>, Vec<usize>) =
                 (0..self.len()).partition(|&index| self.dataset.parts[self.parts[index]].bundle == name);
-            let rest = rest.into_iter().map(|index| self.parts[index]).collect();
-            (Self { dataset: self.dataset, table: self.table, parts: rest }, held_out)
+            (self.subset(&rest), held_out)
         };
         names.into_iter().map(split).collect()
     }

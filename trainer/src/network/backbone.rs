@@ -95,6 +95,17 @@ impl Backbone {
         Ok(features)
     }
 
+    /// The maps of stage 3 of an image's four variants, each 1 x 256 x height / 16 x width / 16, rounded up. They are on the CPU or GPU
+    /// of the backbone.
+    ///
+    /// # Errors
+    /// `tensor` has a wrong length, or libtorch fails.
+    pub(crate) fn stage_3_of_variants(&self, tensor: &[f32], height: u32, width: u32) -> Result<Vec<Tensor>, TchError> {
+        let image = self.image(tensor, height, width)?;
+        let maps = |variant| Ok(self.network.forward(&flipped(&image, variant)?, 3)?.remove(2));
+        Variant::ALL.iter().map(|&variant| maps(variant)).collect()
+    }
+
     pub(super) fn image(&self, tensor: &[f32], height: u32, width: u32) -> Result<Tensor, TchError> {
         Tensor::f_from_slice(tensor)?.f_view([1, 3, i64::from(height), i64::from(width)])?.f_to_device(self.device())
     }

@@ -9,7 +9,7 @@ use super::backbone::flipped;
 use super::basis;
 use super::flips::Variant;
 use super::pooling::{Block, Pool, last_stage, upper_triangle};
-use super::{Backbone, Flips, Head, placement};
+use super::{Backbone, Head, placement};
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::LogitMap;
 use tch::{Device, Kind, TchError, Tensor};
@@ -25,20 +25,23 @@ impl Backbone {
     /// # Panics
     /// If the head fails [`Head::check`].
     pub fn logit_and_map(&self, tensor: &[f32], size: Size, head: &Head) -> Result<(f32, LogitMap), TchError> {
-        self.logit_and_map_of(&self.maps_of_variants(tensor, size, head.flips, &head.blocks)?, size, head)
+        self.logit_and_map_of(&self.maps_of_variants(tensor, size, head, &head.blocks)?, size, head)
     }
 
-    /// The maps of the stages that `blocks` need, for each of the flip variants of an image.
+    /// The maps of the stages that `blocks` need, for each of the flip variants of an image that `head` judges. Those of stage 4 are by
+    /// the head's own weights if it has some.
     pub(super) fn maps_of_variants(
         &self,
         tensor: &[f32],
         size: Size,
-        flips: Flips,
+        head: &Head,
         blocks: &[Block],
     ) -> Result<Vec<Vec<Tensor>>, TchError> {
         let image = self.image(tensor, size.height, size.width)?;
-        let variants = flips.variants().iter();
-        variants.map(|&variant| self.network().forward(&flipped(&image, variant)?, last_stage(blocks))).collect()
+        let tuned = head.stage_4.as_ref().map(|stage_4| stage_4.residuals(self.device())).transpose()?;
+        let of_variant =
+            |&variant| self.network().forward_with(&flipped(&image, variant)?, last_stage(blocks), tuned.as_deref());
+        head.flips.variants().iter().map(of_variant).collect()
     }
 
     /// The raw logit and its map, from the `maps` of the flip variants of an image.
@@ -118,7 +121,10 @@ impl Backbone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Flips;
     use crate::network::head::{Activation, Layer};
+    use crate::network::stage_4::Stage4;
+    use crate::network::stage_4::tests::scaled;
     use crate::network::{Weights, pooling::width};
 
     const SIZE: Size = Size { height: 75, width: 98 };
@@ -132,7 +138,13 @@ mod tests {
     fn head(blocks: &[Block], weight: Vec<f32>, bias: f32, is_rooted: bool) -> Head {
         let mut layers: Vec<Layer> = is_rooted.then_some(Layer::SignedSqrt).into_iter().collect();
         layers.push(Layer::Affine { inputs: width(blocks), outputs: 1, weight, bias: vec![bias] });
-        Head { blocks: blocks.to_vec(), members: vec![layers], activation: Activation::Sigmoid, flips: Flips::One }
+        Head {
+            blocks: blocks.to_vec(),
+            members: vec![layers],
+            activation: Activation::Sigmoid,
+            flips: Flips::One,
+            stage_4: None,
+        }
     }
 
     #[test]
@@ -171,6 +183,22 @@ mod tests {
                 map.shares().iter().fold((f32::MAX, f32::MIN), |(low, high), &s| (low.min(s), high.max(s)));
             assert!(high - low > 1e-3, "the map must not be flat: {low} {high}");
         }
+    }
+
+    #[test]
+    fn a_map_with_weights_of_stage_4_sums_to_the_logit() {
+        let (backbone, image) = backbone_and_image();
+        let own = Stage4::of(backbone.network()).unwrap();
+        let weight: Vec<f32> = (0..width(&Block::ALL)).map(|at| (at as f32).sin()).collect();
+        let mut head = head(&Block::ALL, weight, -0.25, false);
+        let frozen = backbone.logit_and_map(&image, SIZE, &head).unwrap();
+        head.stage_4 = Some(own.clone());
+        assert_eq!(backbone.logit_and_map(&image, SIZE, &head).unwrap(), frozen);
+        head.stage_4 = Some(scaled(&own, 1.1));
+        let (logit, map) = backbone.logit_and_map(&image, SIZE, &head).unwrap();
+        assert!((logit - frozen.0).abs() > 1e-3, "{logit} {}", frozen.0);
+        let sum = map.sum();
+        assert!((sum - f64::from(logit)).abs() < 1e-4 * sum.abs().max(1.0), "{sum} {logit}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `architecture` | lists the layers of ResNet-34 with torchvision's names, as data |
 //! | [`weights`] | finds and reads the file of weights |
 //! | [`resnet34`] | computes the maps of ResNet-34's four stages from images, with libtorch |
+//! | `stage_4` | weights of stage 4 that a recipe trained |
 //! | [`pooling`] | turns maps into features |
 //! | [`backbone`] | computes features with `resnet34` and `pooling`, on the CPU or a GPU |
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
@@ -32,10 +33,11 @@ mod libtorch;
 mod logit_map;
 pub mod onnx;
 mod output;
-mod placement;
+pub(crate) mod placement;
 pub mod pooling;
 mod readout;
 pub mod resnet34;
+pub(crate) mod stage_4;
 pub mod weights;
 mod whitening;
 
@@ -45,5 +47,6 @@ pub use flips::Flips;
 pub use head::{Head, Layer};
 pub use pooling::{Block, Pool};
 pub use readout::Readout;
+pub use stage_4::Stage4;
 pub use weights::Weights;
 pub use whitening::{Whitening, WhiteningError};

@@ -18,7 +18,7 @@ impl Backbone {
     /// If head or whitening fail their check.
     pub fn output(&self, tensor: &[f32], size: Size, readout: &Readout) -> Result<Output, TchError> {
         let Readout { head, whitening } = readout;
-        let maps = self.maps_of_variants(tensor, size, head.flips, &readout.blocks())?;
+        let maps = self.maps_of_variants(tensor, size, head, &readout.blocks())?;
         let (logit, map) = self.logit_and_map_of(&maps, size, head)?;
         let mut features = Vec::new();
         for maps in &maps {
@@ -50,6 +50,7 @@ mod tests {
                 members: vec![vec![affine.clone()]],
                 activation: Activation::Sigmoid,
                 flips,
+                stage_4: None,
             };
             let weight = wave(WhitenedFeatures::COUNT * 512);
             let whitening = Whitening { blocks: blocks.to_vec(), weight, bias: wave(WhitenedFeatures::COUNT) };

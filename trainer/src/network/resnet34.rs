@@ -31,6 +31,12 @@ impl FoldedConv {
         })
     }
 
+    /// The weight and the bias with their names.
+    pub(super) fn tensors(&self) -> [(String, &Tensor); 2] {
+        [("weight", &self.weight), ("bias", &self.bias)]
+            .map(|(suffix, tensor)| (format!("{}.{suffix}", self.spec.name), tensor))
+    }
+
     /// The convolution of `x`. cuDNN must use deterministic algorithms and no TF32, which would lose three decimal
     /// digits.
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
@@ -64,7 +70,12 @@ pub(crate) struct Residual {
 }
 
 impl Residual {
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+    /// The convolutions, in the order of the forward pass.
+    pub(super) fn convolutions(&self) -> impl Iterator<Item = &FoldedConv> {
+        [Some(&self.first), Some(&self.second), self.downsample.as_ref()].into_iter().flatten()
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let mut out = self.second.forward(&self.first.forward(x)?.f_relu_()?)?;
         match &self.downsample {
             Some(downsample) => out.f_add_(&downsample.forward(x)?)?,
@@ -115,6 +126,12 @@ impl ResNet34 {
         self.store.device()
     }
 
+    /// The residual blocks of the four stages, with those of `stage_4` in place of the network's own if they are given.
+    pub(super) fn stages_with<'a>(&'a self, stage_4: Option<&'a [Residual]>) -> [&'a [Residual]; 4] {
+        let [first, second, third, fourth] = &self.stages;
+        [first, second, third, stage_4.unwrap_or(fourth)]
+    }
+
     /// The maps of the first `stages` stages (1..=4). `images` are N x 3 x H x W normalised images on the CPU or GPU
     /// that holds the weights. The maps are N x C x H/s x W/s, with sizes rounded up, C = 64, 128, 256, 512 and s = 4,
     /// 8, 16, 32.
@@ -122,11 +139,21 @@ impl ResNet34 {
     /// # Errors
     /// `images` has another shape, or libtorch fails.
     pub fn forward(&self, images: &Tensor, stages: usize) -> Result<Vec<Tensor>, TchError> {
+        self.forward_with(images, stages, None)
+    }
+
+    /// As [`Self::forward`], with the blocks of `stage_4` in place of the network's own stage 4 if they are given.
+    pub(super) fn forward_with(
+        &self,
+        images: &Tensor,
+        stages: usize,
+        stage_4: Option<&[Residual]>,
+    ) -> Result<Vec<Tensor>, TchError> {
         tch::no_grad(|| {
             let stem = self.stem.forward(images)?.f_relu_()?;
             let mut x = stem.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
             let mut maps = Vec::with_capacity(stages);
-            for stage in self.stages.iter().take(stages) {
+            for stage in self.stages_with(stage_4).into_iter().take(stages) {
                 for residual in stage {
                     x = residual.forward(&x)?;
                 }

@@ -1,18 +1,20 @@
 //! Writes and reads the checkpoint: one file with everything that is needed to continue a pre-training. It is written
 //! atomically.
 
+use super::PretrainError;
 use super::config::PretrainConfig;
 use super::held_out::Figures;
 use super::network::{TrainableNetwork, all};
-use super::optimizer::Optimizer;
-use super::{CheckpointError, PretrainError};
+use super::optimizer::optimizer;
+use crate::adamw::AdamW;
+use crate::checkpoint::{CheckpointError, bytes, is_finite, read as read_tensor};
 use crate::files::{self, FileError};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 /// Name of the checkpoint in the pre-training's folder.
 pub(super) const FILE: &str = "checkpoint.safetensors";
@@ -73,12 +75,11 @@ pub(super) fn write(
     path: &Path,
     state: &State,
     network: &TrainableNetwork,
-    optimizer: &Optimizer,
+    optimizer: &AdamW,
 ) -> Result<(), PretrainError> {
     let moments = optimizer.moments.iter().flat_map(|(name, moments)| moments.iter().map(move |tensor| (name, tensor)));
     for (name, tensor) in network.tensors.iter().chain(moments) {
-        let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
-        if !is_finite {
+        if !is_finite(tensor)? {
             return Err(PretrainError::Diverged {
                 step: state.steps,
                 found: format!("a NaN or an infinity in {name}"),
@@ -114,7 +115,7 @@ pub(super) fn write(
 ///
 /// # Errors
 /// The file can't be read, the file is damaged or from another version, or libtorch fails.
-pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, TrainableNetwork, Optimizer)>, PretrainError> {
+pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, TrainableNetwork, AdamW)>, PretrainError> {
     let file = match std::fs::read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -123,7 +124,7 @@ pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Trainab
     parse(&file, device).map(Some).map_err(|source| PretrainError::Checkpoint { path: path.to_owned(), source })
 }
 
-fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimizer), CheckpointError> {
+fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, AdamW), CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(file)?;
     let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE));
     let state = state.ok_or(CheckpointError::NoState { expected: STATE })?;
@@ -133,28 +134,14 @@ fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimi
     }
     let state: State = serde_json::from_str(state)?;
     let stored = SafeTensors::deserialize(file)?;
-    let read = |prefix: &str, name: &str, shape: &[i64]| -> Result<Tensor, CheckpointError> {
-        let error = |found: String, expected: String| CheckpointError::Tensor {
-            name: format!("{prefix}{name}"),
-            found,
-            expected,
-        };
-        let view = stored.tensor(&format!("{prefix}{name}"))?;
-        let found: Vec<i64> = view.shape().iter().map(|side| *side as i64).collect();
-        if found != shape || view.dtype() != Dtype::F32 {
-            return Err(error(format!("{found:?} of {:?}", view.dtype()), format!("{shape:?} of F32")));
-        }
-        let tensor = Tensor::f_from_data_size(view.data(), shape, Kind::Float)?;
-        let is_finite = tensor.f_isfinite()?.f_all()?.int64_value(&[]) != 0;
-        if is_finite { Ok(tensor) } else { Err(error("a NaN or an infinity".into(), "finite numbers".into())) }
-    };
+    let read = |prefix: &str, name: &str, shape: &[i64]| read_tensor(&stored, &format!("{prefix}{name}"), shape);
     let mut tensors = BTreeMap::new();
     for (name, shape) in all() {
         let tensor = read(PREFIXES[0], &name, &shape)?;
         tensors.insert(name, tensor);
     }
     let network = TrainableNetwork::new(tensors, device)?;
-    let mut optimizer = Optimizer::new(&network)?;
+    let mut optimizer = optimizer(&network)?;
     optimizer.steps = state.steps;
     for (name, moments) in &mut optimizer.moments {
         for (prefix, moment) in PREFIXES[1..].iter().zip(moments) {
@@ -162,12 +149,4 @@ fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, Optimi
         }
     }
     Ok((state, network, optimizer))
-}
-
-/// The bytes of a tensor's f32 numbers, little-endian.
-fn bytes(tensor: &Tensor) -> Result<Vec<u8>, PretrainError> {
-    let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
-    let mut bytes = vec![0; 4 * tensor.numel()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
 }

@@ -1,5 +1,6 @@
 //! Errors of training a backbone.
 
+use crate::checkpoint::CheckpointError;
 use crate::dataset::synth::SynthError;
 use crate::dataset::synth::sampler::SampleError;
 use crate::files::FileError;
@@ -115,44 +116,6 @@ impl From<SampleError> for PretrainError {
             SampleError::Shape(error) => error.into(),
         }
     }
-}
-
-/// A fault of a checkpoint.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// The checkpoint has no state.
-    #[error("found no metadata entry `{expected}`, expected the state of a run there")]
-    NoState {
-        /// The name of the metadata entry.
-        expected: &'static str,
-    },
-    /// The checkpoint is from another version of the program.
-    #[error("found version {found}, expected version {expected}")]
-    Version {
-        /// The version of the checkpoint.
-        found: String,
-        /// The version of this program.
-        expected: u32,
-    },
-    /// A tensor has another shape or type than expected, or a number in it is not finite.
-    #[error("tensor {name}: found {found}, expected {expected}")]
-    Tensor {
-        /// The tensor's name.
-        name: String,
-        /// The tensor's shape and type, or that it has a number that is not finite.
-        found: String,
-        /// The shape and type expected, or finite numbers.
-        expected: String,
-    },
-    /// The file is not in the safetensors format, or a tensor is missing.
-    #[error("safetensors: {0}")]
-    Tensors(#[from] SafeTensorError),
-    /// The state is malformed.
-    #[error("the state of the run: {0}")]
-    State(#[from] serde_json::Error),
-    /// libtorch failed, for example because memory ran out.
-    #[error("libtorch: {0}")]
-    Torch(#[from] TchError),
 }
 
 #[cfg(test)]

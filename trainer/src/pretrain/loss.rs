@@ -59,7 +59,7 @@ pub(super) fn loss(outputs: &Outputs, answers: &Tensors) -> Result<Loss, TchErro
 mod tests {
     use super::*;
     use crate::pretrain::network::TrainableNetwork;
-    use crate::pretrain::optimizer::Optimizer;
+    use crate::pretrain::optimizer::optimizer;
     use crate::pretrain::stream::Stream;
     use cellgate_models::conversion::Size;
     use tch::Device;
@@ -68,14 +68,14 @@ mod tests {
     fn a_few_steps_on_one_batch_reduce_the_loss() {
         let answers = Stream::new(1, 8, Size { height: 64, width: 64 }).batch(0).unwrap().tensors(Device::Cpu).unwrap();
         let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
-        let mut optimizer = Optimizer::new(&network).unwrap();
+        let mut optimizer = optimizer(&network).unwrap();
         let images = normalised(&answers.levels).unwrap();
         let mut totals = Vec::new();
         for _ in 0..6 {
             let loss = loss(&network.forward(&images, true).unwrap(), &answers).unwrap();
             totals.push(loss.total.double_value(&[]));
             loss.total.backward();
-            optimizer.step(&network, 1e-3).unwrap();
+            optimizer.step(&network.tensors, |_| 1e-3).unwrap();
         }
         assert!(totals[5] < 0.8 * totals[0], "{totals:?}");
     }

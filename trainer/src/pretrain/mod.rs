@@ -7,7 +7,7 @@
 //! | `feed` | threads that render batches ahead of the training |
 //! | `network` | the trainable ResNet-34 with one head for each output of the task |
 //! | `loss` | the loss of the pre-training's task |
-//! | `optimizer` | AdamW and the learning rate |
+//! | `optimizer` | the settings of AdamW and the learning rate |
 //! | `config` | the settings of a pre-training |
 //! | `checkpoint` | everything that is needed to continue a pre-training |
 //! | `held_out` | figures on electrodes that are never trained on |
@@ -39,7 +39,7 @@ mod stream;
 mod summary;
 
 pub use config::{Budget, PretrainConfig, Run};
-pub use error::{CheckpointError, PretrainError};
+pub use error::PretrainError;
 pub use held_out::Figures;
 pub use run::run;
 pub use summary::Summary;

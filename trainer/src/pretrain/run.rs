@@ -7,10 +7,11 @@ use super::feed::Feed;
 use super::held_out::HeldOut;
 use super::loss::{TERMS, loss, normalised};
 use super::network::TrainableNetwork;
-use super::optimizer::{Optimizer, rate};
+use super::optimizer::{optimizer, rate};
 use super::output;
 use super::stream::{Batch, Stream};
 use super::summary::{Summary, share, summary};
+use crate::adamw::AdamW;
 use crate::files;
 use crate::progress;
 use indicatif::ProgressBar;
@@ -41,7 +42,7 @@ pub fn run(run: &Run<'_>) -> Result<Summary, PretrainError> {
         Some(checkpoint) => checkpoint,
         None => {
             let network = TrainableNetwork::random(run.config.seed, run.device)?;
-            let optimizer = Optimizer::new(&network)?;
+            let optimizer = optimizer(&network)?;
             (State::new(run.config), network, optimizer)
         }
     };
@@ -89,7 +90,7 @@ struct Training<'a> {
     path: PathBuf,
     state: State,
     network: TrainableNetwork,
-    optimizer: Optimizer,
+    optimizer: AdamW,
     held_out: HeldOut,
 }
 
@@ -139,7 +140,7 @@ impl Training<'_> {
         let answers = batch.tensors(self.run.device)?;
         let loss = loss(&self.network.forward(&normalised(&answers.levels)?, true)?, &answers)?;
         loss.total.f_backward()?;
-        self.optimizer.step(&self.network, learning_rate)?;
+        self.optimizer.step(&self.network.tensors, |_| learning_rate)?;
         *sums += loss.terms;
         self.state.steps += 1;
         Ok(learning_rate)

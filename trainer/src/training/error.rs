@@ -86,10 +86,12 @@ pub enum TrainingError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::CheckpointError;
     use crate::dataset::Label;
 
     #[test]
     fn messages_are_as_in_the_snapshot() {
+        let checkpoint = || PathBuf::from("run/fine-tune/checkpoint.safetensors");
         let errors = [
             TrainingError::OneBundle { root: "data".into(), bundles: 1 },
             TrainingError::TooLittle { root: "data".into(), source: FeasibilityError::NoOperatingPoint },
@@ -98,6 +100,14 @@ mod tests {
             TrainingError::TooManyEscapes { passing: 2, abnormal: 10, max_escape: 0.1 },
             TrainingError::Fit(FitError::OneClass { found: Label::Normal, missing: Label::Abnormal }),
             TrainingError::Fit(FitError::NoReference),
+            TrainingError::Fit(FitError::Diverged { step: 7, found: f64::NAN }),
+            TrainingError::Fit(FitError::OtherTraining { path: checkpoint() }),
+            TrainingError::Fit(FitError::Checkpoint {
+                path: checkpoint(),
+                source: CheckpointError::Version { found: "2".into(), expected: 1 },
+            }),
+            TrainingError::Features(FeatureError::NoRoom { folder: "cache".into(), needed: 1200, free: 300 }),
+            TrainingError::Features(FeatureError::Maps { path: "cache/ab/abcd.maps".into() }),
         ];
         insta::assert_snapshot!("errors", errors.map(|error| format!("{error}\n")).concat());
     }

@@ -1,61 +1,34 @@
 //! Trains on all bundles (`train`): makes the head, chooses the thresholds, and selects the golden images.
 
 mod error;
+mod fine_tuning;
+mod inputs;
 mod scores;
 mod table;
 mod thresholds;
 
 pub use error::TrainingError;
+use fine_tuning::FineTuning;
+pub use inputs::TrainingInputs;
 pub use scores::SCORES;
 pub use table::summary_tables;
 pub use thresholds::Thresholds;
 
 use crate::crossval::{LevelStatistics, check_training};
-use crate::dataset::{Dataset, Label};
+use crate::dataset::Label;
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
-use crate::features::FeatureStore;
-use crate::fit::{self, Calibrated, CalibratedWithReference, Classifier, LargestDistances, Recipe, TrainingSet};
-use crate::network::{Backbone, Readout};
+use crate::features;
+use crate::fit::{self, Calibrated, CalibratedWithReference, Fit, FitInputs, LargestDistances, TrainingSet};
+use crate::network::Readout;
 use crate::progress;
 use crate::stats::{Scored, auroc};
-use cellgate_models::conversion::{Method, Size};
 use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::model;
 use cellgate_models::policy::{OperatingPoint, Policy};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Number of golden images in a training run.
 const GOLDEN_IMAGES: usize = 8;
-
-/// Input of a training run.
-pub struct TrainingInputs<'a> {
-    /// The labelled parts.
-    pub dataset: &'a Dataset,
-    /// The frozen backbone.
-    pub network: &'a Backbone,
-    /// The file of the backbone's weights, which `run.json` names.
-    pub backbone_path: &'a Path,
-    /// The backbone's own last layer. The paper's recipe starts from it.
-    pub classifier: Option<&'a Classifier>,
-    /// The cache of features.
-    pub store: &'a FeatureStore,
-    /// The method of the conversion from 16 to 8 bits.
-    pub method: Method,
-    /// Height and width of the network's input.
-    pub size: Size,
-    /// How the head is trained.
-    pub recipe: &'a Recipe,
-    /// The number of reference parts of a bundle. `None` if the model can't use reference parts.
-    pub reference: Option<NonZeroU32>,
-    /// Seed of all random numbers.
-    pub seed: u64,
-    /// Where the backbone runs, as in `--device`: `cpu`, or a GPU such as `cuda:0`.
-    pub device: &'a str,
-    /// Number of leaks that `--allow-leaks` allowed: groups of images with the same content in two bundles or with two
-    /// labels, and groups of bundles with similar names.
-    pub leaks: usize,
-}
 
 /// A training run and the scores that its thresholds were chosen from.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,9 +62,12 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
     bar.finish_and_clear();
     let training = TrainingSet::new(dataset, &table, &all);
-    let head = inputs.recipe.head(&training, inputs.classifier, inputs.seed)?;
+    let fine_tuning = FineTuning::prepare(inputs, &conversion, out)?;
+    let tuning = fine_tuning.as_ref().map(|fine_tuning| fine_tuning.tuning(inputs));
+    let TrainingInputs { classifier, seed, .. } = *inputs;
+    let Fit { head, out_of_fold } =
+        inputs.recipe.fit(&training, &FitInputs { classifier, tuning, seed, needs_out_of_fold: true })?;
     let whitening = fit::whitening(&training, head.flips)?;
-    let out_of_fold = inputs.recipe.out_of_fold(&training, inputs.classifier, inputs.seed)?;
     let without = inputs.recipe.calibrated(&out_of_fold)?;
     let labels = dataset.labels();
     let share = labels.iter().filter(|&&label| label == Label::Abnormal).count() as f64 / labels.len() as f64;
@@ -111,7 +87,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         _ => Policy::without_reference(point),
     };
 
-    let logits: Vec<f32> = all.iter().map(|&part| table.logit(part, &head)).collect();
+    let logits = features::logits((&dataset.parts, &all), &table, (&conversion, inputs.network), &head)?;
     let features = all.iter().map(|&part| table.whitened(part, &whitening, head.flips));
     let distances: Vec<f64> = features.map(|features| features.distance(&WhitenedFeatures::ORIGIN)).collect();
     let golden = choose(&logits, &distances, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
@@ -147,6 +123,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     scores::write(out, dataset, &logits, &out_of_fold.logits, point)?;
     run.save(out, &Readout { head, whitening })?;
+    fine_tuning.into_iter().for_each(FineTuning::finish);
     let scored_with_reference = with.map(|with| with.calibrated.scored);
     Ok(Trained { run, scored: without.scored, scored_with_reference })
 }

@@ -33,6 +33,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         members: vec![vec![Layer::Affine { inputs: 512, outputs: 1, weight, bias: vec![bias] }]],
         activation: Activation::Sigmoid,
         flips: Flips::One,
+        stage_4: None,
     };
     let conversion = ConversionSpec::new(Method::Local).with_size(Size { height: 64, width: 48 });
     let run = TrainingRun {

@@ -8,7 +8,7 @@ use cellgate_test_support::models::policy;
 use cellgate_trainer::export::{features_tolerance, map_tolerance, tolerance};
 use cellgate_trainer::network::head::{Activation, HeadError};
 use cellgate_trainer::network::onnx::OnnxError;
-use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Pool, Readout, Weights, Whitening, onnx};
+use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Pool, Readout, Stage4, Weights, Whitening, onnx};
 use std::num::NonZeroUsize;
 use tch::Device;
 
@@ -49,7 +49,7 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     };
     let means = Block::MEAN_3.width() + Block::MEAN_4.width();
     let members = vec![member(0.7, 0, means, false), member(1.9, means, Block::COVARIANCE_3.width(), true)];
-    Head { blocks, members, activation, flips }
+    Head { blocks, members, activation, flips, stage_4: None }
 }
 
 /// A whitening of the means of stages 2 to 4, of which the head does not use stage 2. The features are standardised over `images`, so
@@ -76,7 +76,12 @@ fn whitening(backbone: &Backbone, images: &[Vec<f32>], size: Size) -> Whitening 
 /// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the outputs of ONNX Runtime must be those
 /// of libtorch, and each map must sum to its logit.
 fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation, flips: Flips) {
-    let head = head(backbone, images, size, activation, flips);
+    check_head(backbone, images, size, head(backbone, images, size, activation, flips));
+}
+
+/// As [`check`], for this head.
+fn check_head(backbone: &Backbone, images: &[Vec<f32>], size: Size, head: Head) {
+    let (activation, flips) = (head.activation, head.flips);
     let readout = Readout { head, whitening: whitening(backbone, images, size) };
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
@@ -148,6 +153,19 @@ fn onnx_runtime_equals_libtorch_on_random_weights_and_images() {
     check(&backbone, &images, size, Activation::Softmax, Flips::One);
     check(&backbone, &images[..3], size, Activation::Sigmoid, Flips::Two);
     check(&backbone, &images[..3], size, Activation::Softmax, Flips::Four);
+
+    // The weights of stage 4 that the head has replace those of the backbone.
+    let mut head = head(&backbone, &images, size, Activation::Sigmoid, Flips::Two);
+    let (frozen, _) = backbone.logit_and_map(&images[0], size, &head).unwrap();
+    let changed = |(name, values): (&String, &Vec<f32>)| {
+        let change = wave(values.len(), 0.9);
+        (name.clone(), values.iter().zip(change).map(|(value, change)| value * (1.0 + 0.3 * change)).collect())
+    };
+    let own = Stage4::of(backbone.network()).unwrap();
+    head.stage_4 = Some(Stage4::new(own.values().iter().map(changed).collect()));
+    let (tuned, _) = backbone.logit_and_map(&images[0], size, &head).unwrap();
+    assert!((tuned - frozen).abs() > 0.01, "{tuned} {frozen}");
+    check_head(&backbone, &images, size, head);
 }
 
 #[test]
@@ -185,6 +203,7 @@ fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
         members: vec![vec![Layer::Affine { inputs, outputs: 1, weight: vec![1.0; inputs], bias: vec![0.0] }]],
         activation: Activation::Sigmoid,
         flips: Flips::One,
+        stage_4: None,
     };
     let whitening = |stage| {
         let (blocks, width) = (vec![block(stage)], block(stage).width());

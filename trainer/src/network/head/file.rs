@@ -1,12 +1,14 @@
 //! Reads and writes the file of a readout, `head.safetensors`. The metadata entry `cellgate.head` holds the structure as JSON: version,
 //! the head's blocks, activation, number of flips and the kind of each layer, and the whitening's blocks. Weights and biases of the head
 //! are f32 tensors named `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of an ensemble member, and `<layer>` the
-//! index of a layer in this ensemble member. Those of the whitening are `whitening.weight` and `whitening.bias`.
+//! index of a layer in this ensemble member. Those of the whitening are `whitening.weight` and `whitening.bias`. If the structure says
+//! `stage_4`, the weights of stage 4 are f32 tensors named `stage_4.<name>`, such as `stage_4.layer4.0.conv1.weight`.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;
 use crate::network::flips::Flips;
 use crate::network::pooling::Block;
+use crate::network::stage_4::Stage4;
 use crate::network::{Readout, Whitening, WhiteningError};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
@@ -16,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the metadata entry with the [`Structure`].
 const METADATA: &str = "cellgate.head";
+/// Prefix of the names of the tensors with the weights of stage 4.
+const STAGE_4: &str = "stage_4.";
 /// Version of the file's format.
 const VERSION: u32 = 2;
 
@@ -68,6 +72,9 @@ struct Structure {
     flips: Flips,
     members: Vec<Vec<LayerKind>>,
     whitening: Vec<Block>,
+    /// Whether the file has weights of stage 4.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stage_4: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,9 +136,16 @@ impl Readout {
         let [count, width] = [whitening.bias.len(), whitening.width()];
         tensors.push(("whitening.weight".to_owned(), vec![count, width], bytes(&whitening.weight)));
         tensors.push(("whitening.bias".to_owned(), vec![count], bytes(&whitening.bias)));
+        if let Some(stage_4) = &head.stage_4 {
+            for (name, shape) in Stage4::shapes() {
+                let shape = shape.into_iter().map(|side| side as usize).collect();
+                tensors.push((format!("{STAGE_4}{name}"), shape, bytes(&stage_4.values()[&name])));
+            }
+        }
         let Head { activation, flips, .. } = *head;
         let (blocks, whitening) = (head.blocks.clone(), whitening.blocks.clone());
-        let structure = Structure { version: VERSION, blocks, activation, flips, members, whitening };
+        let stage_4 = head.stage_4.is_some();
+        let structure = Structure { version: VERSION, blocks, activation, flips, members, whitening, stage_4 };
         let structure = serde_json::to_string(&structure).map_err(|error| malformed(error.to_string()))?;
         let views =
             tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
@@ -177,10 +191,16 @@ impl Readout {
             layers.collect::<Result<Vec<Layer>, HeadFileError>>()
         };
         let members = structure.members.iter().enumerate().map(member).collect::<Result<_, _>>()?;
+        let stage_4 = structure.stage_4.then(|| {
+            let values =
+                Stage4::shapes().into_iter().map(|(name, _)| Ok((name.clone(), tensor(format!("{STAGE_4}{name}"))?.1)));
+            Ok(Stage4::new(values.collect::<Result<_, HeadFileError>>()?))
+        });
+        let stage_4 = stage_4.transpose()?;
         let Structure { blocks, activation, flips, whitening, .. } = structure;
         let numbers = |name: &str| Ok(tensor(name.to_owned())?.1);
         let (weight, bias) = (numbers("whitening.weight")?, numbers("whitening.bias")?);
-        let head = Head { blocks, members, activation, flips };
+        let head = Head { blocks, members, activation, flips, stage_4 };
         let readout = Self { head, whitening: Whitening { blocks: whitening, weight, bias } };
         readout.check(path)?;
         Ok(readout)
@@ -202,6 +222,7 @@ fn malformed(path: &Path, found: String, expected: &str) -> HeadFileError {
 mod tests {
     use super::super::tests::head;
     use super::*;
+    use crate::network::{Backbone, Weights};
     use cellgate_models::engine::WhitenedFeatures;
 
     /// The whitening takes another block than the head.
@@ -224,6 +245,22 @@ mod tests {
             readout.write(&path).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same readout must give the same file");
         }
+    }
+
+    #[test]
+    fn weights_of_stage_4_are_read_back_and_must_be_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("head.safetensors");
+        let backbone = Backbone::new(&Weights::random(1), tch::Device::Cpu).unwrap();
+        let mut readout = readout(Activation::Sigmoid);
+        readout.head.stage_4 = Some(Stage4::of(backbone.network()).unwrap());
+        readout.write(&path).unwrap();
+        assert_eq!(Readout::read(&path).unwrap(), readout);
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(file.tensor("stage_4.layer4.0.conv1.weight").unwrap().shape(), [512, 256, 3, 3]);
+        readout.head.stage_4 = Some(Stage4::new(std::collections::BTreeMap::new()));
+        assert!(matches!(readout.write(&path), Err(HeadFileError::Head { .. })));
     }
 
     #[test]

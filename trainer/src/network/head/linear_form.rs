@@ -117,6 +117,7 @@ mod tests {
             ]],
             activation: Activation::Sigmoid,
             flips: Flips::One,
+            stage_4: None,
         };
         head.check().unwrap();
         let mut features = vec![0.0; 64];

@@ -10,6 +10,7 @@ pub(crate) use linear_form::{ROOT_FLOOR, SMALLEST_ROOT};
 
 use super::flips::Flips;
 use super::pooling::{self, Block};
+use super::stage_4::Stage4;
 use serde::{Deserialize, Serialize};
 
 /// The function that the head was trained with, from the logits to the probability of each class.
@@ -45,6 +46,8 @@ pub struct Head {
     pub activation: Activation,
     /// The flip variants of an image that the head judges.
     pub flips: Flips,
+    /// The weights of stage 4 that the head was trained with. `None` for those of the backbone.
+    pub stage_4: Option<Stage4>,
 }
 
 /// A fault of an inconsistent head.
@@ -67,7 +70,7 @@ impl Head {
     }
 
     /// Checks that the head has a block and an ensemble member, that all blocks exist, that the layers of each ensemble member
-    /// fit together from the features to the logits, and that all numbers are finite.
+    /// fit together from the features to the logits, that the weights of stage 4 are complete, and that all numbers are finite.
     ///
     /// # Errors
     /// [`HeadError`] for the first fault.
@@ -83,6 +86,9 @@ impl Head {
         if self.blocks.is_empty() || self.members.is_empty() {
             let found = format!("{} blocks and {} ensemble members", self.blocks.len(), self.members.len());
             return error("structure".into(), found, "at least one of each".into());
+        }
+        if let Some(Err((found, expected))) = self.stage_4.as_ref().map(Stage4::check) {
+            return error("stage 4".into(), found, expected);
         }
         for (index, layers) in self.members.iter().enumerate() {
             let mut width = self.width();
@@ -165,6 +171,7 @@ pub(crate) mod tests {
             members: vec![member(0.7), member(1.3)],
             activation,
             flips: Flips::One,
+            stage_4: None,
         }
     }
 
@@ -181,6 +188,7 @@ pub(crate) mod tests {
             members: vec![vec![affine(0.5)], vec![affine(0.5), Layer::Relu]],
             activation: Activation::Sigmoid,
             flips: Flips::One,
+            stage_4: None,
         };
         head.check().unwrap();
         let mut features = vec![9.0; 64];

@@ -5,14 +5,16 @@ use crate::network::basis;
 use crate::network::placement;
 use crate::network::pooling::{Block, Pool, last_stage, upper_triangle};
 use crate::network::resnet34::{FoldedConv, ResNet34};
+use crate::network::stage_4::Stage4;
 use cellgate_models::conversion::Size;
 use tch::{Device, TchError};
 
 /// Adds the nodes from the image to the maps of the stages. `blocks` are the blocks of features in use: no stage after the
-/// last of their stages is added. Returns the maps. If the convolutions compute in f16, the maps of these stages are cast to f32.
+/// last of their stages is added. If `stage_4` is given, its weights are used in place of the network's own. Returns the maps. If the
+/// convolutions compute in f16, the maps of these stages are cast to f32.
 pub(super) fn stages(
     builder: &mut Builder,
-    network: &ResNet34,
+    (network, stage_4): (&ResNet34, Option<&Stage4>),
     image: &Value,
     blocks: &[Block],
     element: Element,
@@ -26,7 +28,8 @@ pub(super) fn stages(
     let pool = [With::Ints("kernel_shape", &[3, 3]), With::Ints("strides", &[2, 2]), With::Ints("pads", &[1, 1, 1, 1])];
     let mut x = builder.node("MaxPool", "maxpool", &[&stem], &pool);
     let mut maps = Vec::new();
-    for (index, stage) in network.stages.iter().take(last_stage(blocks)).enumerate() {
+    let tuned = stage_4.map(|stage_4| stage_4.residuals(Device::Cpu)).transpose()?;
+    for (index, stage) in network.stages_with(tuned.as_deref()).into_iter().take(last_stage(blocks)).enumerate() {
         for (number, residual) in stage.iter().enumerate() {
             let prefix = format!("layer{}.{number}", index + 1);
             let first = conv(builder, &residual.first, &x, element)?;

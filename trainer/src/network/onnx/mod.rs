@@ -60,7 +60,8 @@ pub fn write(
     let mut builder = graph::Builder::default();
     let image = builder.input(INPUT_NAME, &[1, 3, size.height.into(), size.width.into()]);
     let variants = flips::variants(&mut builder, &image, size, head.flips);
-    let maps = backbone::stages(&mut builder, network, &variants, &readout.blocks(), element)?;
+    let stages = (network, head.stage_4.as_ref());
+    let maps = backbone::stages(&mut builder, stages, &variants, &readout.blocks(), element)?;
     let mut pooled = HashMap::new();
     for block in readout.blocks() {
         let maps = &maps[usize::from(block.stage) - 1];

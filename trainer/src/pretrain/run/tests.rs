@@ -26,7 +26,7 @@ fn a_pre_training_is_continued_from_its_checkpoint_and_its_weights_are_a_backbon
     let batch = Stream::new(3, 2, CONFIG.crop).batch(1).unwrap().tensors(Device::Cpu).unwrap();
     let images = normalised(&batch.levels).unwrap();
     loss(&network.forward(&images, true).unwrap(), &batch).unwrap().total.backward();
-    optimizer.step(&network, CONFIG.learning_rate * rate(0.5)).unwrap();
+    optimizer.step(&network.tensors, |_| CONFIG.learning_rate * rate(0.5)).unwrap();
 
     let summary = pretrain(out, CONFIG, 2).unwrap();
     assert_eq!((summary.steps, summary.images, summary.finished), (2, 4, true));
@@ -63,7 +63,7 @@ fn a_damaged_checkpoint_and_one_with_other_settings_are_refused() {
     std::fs::write(&path, b"not a checkpoint").unwrap();
     assert!(is_damaged(&refused(CONFIG)), "{}", refused(CONFIG));
     let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
-    let optimizer = Optimizer::new(&network).unwrap();
+    let optimizer = optimizer(&network).unwrap();
     checkpoint::write(&path, &State::new(CONFIG), &network, &optimizer).unwrap();
     let error = refused(PretrainConfig { seed: 4, ..CONFIG });
     let PretrainError::OtherRun { found, expected, .. } = &error else { panic!("{error}") };

@@ -1,0 +1,41 @@
+//! Computes the logits that a head gives to parts.
+
+use super::{FeatureError, FeatureTable, compute};
+use crate::dataset::Part;
+use crate::network::{Backbone, Head};
+use crate::progress;
+use cellgate_models::conversion::ConversionSpec;
+
+/// The raw logits that `head` gives to `parts`, which are indices into `all`. `table` has the features of all of `all`, for images
+/// converted by `spec`.
+///
+/// If the head has weights of stage 4, the logits do not follow from the table. The images then go through the whole network. The logits
+/// are those that an exported network must give, without the rounding of cached maps to f16.
+///
+/// # Errors
+/// [`FeatureError`] for the first part that fails.
+pub fn logits(
+    (all, parts): (&[Part], &[usize]),
+    table: &FeatureTable,
+    (spec, backbone): (&ConversionSpec, &Backbone),
+    head: &Head,
+) -> Result<Vec<f32>, FeatureError> {
+    if head.stage_4.is_none() {
+        return Ok(parts.iter().map(|&part| table.logit(part, head)).collect());
+    }
+    let parts: Vec<&Part> = parts.iter().map(|&part| &all[part]).collect();
+    let bar = progress::bar(parts.len() as u64, "logits");
+    let mut logits = vec![0.0; parts.len()];
+    compute::each(&parts, spec, backbone.device(), |index, tensor, size| {
+        let path = || parts[index].path.clone();
+        let output = backbone.logit_and_map(tensor, size, head);
+        logits[index] = output.map_err(|source| FeatureError::Torch { path: path(), source })?.0;
+        if !logits[index].is_finite() {
+            return Err(FeatureError::NotFinite { path: path() });
+        }
+        bar.inc(1);
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    Ok(logits)
+}

@@ -1,0 +1,206 @@
+//! Computes the maps of stage 3 once and caches them, for training from stage 4 on.
+//!
+//! The maps of a flipped image are not the flipped maps of the image, because the cells of both lie at other pixels. So each flip
+//! variant has its own file. The numbers are f16, so that four variants of 1000 images of 400 x 200 pixels take 0.7 GB.
+
+use super::FeatureError;
+use super::file::{self, MAPS};
+use super::key::FeatureSettings;
+use super::store::FeatureStore;
+use super::{compute, room};
+use crate::dataset::Part;
+use crate::network::Backbone;
+use crate::network::architecture::CHANNELS;
+use crate::network::backbone::VARIANTS;
+use crate::network::placement;
+use crate::progress;
+use cellgate_models::conversion::{ConversionSpec, Size};
+use cellgate_models::digest::Digest;
+use indicatif::ProgressBar;
+use tch::{Device, Kind, TchError, Tensor};
+
+/// The cached maps of stage 3 of some parts, in all four flip variants. They are read when they are needed.
+#[derive(Debug)]
+pub struct StageMaps {
+    store: FeatureStore,
+    size: Size,
+    /// The cache key of each part and variant.
+    keys: Vec<[Digest; VARIANTS]>,
+}
+
+impl FeatureStore {
+    /// The maps of `parts` for images converted by `spec` to `size`. Computes and caches those that are missing. Advances `progress` by
+    /// one for each part.
+    ///
+    /// # Errors
+    /// [`FeatureError::NoRoom`] if the missing maps do not fit on the disk, or the error of the first part that fails.
+    pub fn maps<'a>(
+        &self,
+        parts: impl IntoIterator<Item = &'a Part>,
+        (spec, size): (&ConversionSpec, Size),
+        backbone: &Backbone,
+        progress: &ProgressBar,
+    ) -> Result<StageMaps, FeatureError> {
+        let parts: Vec<&Part> = parts.into_iter().collect();
+        let settings: [_; VARIANTS] = std::array::from_fn(|variant| FeatureSettings::of_maps(spec, backbone, variant));
+        let keys = |part: &&Part| settings.each_ref().map(|settings| settings.key(part.digest));
+        let maps = StageMaps { store: self.clone(), size, keys: parts.iter().map(keys).collect() };
+        let is_missing = |part: &usize| (0..VARIANTS).any(|variant| maps.bytes(*part, variant).is_none());
+        let missing: Vec<usize> = (0..parts.len()).filter(is_missing).collect();
+        progress.inc((parts.len() - missing.len()) as u64);
+        progress::restart_time_left(progress);
+        room::check(self.folder(), StageMaps::needed_bytes(missing.len(), size))?;
+        let to_compute: Vec<&Part> = missing.iter().map(|&part| parts[part]).collect();
+        compute::each(&to_compute, spec, backbone.device(), |index, tensor, size| {
+            let path = || to_compute[index].path.clone();
+            let computed = backbone
+                .stage_3_of_variants(tensor, size.height, size.width)
+                .and_then(|variants| variants.iter().map(half_bytes).collect::<Result<Option<Vec<_>>, _>>());
+            let computed = computed.map_err(|source| FeatureError::Torch { path: path(), source })?;
+            let computed = computed.ok_or_else(|| FeatureError::NotFinite { path: path() })?;
+            for (key, numbers) in maps.keys[missing[index]].into_iter().zip(&computed) {
+                let path = self.path(key, MAPS);
+                file::write(&path, MAPS, key, numbers).map_err(|source| FeatureError::Io { path, source })?;
+            }
+            progress.inc(1);
+            Ok(())
+        })?;
+        Ok(maps)
+    }
+
+    /// Removes the maps of `parts` from the cache. A file that another program has removed, or that stays, does no harm.
+    pub(crate) fn remove_maps<'a>(
+        &self,
+        parts: impl IntoIterator<Item = &'a Part>,
+        spec: &ConversionSpec,
+        backbone: &Backbone,
+    ) {
+        let settings: [_; VARIANTS] = std::array::from_fn(|variant| FeatureSettings::of_maps(spec, backbone, variant));
+        for key in parts.into_iter().flat_map(|part| settings.each_ref().map(|settings| settings.key(part.digest))) {
+            let _ = std::fs::remove_file(self.path(key, MAPS));
+        }
+    }
+}
+
+impl StageMaps {
+    /// The space that the maps of `parts` parts need, in bytes, for an input of `size`.
+    #[must_use]
+    pub fn needed_bytes(parts: usize, size: Size) -> u64 {
+        (parts * VARIANTS * count(size) * 2) as u64
+    }
+
+    /// The number of parts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are no parts.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The cache key of a part's maps as they are. It depends on everything that the maps depend on.
+    pub(crate) fn key(&self, part: usize) -> Digest {
+        self.keys[part][0]
+    }
+
+    /// Reads the maps of one variant (0 to 3) of each part: N x 256 x height / 16 x width / 16, in f32, on `device`.
+    ///
+    /// # Errors
+    /// [`FeatureError::Maps`] if a file is missing or damaged. [`FeatureError::MapsTorch`] if libtorch fails.
+    pub(crate) fn read(&self, parts_and_variants: &[(usize, usize)], device: Device) -> Result<Tensor, FeatureError> {
+        let mut bytes = Vec::new();
+        for &(part, variant) in parts_and_variants {
+            let path = || self.store.path(self.keys[part][variant], MAPS);
+            bytes.extend(self.bytes(part, variant).ok_or_else(|| FeatureError::Maps { path: path() })?);
+        }
+        let [rows, columns] = cells(self.size);
+        let shape = [parts_and_variants.len() as i64, CHANNELS[2], rows, columns];
+        let maps = Tensor::f_from_data_size(&bytes, &shape, Kind::Half);
+        maps.and_then(|maps| maps.f_to_device(device)?.f_to_kind(Kind::Float)).map_err(FeatureError::MapsTorch)
+    }
+
+    fn bytes(&self, part: usize, variant: usize) -> Option<Vec<u8>> {
+        let key = self.keys[part][variant];
+        file::read(&self.store.path(key, MAPS), MAPS, key, count(self.size))
+    }
+}
+
+/// Rows and columns of stage 3 for an input of `size`.
+fn cells(size: Size) -> [i64; 2] {
+    [size.height, size.width].map(|pixels| placement::cells(pixels, 3) as i64)
+}
+
+/// The number of numbers in the maps of one variant.
+fn count(size: Size) -> usize {
+    let [rows, columns] = cells(size);
+    (CHANNELS[2] * rows * columns) as usize
+}
+
+/// The bytes of the numbers in f16. `None` if one is not finite in f16.
+fn half_bytes(maps: &Tensor) -> Result<Option<Vec<u8>>, TchError> {
+    let maps = maps.f_to_kind(Kind::Half)?.f_to_device(Device::Cpu)?.f_contiguous()?;
+    if maps.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; 2 * maps.numel()];
+    maps.f_copy_data_u8(&mut bytes, maps.numel())?;
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Label;
+    use crate::network::Weights;
+    use cellgate_models::conversion::Method;
+    use cellgate_models::radiograph::{self, Radiograph};
+
+    #[test]
+    fn maps_come_from_the_cache_unless_it_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = |step: usize| {
+            let path = folder.path().join(format!("{step}.tif"));
+            let levels = (0..48 * 40).map(|pixel| (1700 + pixel * step % 1000) as u16).collect();
+            radiograph::write(&path, &Radiograph::new(48, 40, levels).unwrap()).unwrap();
+            let digest = Digest::of_file(&path).unwrap();
+            let (bundle, label) = ("1".to_owned(), Label::Normal);
+            Part { image: step.to_string(), path, digest, bundle, label, anomalies: vec![], experts: vec![] }
+        };
+        let parts = [part(7), part(11)];
+        let store = FeatureStore::open(Some(&folder.path().join("cache"))).unwrap();
+        let backbone = Backbone::new(&Weights::random(3), Device::Cpu).unwrap();
+        let size = Size { height: 65, width: 48 };
+        let spec = ConversionSpec::new(Method::Local).with_size(size);
+        let progress = ProgressBar::hidden();
+        let maps = || store.maps(&parts, (&spec, size), &backbone, &progress).unwrap();
+        let first = maps();
+        let all: Vec<(usize, usize)> = (0..2).flat_map(|part| (0..4).map(move |variant| (part, variant))).collect();
+        let read = first.read(&all, Device::Cpu).unwrap();
+        assert_eq!((read.size(), progress.position()), (vec![8, 256, 5, 3], 2));
+
+        // Pooled, the maps give the features, up to the rounding to f16.
+        let table = store.features(&parts, &spec, &backbone, &progress).unwrap();
+        let means = read.mean_dim(&[2_i64, 3][..], false, Kind::Float);
+        for (row, &(part, variant)) in all.iter().enumerate() {
+            let expected = Tensor::from_slice(&table.row(part, variant)[..256]);
+            let error = (means.get(row as i64) - &expected).abs().max().double_value(&[]);
+            assert!(error < 1e-3 * expected.abs().max().double_value(&[]), "{part} {variant}: {error}");
+        }
+
+        let path = store.path(first.keys[1][2], MAPS);
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(whole.len() as u64 - 76, StageMaps::needed_bytes(1, size) / 4);
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert!(matches!(first.read(&all, Device::Cpu), Err(FeatureError::Maps { .. })));
+        maps();
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "the file is repaired");
+        // No image is opened while all maps are cached.
+        parts.iter().for_each(|part| std::fs::remove_file(&part.path).unwrap());
+        maps();
+        store.remove_maps(&parts, &spec, &backbone);
+        assert!(!path.exists());
+    }
+}
