@@ -7,10 +7,13 @@ use crate::conversion::Size;
 pub(crate) fn are_outputs(outputs: &[(&str, &[i64])], size: Size) -> bool {
     let map = LogitMap::size_for(size);
     let has = |name: &str, shape: &[i64]| outputs.contains(&(name, shape));
+    let has_features = outputs.iter().any(|&(name, shape)| {
+        name == FEATURES_NAME && matches!(*shape, [1, count] if usize::try_from(count) == Ok(WhitenedFeatures::COUNT))
+    });
     outputs.len() == 3
         && (has(LOGIT_NAME, &[1]) || has(LOGIT_NAME, &[1, 1]))
         && has(MAP_NAME, &[1, map.height.into(), map.width.into()])
-        && has(FEATURES_NAME, &[1, WhitenedFeatures::COUNT as i64])
+        && has_features
 }
 
 /// A description of the outputs of a network with an input of `size`.
