@@ -41,6 +41,7 @@ pub fn wire_reason(reason: Reason) -> ReasonCode {
         Reason::ConversionFailed => ReasonCode::CONVERSION_FAILED,
         Reason::EngineFailed => ReasonCode::ENGINE_FAILED,
         Reason::BundleUnlikeTraining => ReasonCode::BUNDLE_UNLIKE_TRAINING,
+        Reason::UnlikeTraining => ReasonCode::UNLIKE_TRAINING,
         Reason::DecoderTimedOut => ReasonCode::DECODER_TIMED_OUT,
         Reason::DecoderFailed => ReasonCode::DECODER_FAILED,
     }

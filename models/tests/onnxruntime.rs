@@ -1,7 +1,7 @@
 //! Tests the reference engine with a real ONNX Runtime. Without ONNX Runtime these tests fail and say what to install.
 
 use cellgate_models::conversion::Size;
-use cellgate_models::engine::{Engine, EngineError, OnnxRuntime, OnnxRuntimeOptions};
+use cellgate_models::engine::{Engine, EngineError, OnnxRuntime, OnnxRuntimeOptions, WhitenedFeatures};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -47,6 +47,14 @@ fn the_map_has_its_shares_row_by_row() {
 }
 
 #[test]
+fn all_features_are_returned_in_their_order() {
+    let output = open("mean.onnx").unwrap().run(&input_with_mean(1.5)).unwrap();
+    let mut expected = [0.0; WhitenedFeatures::COUNT];
+    expected[0] = output.logit;
+    assert_eq!(output.features.components(), &expected);
+}
+
+#[test]
 fn a_map_of_the_papers_size_sums_to_the_logit() {
     let output = open("mean_large.onnx").unwrap().run(&vec![0.5; 3 * 2000 * 1000]).unwrap();
     assert_eq!(output.map.size(), Size { height: 125, width: 63 });
@@ -66,6 +74,8 @@ fn outputs_that_are_not_finite_or_do_not_agree_are_returned_unchanged() {
     assert_eq!(run("infinite.onnx").logit, f32::INFINITY);
     let (nan, wrong) = (run("nan_map.onnx"), run("wrong_map.onnx"));
     assert!(nan.logit.is_finite() && nan.map.sum().is_nan(), "{nan:?}");
+    let features = run("nan_features.onnx");
+    assert!(features.logit.is_finite() && features.features.components()[0].is_nan(), "{features:?}");
     assert!((wrong.map.sum() - f64::from(wrong.logit) - 0.25).abs() < 1e-6, "{wrong:?}");
 }
 
@@ -86,7 +96,9 @@ fn a_network_with_another_interface_is_refused() {
         ("two_classes.onnx", "output", "`logit` Tensor<f32>(1, 2)"),
         ("no_map.onnx", "output", "`logit`"),
         ("map_shape.onnx", "output", "`map` Tensor<f32>(1, 1, 2)"),
-        ("three_outputs.onnx", "output", "`score`"),
+        ("no_features.onnx", "output", "`map`"),
+        ("features_shape.onnx", "output", "`features` Tensor<f32>(1, 63)"),
+        ("four_outputs.onnx", "output", "`score`"),
     ] {
         match open(name).map(|_| ()).expect_err(name) {
             EngineError::Contract { side, found, .. } => {

@@ -114,6 +114,8 @@ reasons! {
     Reject ENGINE_FAILED = 0x000A;
     /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
     Review BUNDLE_UNLIKE_TRAINING = 0x000B;
+    /// REVIEW: the logit is below the lower threshold, but the part is unlike the normal parts that the network was trained on.
+    Review UNLIKE_TRAINING = 0x000C;
 
     /// REJECT: the appliance had no result shortly before the part's deadline.
     Reject TIMEOUT = 0x0101;

@@ -13,7 +13,7 @@ use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::engine::{Engine, EngineError, Output};
 use cellgate_models::policy::{Reason, Verdict};
 use cellgate_models::radiograph::RadiographLimits;
-use cellgate_test_support::models::equal_shares;
+use cellgate_test_support::models::{equal_shares, first_component};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ const MAX_WORKER_KIB: u64 = 160 << 10;
 const MAX_PARENT_KIB: u64 = 256 << 10;
 const SIZE: Size = Size { height: 32, width: 64 };
 
-/// A network whose logit is its input's mean, with a map of equal shares.
+/// A network whose logit is its input's mean, with a map of equal shares and the logit as first component of the features.
 struct MeanEngine;
 
 impl Engine for MeanEngine {
@@ -44,7 +44,7 @@ impl Engine for MeanEngine {
 
     fn run(&mut self, input: &[f32]) -> Result<Output, EngineError> {
         let logit = input.iter().sum::<f32>() / input.len() as f32;
-        Ok(Output { logit, map: equal_shares(SIZE, logit) })
+        Ok(Output { logit, map: equal_shares(SIZE, logit), features: first_component(logit) })
     }
 }
 
@@ -90,10 +90,8 @@ impl TestedPipeline {
         // The verdict comes from a score, or it is a REJECT with a detail text.
         assert_eq!(judgement.score.is_none(), judgement.detail.is_some(), "{}", name());
         assert!(judgement.score.is_some() || verdict == Verdict::Reject, "{}: {verdict} {reason}", name());
-        let keeps_map = match (judgement.logit, &judgement.map) {
-            (Some(logit), Some(map)) => map.sums_to(logit, 1e-3),
-            (logit, map) => logit.is_none() && map.is_none(),
-        };
+        assert_eq!(judgement.score.is_some(), judgement.output.is_some(), "{}", name());
+        let keeps_map = judgement.output.is_none_or(|Output { logit, map, .. }| map.sums_to(logit, 1e-3));
         assert!(keeps_map, "{}", name());
         assert_ne!(reason, Reason::DecoderFailed, "{}: {:?}", name(), judgement.detail);
         *self.seen.reasons.entry(reason.name()).or_default() += 1;

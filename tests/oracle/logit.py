@@ -1,10 +1,11 @@
-"""Computes logits and scores from TIFFs and a model with NumPy, Pillow and ONNX Runtime for Python, and compares them with the
+"""Computes logits, scores and distances from TIFFs and a model with NumPy, Pillow and ONNX Runtime for Python, and compares them with the
 device's.
 
   logit.py MODEL JUDGED.jsonl
       JUDGED.jsonl is the output of `cellgate-edge inspect` without --reference. Each image is decoded, converted, resized, normalised and sent
       through the model's network, without any code of the device. Prints the largest difference. Exit status 1 if a
-      score differs by more than 1e-4, or a logit or the sum of its map by so much that the score could.
+      score differs by more than 1e-4, a logit or the sum of its map by so much that the score could, or a distance by more than 0.1 % of
+      itself (of 1 if it is smaller).
 
 It supports the paper's four conversions and TIFFs that Pillow reads.
 """
@@ -41,7 +42,7 @@ def main(model, judged):
         resized = [np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)) for channel in made]
         planes = np.stack(resized if len(resized) == 3 else resized * 3).astype(np.float32) / np.float32(255)
         tensor = ((planes - mean) / std)[None].astype(np.float32)
-        logit, shares = session.run(["logit", "map"], {"image": tensor})
+        logit, shares, features = session.run(["logit", "map", "features"], {"image": tensor})
         logit, total = float(logit.reshape(-1)[0]), float(shares.astype(np.float64).sum())
         score = 1 / (1 + math.exp(-(point["slope"] * logit + point["intercept"])))
         # A logit's difference times slope / 4 is the largest difference of the score.
@@ -52,6 +53,10 @@ def main(model, judged):
             print(f"{line['path']}: device {line['logit']} ({line['score']}), Python {logit} ({score}), sum of the map {total}")
             return 1
         largest = max(largest, difference)
+        distance = float(np.linalg.norm(features.astype(np.float64)))
+        if not abs(distance - line["distance"]) <= 1e-3 * max(distance, 1.0):
+            print(f"{line['path']}: distance on the device {line['distance']}, Python {distance}")
+            return 1
     print(f"{len(lines)} images, largest difference {largest:.2e}")
     return 0
 

@@ -13,7 +13,7 @@ use cellgate_models::engine::OnnxRuntimeOptions;
 use cellgate_models::evidence::{Evidence, Region};
 use cellgate_models::image_list;
 use cellgate_models::model::{self, Model, Precision};
-use cellgate_models::policy::{ReferenceError, Verdict};
+use cellgate_models::policy::{ReferenceError, Rule, Verdict};
 use cellgate_models::radiograph;
 use overlay::Overlays;
 use reference::ReferenceParts;
@@ -25,11 +25,15 @@ use std::process::ExitCode;
 
 /// Judges radiographs with a model and prints one JSON line per image.
 ///
-/// First the engine must reproduce the expected logits and maps of the model's golden images. If it does not, no image is judged.
+/// First the engine must reproduce the expected outputs of the model's golden images. If it does not, no image is judged.
 /// An image that can't be judged gets the verdict REJECT with its reason, and the next image follows.
 ///
 /// With --reference, the images are parts of one bundle. Their logits are shifted by the offset that the bundle's reference
-/// parts give, and the thresholds for bundles with reference parts apply. Reference parts themselves are not judged.
+/// parts give, their distances are measured from the reference parts, and the thresholds for bundles with reference parts apply.
+/// Reference parts themselves are not judged.
+///
+/// The line also has the distance of the image from normal parts. If it is above the model's largest distance, the part is unlike the
+/// parts that the network was trained on, and is REVIEW in place of PASS.
 ///
 /// The line of an image says where its evidence for a REJECT lies: the total in logits, and at most five regions, as rectangles in
 /// pixels of the radiograph with their shares of the total. An overlay shows them as a picture.
@@ -112,7 +116,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .transpose()?;
     let rule = reference.as_ref().map_or_else(|| model.policy().rule(), |reference| reference.rule);
     pipeline.set_rule(rule);
-    let offset = reference.is_some().then(|| rule.offset());
     let input = model.conversion().size.expect("a model's conversion has the size of the network's input");
     let mut output = io::stdout().lock();
     let mut judgements = Vec::new();
@@ -125,7 +128,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             continue;
         }
         all_pass &= judgement.decision.verdict == Verdict::Pass;
-        let evidence = judgement.map.as_ref().and_then(|map| Evidence::new(map, rule.reject_from()));
+        let evidence = judgement.output.as_ref().and_then(|output| Evidence::new(&output.map, rule.reject_from()));
         let overlay = overlays
             .as_ref()
             .zip(evidence.as_ref())
@@ -136,9 +139,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Err(error) => (None, Some(error)),
         };
         if args.table {
-            judgements.push((path, Judgement { map: None, ..judgement }));
+            judgements.push((path, Judgement { output: None, ..judgement }));
             if let Some(error) = failure {
-                still_open(writeln!(output, "{}", table(&judgements)))?;
+                still_open(writeln!(output, "{}", table(&judgements, &rule)))?;
                 return Err(error);
             }
             continue;
@@ -146,7 +149,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let line = JsonLine {
             evidence: evidence.zip(judgement.size).map(|(evidence, size)| Places::new(&evidence, input, size)),
             overlay: overlay.map(|path| path.to_string_lossy().into_owned()),
-            ..JsonLine::new(path, &judgement, args.precision, model.digest(), offset)
+            offset: reference.is_some().then(|| rule.offset()),
+            largest_distance: rule.largest_distance(),
+            ..JsonLine::new(path, &judgement, args.precision, model.digest())
         };
         if !print_line(&mut output, &line)? {
             // The reader has gone, so it can't know whether the remaining images pass.
@@ -159,7 +164,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if left_out == args.images.len() {
         bail!("nothing was judged: all images are reference parts");
     }
-    if args.table && !still_open(writeln!(output, "{}", table(&judgements)))? {
+    if args.table && !still_open(writeln!(output, "{}", table(&judgements, &rule)))? {
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::from(u8::from(!all_pass)))
@@ -196,6 +201,10 @@ struct JsonLine<'j> {
     /// The bundle's offset, with reference parts only.
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<f64>,
+    /// `None` if there are no features, or if they are not finite.
+    distance: Option<f64>,
+    /// `None` if the model does not check distances.
+    largest_distance: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'j str>,
     /// `None` if there is no map, or if a share is infinite or not a number.
@@ -235,7 +244,7 @@ struct Milliseconds {
 }
 
 impl<'j> JsonLine<'j> {
-    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest, offset: Option<f64>) -> Self {
+    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let times = &judgement.times;
         Self {
@@ -243,8 +252,10 @@ impl<'j> JsonLine<'j> {
             verdict: judgement.decision.verdict.name(),
             reason: judgement.decision.reason.name(),
             score: judgement.score,
-            logit: judgement.logit.filter(|logit| logit.is_finite()),
-            offset,
+            logit: judgement.output.as_ref().map(|output| output.logit).filter(|logit| logit.is_finite()),
+            offset: None,
+            distance: judgement.distance.filter(|distance| distance.is_finite()),
+            largest_distance: None,
             detail: judgement.detail.as_deref(),
             evidence: None,
             overlay: None,
@@ -278,22 +289,30 @@ fn still_open(written: io::Result<()>) -> anyhow::Result<bool> {
     }
 }
 
-/// Returns the reason's name and the error without the path, which has a column of its own.
+/// Returns the reason's name and the detail without the path, which has a column of its own.
 fn reason(judgement: &Judgement) -> String {
     let name = judgement.decision.reason.name();
     judgement.detail_without_path.as_ref().map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
 }
 
+/// Returns the distance and the largest distance of a part that passes.
+fn distance(judgement: &Judgement, rule: &Rule) -> String {
+    let Some(distance) = judgement.distance else { return "-".to_owned() };
+    rule.largest_distance()
+        .map_or_else(|| format!("{distance:.2}"), |most| format!("{distance:.2} (at most {most:.2})"))
+}
+
 /// Returns all judgements as a table.
-fn table(judgements: &[(&PathBuf, Judgement)]) -> comfy_table::Table {
+fn table(judgements: &[(&PathBuf, Judgement)], rule: &Rule) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["image", "verdict", "score", "reason", "ms"]);
+    table.set_header(["image", "verdict", "score", "distance", "reason", "ms"]);
     for (path, judgement) in judgements {
         table.add_row([
             path.display().to_string(),
             judgement.decision.verdict.to_string(),
             judgement.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}")),
+            distance(judgement, rule),
             reason(judgement),
             format!("{:.1}", judgement.times.total().as_secs_f64() * 1e3),
         ]);

@@ -29,7 +29,7 @@ pub struct DeviceFigures {
     decoder_restarts: Follower,
 }
 
-/// The results of a proof (whether every golden image got its expected logit and map) with their label values.
+/// The results of a proof (whether every golden image got its expected outputs) with their label values.
 const RESULTS: [(bool, [&str; 1]); 2] = [(true, ["passed"]), (false, ["failed"])];
 
 impl DeviceFigures {

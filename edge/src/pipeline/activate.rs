@@ -41,8 +41,8 @@ impl Pipeline {
         Self::with_scorer(scorer, model.policy().rule(), sandbox)?.proven(model, activation.precision, alive)
     }
 
-    /// Returns the pipeline if its engine gives every golden image its expected logit and map. Calls `alive` before each image; `alive`
-    /// can stop the proof.
+    /// Returns the pipeline if its engine gives every golden image its expected outputs. Calls `alive` before each image; `alive` can
+    /// stop the proof.
     ///
     /// # Errors
     /// [`ActivationError`]: the pipeline must not judge any more. It is dropped.

@@ -59,6 +59,21 @@ pub enum ProofError {
         /// The tolerance of the logit.
         tolerance: f32,
     },
+    /// The whitened features of a golden image are outside their tolerance.
+    #[error(
+        "golden image {image} ({precision}): found whitened features at the distance {distance:.4} from the expected ones, expected at \
+         most {tolerance}; this engine does not compute what the trainer computed"
+    )]
+    Features {
+        /// The image's name in the model.
+        image: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The distance. NaN if a component is NaN, infinite if one is infinite.
+        distance: f64,
+        /// The tolerance of the whitened features.
+        tolerance: f32,
+    },
     /// A golden image got no logit.
     #[error("golden image {image}: {source}")]
     NoScore {
@@ -150,12 +165,13 @@ mod tests {
     #[test]
     fn texts_of_errors_do_not_change() {
         let (image, precision) = (|| "golden/1.tif".to_owned(), Precision::F16);
-        let expected = Expectation { logit: 0.5, tolerance: 0.01, map_tolerance: 0.001 };
+        let expected = Expectation { logit: 0.5, tolerance: 0.01, map_tolerance: 0.001, features_tolerance: 0.125 };
         let changed = NoScore::Changed { path: "/scans/7.tif".into(), change: Change::Written };
         let proofs = [
             ProofError::Logit { image: image(), precision, found: 0.75, expected },
             ProofError::Map { image: image(), precision, difference: 0.5, tolerance: 0.001 },
             ProofError::MapSum { image: image(), precision, found: 0.25, logit: 0.5, tolerance: 0.01 },
+            ProofError::Features { image: image(), precision, distance: 0.25, tolerance: 0.125 },
             ProofError::NoExpectation { image: image(), precision },
             ProofError::NoScore { image: image(), source: changed },
             ProofError::Stopped,

@@ -26,8 +26,8 @@ use crate::acquire::{Change, ImageFile};
 use crate::sandbox::Sandbox;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::{Engine, LogitMap, Output};
-use cellgate_models::policy::{Decision, Rule};
+use cellgate_models::engine::{Engine, Output};
+use cellgate_models::policy::{Decision, Reason, Rule};
 use cellgate_models::radiograph::{BUFFER_START, RadiographView};
 use scorer::CpuScorer;
 use std::path::Path;
@@ -50,24 +50,24 @@ struct Source {
     memory: Vec<u8>,
 }
 
-/// The verdict for one image, with its reason, score, digest, error and times.
+/// The verdict for one image, with its reason, score, outputs, digest, explanation and times.
 #[derive(Debug)]
 pub struct Judgement {
     /// The verdict and its reason.
     pub decision: Decision,
     /// The score, 0..=1. `None` if there is no logit or if it is not finite.
     pub score: Option<f32>,
-    /// The network's raw logit, unchecked. `None` if the network did not run.
-    pub logit: Option<f32>,
-    /// The network's map, unchecked. `None` if the network did not run.
-    pub map: Option<LogitMap>,
+    /// The network's outputs, unchecked. `None` if the network did not run.
+    pub output: Option<Output>,
+    /// The distance of the part by the rule of its bundle, unchecked. `None` if the network did not run.
+    pub distance: Option<f64>,
     /// The size of the radiograph. `None` if the network did not run.
     pub size: Option<Size>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
-    /// The error as text, if there was one.
+    /// The error as text, if there was one; for [`Reason::UnlikeTraining`] the distance and its limit.
     pub detail: Option<String>,
-    /// The error without the image's path, for output that names the image anyway.
+    /// The same without the image's path, for output that names the image anyway.
     pub detail_without_path: Option<String>,
     /// How long each stage took.
     pub times: Times,
@@ -131,15 +131,30 @@ impl Pipeline {
         let mut times = Times::default();
         let (output, image) = self.output(path, expected, &mut times, begins);
         let start = Instant::now();
-        let (decision, score, error) = match &output {
-            Ok((Output { logit, .. }, _)) => (self.rule.decide(*logit), self.rule.score(*logit), None),
-            Err(error) => (error.reason().into(), None, Some(error)),
+        let (decision, score, distance) = match &output {
+            Ok((Output { logit, features, .. }, _)) => {
+                (self.rule.decide(*logit, features), self.rule.score(*logit), Some(self.rule.distance(features)))
+            }
+            Err(error) => (error.reason().into(), None, None),
         };
-        let (detail, detail_without_path) = (error.map(ToString::to_string), error.map(NoScore::without_path));
         times.decide = start.elapsed();
+        let (detail, detail_without_path) = match &output {
+            Ok(_) => {
+                let explanation = self.explanation(decision, distance);
+                (explanation.clone(), explanation)
+            }
+            Err(error) => (Some(error.to_string()), Some(error.without_path())),
+        };
         let (output, size) = output.ok().unzip();
-        let (logit, map) = output.map(|Output { logit, map }| (logit, map)).unzip();
-        Judgement { decision, score, logit, map, size, image, detail, detail_without_path, times }
+        Judgement { decision, score, output, distance, size, image, detail, detail_without_path, times }
+    }
+
+    /// The distance and its limit in words, for a part that does not pass because of its distance.
+    fn explanation(&self, decision: Decision, distance: Option<f64>) -> Option<String> {
+        let (found, most) = distance.zip(self.rule.largest_distance())?;
+        let text =
+            || format!("found distance {found:.2} from normal parts, expected at most {most:.2}: a person decides");
+        (decision.reason == Reason::UnlikeTraining).then(text)
     }
 
     /// Reads and decodes the image at `path` without judging it. Returns the radiograph and the digest of the file's bytes.

@@ -1,19 +1,20 @@
-//! Proves an engine: it must give every golden image of the model its expected logit and map.
+//! Proves an engine: it must give every golden image of the model its expected outputs.
 
 use super::{Alive, NoScore, Pipeline, ProofError, Times};
-use cellgate_models::engine::{LogitMap, Output};
+use cellgate_models::engine::Output;
 use cellgate_models::model::{Expectation, GoldenImage, Model, Precision};
 use std::time::Duration;
 
 impl Pipeline {
-    /// Computes the logit and the map of every golden image of `model` and compares them with the expected ones. Calls `alive`
-    /// before each image; `alive` can stop the proof.
+    /// Computes the outputs of every golden image of `model` and compares them with the expected ones. Calls `alive` before each
+    /// image; `alive` can stop the proof.
     ///
     /// A model can't be opened if a threshold for bundles without reference parts lies within the tolerance of a golden image's
-    /// logit. So in such a bundle every logit within the tolerance gives the same verdict.
+    /// logit, or the largest distance within the tolerance of its features. So in such a bundle all outputs within the tolerances
+    /// give the same verdict.
     ///
     /// # Errors
-    /// [`ProofError`] at the first image without a logit, or whose logit or map is outside its tolerance.
+    /// [`ProofError`] at the first image without outputs, or with an output outside its tolerance.
     pub(super) fn prove(&mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
         self.slowest = Duration::ZERO;
         model.golden().try_for_each(|golden| {
@@ -31,33 +32,30 @@ impl Pipeline {
             .map_err(NoScore::from)
             .and_then(|radiograph| self.scorer.run(radiograph.view(), &mut times, &mut |_| {}));
         self.slowest = self.slowest.max(times.infer);
-        let Output { logit, map } =
-            output.map_err(|source| ProofError::NoScore { image: golden.name().to_owned(), source })?;
-        compare(golden, precision, logit, &map).map(|_| ())
+        let output = output.map_err(|source| ProofError::NoScore { image: golden.name().to_owned(), source })?;
+        compare(golden, precision, &output).map(|_| ())
     }
 }
 
-/// By how much an engine's logit and map differ from the expected ones, within the tolerances.
+/// By how much an engine's outputs differ from the expected ones, within the tolerances.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Deviation {
     /// The absolute difference of the logits.
     pub logit: f32,
     /// The largest absolute difference of two shares.
     pub map: f32,
+    /// The distance between the whitened features.
+    pub features: f64,
     /// The expected logit and the tolerances.
     pub expected: Expectation,
 }
 
-/// Compares an engine's logit and map for a golden image with the expected ones, and the sum of the map with the engine's logit.
+/// Compares an engine's outputs for a golden image with the expected ones, and the sum of the map with the engine's logit.
 ///
 /// # Errors
-/// [`ProofError`]: the model has no expected logit for `precision`, or logit or map are outside their tolerances.
-pub fn compare(
-    golden: &GoldenImage<'_>,
-    precision: Precision,
-    logit: f32,
-    map: &LogitMap,
-) -> Result<Deviation, ProofError> {
+/// [`ProofError`]: the model has no expected logit for `precision`, or an output is outside its tolerance.
+pub fn compare(golden: &GoldenImage<'_>, precision: Precision, output: &Output) -> Result<Deviation, ProofError> {
+    let &Output { logit, ref map, ref features } = output;
     let image = || golden.name().to_owned();
     let expected = golden.expected(precision).ok_or_else(|| ProofError::NoExpectation { image: image(), precision })?;
     if !expected.agrees(logit) {
@@ -71,5 +69,10 @@ pub fn compare(
         let (found, tolerance) = (map.sum(), expected.tolerance);
         return Err(ProofError::MapSum { image: image(), precision, found, logit, tolerance });
     }
-    Ok(Deviation { logit: (logit - expected.logit).abs(), map: difference, expected })
+    let distance = features.distance(golden.features());
+    if !expected.features_agree(distance) {
+        let tolerance = expected.features_tolerance;
+        return Err(ProofError::Features { image: image(), precision, distance, tolerance });
+    }
+    Ok(Deviation { logit: (logit - expected.logit).abs(), map: difference, features: distance, expected })
 }

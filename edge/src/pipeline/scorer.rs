@@ -1,4 +1,4 @@
-//! Converts a radiograph and runs the network on it, which gives its raw logit and its map.
+//! Converts a radiograph and runs the network on it.
 
 use super::{NoScore, SetupError, Stage, Times};
 use cellgate_models::conversion::{ConversionSpec, Converter};
@@ -6,7 +6,7 @@ use cellgate_models::engine::{Engine, Output};
 use cellgate_models::radiograph::RadiographView;
 use std::time::{Duration, Instant};
 
-/// Computes the raw logits and maps of radiographs, on the CPU or on the GPU.
+/// Computes the network's outputs for radiographs, on the CPU or on the GPU.
 pub(crate) trait Scorer {
     /// Converts the radiograph and runs the network on it. Writes the time of each stage into `times` and calls `begins`
     /// before each stage.

@@ -7,10 +7,10 @@ use crate::pipeline::{
     Activation, ActivationError, Alive, NoScore, Pipeline, Scorer, SetupError, Stage, Times, unwatched,
 };
 use cellgate_models::conversion::{ConversionSpec, Size};
-use cellgate_models::engine::{EngineError, LogitMap, Output};
+use cellgate_models::engine::{EngineError, LogitMap, Output, WhitenedFeatures};
 use cellgate_models::model::Model;
 use cellgate_models::plan::cache::AuthenticPlan;
-use cellgate_models::plan::{PlanEngine, PlanError};
+use cellgate_models::plan::{Addresses, PlanEngine, PlanError};
 use cellgate_models::policy::Reason;
 use cellgate_models::radiograph::RadiographView;
 use cudarc::driver::sys::CUevent_flags;
@@ -26,7 +26,7 @@ const MAX_RUN_TIME: Duration = Duration::from_secs(2);
 /// processor.
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Scores on the GPU: copies a radiograph's levels to the GPU, and the logit and its map back.
+/// Scores on the GPU: copies a radiograph's levels to the GPU, and the network's outputs back.
 ///
 /// After a run that fails for another reason than the image, the scorer gives up the GPU: it holds `None` and never scores again.
 /// The process can't create another context, because TensorRT holds the old one too. Freeing GPU memory would wait for a GPU
@@ -41,17 +41,16 @@ struct OnGpu<N> {
     converter: CudaConverter,
 }
 
-/// A network that reads its input from GPU memory and writes its logit and map there.
+/// A network that reads its input from GPU memory and writes its outputs there.
 pub(super) trait Network {
     /// Height and width of the input in pixels.
     fn input_size(&self) -> Size;
 
-    /// Sets the addresses of input, logit and map in GPU memory.
+    /// Sets the addresses of input and outputs in GPU memory.
     ///
     /// # Safety
-    /// `input` must point to 3 x height x width f32 values in GPU memory, `logit` to one f32 value there, and `map` to as many f32
-    /// values as [`LogitMap::size_for`] has cells for the input's size. All must stay valid while runs are queued.
-    unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError>;
+    /// All addresses of `tensors` must point to GPU memory that is as large as [`Addresses`] says, and stay valid while runs are queued.
+    unsafe fn bind(&mut self, tensors: Addresses) -> Result<(), PlanError>;
 
     /// Queues a run on `stream` and does not wait for its end.
     ///
@@ -66,9 +65,9 @@ impl Network for PlanEngine {
         Self::input_size(self)
     }
 
-    unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError> {
+    unsafe fn bind(&mut self, tensors: Addresses) -> Result<(), PlanError> {
         // SAFETY: as this function demands.
-        unsafe { Self::bind(self, input, logit, map) }
+        unsafe { Self::bind(self, tensors) }
     }
 
     unsafe fn enqueue(&mut self, stream: &CudaStream) -> Result<(), PlanError> {
@@ -77,10 +76,11 @@ impl Network for PlanEngine {
     }
 }
 
-/// The memory of both outputs, and CUDA's events, which show the GPU's progress.
+/// The memory of all outputs, and CUDA's events, which show the GPU's progress.
 struct Outputs {
     logit: OutputMemory,
     map: OutputMemory,
+    features: OutputMemory,
     map_size: Size,
     started: CudaEvent,
     converted: CudaEvent,
@@ -114,10 +114,11 @@ impl<N: Network> GpuScorer<N> {
         let tensor = converter.convert(dark)?;
         let outputs = Outputs::new(tensor.stream, LogitMap::size_for(size))
             .map_err(|error| CudaError::from_driver("allocating memory", error))?;
-        let [logit, map] = [&outputs.logit, &outputs.map].map(|memory| memory.gpu.device_ptr(tensor.stream).0);
-        // SAFETY: the tensor has 3 x height x width values of f32, because the sizes are equal. The map has one value for each of
-        // its cells. The addresses of tensor and outputs stay valid while this value lives, and `Drop` waits before they are freed.
-        unsafe { network.bind(tensor.address, logit, map) }?;
+        let address = |memory: &OutputMemory| memory.gpu.device_ptr(tensor.stream).0;
+        let (logit, map, features) = (address(&outputs.logit), address(&outputs.map), address(&outputs.features));
+        // SAFETY: the tensor has 3 x height x width values of f32, because the sizes are equal. Each output has the number of values
+        // that it needs. The addresses of tensor and outputs stay valid while this value lives, and `Drop` waits before they are freed.
+        unsafe { network.bind(Addresses { input: tensor.address, logit, map, features }) }?;
         let mut scorer = Self(Some(OnGpu { network, outputs, converter }));
         scorer.run_within(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| {})?;
         Ok(scorer)
@@ -212,12 +213,13 @@ impl<N> Drop for OnGpu<N> {
 }
 
 impl Outputs {
-    /// Allocates the memory of the logit and of a map of `map_size` cells.
+    /// Allocates the memory of the outputs, with a map of `map_size` cells.
     fn new(stream: &Arc<CudaStream>, map_size: Size) -> Result<Self, DriverError> {
         let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
         Ok(Self {
             logit: OutputMemory::new(stream, 1)?,
             map: OutputMemory::new(stream, map_size.pixels())?,
+            features: OutputMemory::new(stream, WhitenedFeatures::COUNT)?,
             map_size,
             started: event()?,
             converted: event()?,
@@ -227,14 +229,15 @@ impl Outputs {
 
     /// Calls `with` for the memory of each output.
     fn each(&mut self, mut with: impl FnMut(&mut OutputMemory) -> Result<(), DriverError>) -> Result<(), DriverError> {
-        [&mut self.logit, &mut self.map].into_iter().try_for_each(&mut with)
+        [&mut self.logit, &mut self.map, &mut self.features].into_iter().try_for_each(&mut with)
     }
 
     /// The outputs after the last copy.
     fn values(&self) -> Result<Output, DriverError> {
         let shares = self.map.host.as_slice()?.to_vec();
         let map = LogitMap::new(self.map_size, shares).expect("the memory has one value for each cell");
-        Ok(Output { logit: self.logit.host.as_slice()?[0], map })
+        let features = self.features.host.as_slice()?.try_into().expect("the memory has one value for each component");
+        Ok(Output { logit: self.logit.host.as_slice()?[0], map, features: WhitenedFeatures::new(features) })
     }
 }
 

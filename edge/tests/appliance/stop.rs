@@ -58,15 +58,16 @@ fn a_part_without_an_image_is_rejected_durably_even_if_the_plc_does_not_read() {
 
 #[test]
 fn a_stop_does_not_wait_for_a_proof() {
-    // 100 golden images, each of which takes several hundred milliseconds.
+    // 80 golden images, each of which takes several hundred milliseconds.
     let mut plant = Plant::with_model("native", "part-id", |folder| {
         let mut contents = contents("slow_mean.onnx", mean_logit(DARK));
         let golden = contents.golden.remove(0);
-        contents.golden = (0..100)
+        contents.golden = (0..80)
             .map(|number| GoldenSource {
                 name: format!("dark{number}.tif"),
                 tiff: golden.tiff.clone(),
                 map: golden.map.clone(),
+                features: golden.features,
                 expected: golden.expected.clone(),
             })
             .collect();

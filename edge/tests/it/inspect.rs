@@ -6,7 +6,7 @@ use crate::support::*;
 use cellgate_models::conversion::Size;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::LogitMap;
-use cellgate_models::model::{Expectation, Precision};
+use cellgate_models::model::{Contents, Expectation, Precision};
 use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference};
 use cellgate_test_support::transcript;
 use std::fs;
@@ -195,7 +195,8 @@ fn the_precision_chooses_the_network() {
 
     let mut contents = contents("mean.onnx", mean_logit(DARK));
     contents.networks.insert(Precision::F16, fixture("mean_f16.onnx"));
-    let expectation = Expectation { logit: mean_logit(DARK), tolerance: 2e-2, map_tolerance: 2e-2 };
+    let expectation =
+        Expectation { logit: mean_logit(DARK), tolerance: 2e-2, map_tolerance: 2e-2, features_tolerance: 2e-2 };
     contents.golden[0].expected.insert(Precision::F16, expectation);
     let both_folder = tempfile::tempdir().unwrap();
     let both = model(both_folder.path(), &contents);
@@ -278,15 +279,21 @@ fn numbers_out_of_range_are_refused_with_the_name_of_their_option() {
     }
 }
 
-/// A model for bundles with and without reference parts. The normal parts of its training bundles have logits from -2.6 to 1.6.
-pub(crate) fn model_with_reference(folder: &Path) -> PathBuf {
+/// The contents of a model for bundles with and without reference parts. The normal parts of its training bundles have logits from
+/// -2.6 to 1.6.
+pub(crate) fn contents_with_reference() -> Contents {
     let mut contents = contents("mean.onnx", mean_logit(DARK));
     let bundles: Vec<Vec<f64>> =
         (0..8).map(|b| [-0.1, 0.0, 0.1].map(|noise| 0.5 * f64::from(b) - 2.4 + noise).to_vec()).collect();
     let point = |thresholds| OperatingPoint::new(thresholds, Calibration::IDENTITY).unwrap();
     let reference = Reference::estimate(&bundles, 3).unwrap();
     contents.policy = Policy::with_reference(point([-1.0, -0.5]), point([0.5, 1.0]), reference);
-    model(folder, &contents)
+    contents
+}
+
+/// The model with [`contents_with_reference`].
+pub(crate) fn model_with_reference(folder: &Path) -> PathBuf {
+    model(folder, &contents_with_reference())
 }
 
 /// Writes radiographs of these levels, with names in their order.

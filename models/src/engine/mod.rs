@@ -1,10 +1,11 @@
 //! An inference engine runs a network: it takes the input tensor and returns the raw logit and its map.
 //!
-//! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and two
-//! outputs: [`LOGIT_NAME`], f32 of shape `[1]` or `[1, 1]`, the raw logit; and [`MAP_NAME`], f32 of shape 1 x height/16 x width/16
-//! with sizes rounded up, the shares of the positions in the logit ([`LogitMap`]). A network that computes in another precision
-//! than f32 converts its input and outputs itself.
+//! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and three
+//! outputs: [`LOGIT_NAME`], f32 of shape `[1]` or `[1, 1]`, the raw logit; [`MAP_NAME`], f32 of shape 1 x height/16 x width/16 with
+//! sizes rounded up, the shares of the positions in the logit ([`LogitMap`]); and [`FEATURES_NAME`], f32 of shape 1 x 64, the
+//! [`WhitenedFeatures`]. A network that computes in another precision than f32 converts its input and outputs itself.
 
+pub(crate) mod contract;
 mod logit_map;
 mod onnxruntime;
 mod whitened_features;
@@ -24,6 +25,8 @@ pub const INPUT_NAME: &str = "image";
 pub const LOGIT_NAME: &str = "logit";
 /// The name of the output with the map.
 pub const MAP_NAME: &str = "map";
+/// The name of the output with the whitened features.
+pub const FEATURES_NAME: &str = "features";
 /// Largest input in pixels, height x width. It equals the default limit of pixels in
 /// [`RadiographLimits`](crate::radiograph::RadiographLimits).
 pub(crate) const MAX_PIXELS: u64 = 64 << 20;
@@ -36,6 +39,8 @@ pub struct Output {
     /// The shares of the positions in the logit. The network computes them without the logit, so their sum may differ from the
     /// logit by rounding.
     pub map: LogitMap,
+    /// Where the image lies among normal parts.
+    pub features: WhitenedFeatures,
 }
 
 /// Runs the network of a model on one image.
@@ -45,7 +50,7 @@ pub trait Engine {
 
     /// The network's outputs for one input of 3 x height x width values, channel by channel.
     ///
-    /// The outputs are not checked: [`Rule`](crate::policy::Rule) rejects a part whose logit is not finite.
+    /// The outputs are not checked: [`Rule`](crate::policy::Rule) rejects a part whose logit or features are not finite.
     ///
     /// # Errors
     /// [`EngineError`] if the tensor has another length or the library fails.
@@ -105,7 +110,7 @@ pub enum EngineError {
         /// The required inputs or outputs.
         expected: String,
     },
-    /// The library failed on an input, or did not return one logit and one map.
+    /// The library failed on an input, or did not return all outputs.
     #[error("the network failed: {message}")]
     Run {
         /// The library's error, or what the network returned instead of its outputs.

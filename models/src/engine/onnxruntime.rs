@@ -1,6 +1,10 @@
 //! The reference engine: ONNX Runtime on the CPU, loaded at run time.
 
-use super::{Engine, EngineError, INPUT_NAME, LIBRARY_ENV, LOGIT_NAME, LogitMap, MAP_NAME, MAX_PIXELS, Output};
+use super::contract::{are_outputs, outputs_in_words};
+use super::{
+    Engine, EngineError, FEATURES_NAME, INPUT_NAME, LIBRARY_ENV, LOGIT_NAME, LogitMap, MAP_NAME, MAX_PIXELS, Output,
+    WhitenedFeatures,
+};
 use crate::conversion::Size;
 use crate::library::{LibrarySpec, Search, SearchPlace};
 use ort::environment::Environment;
@@ -74,7 +78,9 @@ impl Engine for OnnxRuntime {
         let size = LogitMap::size_for(self.size);
         let shares = values(&outputs, MAP_NAME, size.pixels())?;
         let map = LogitMap::new(size, shares.to_vec()).expect("the number of shares was asked for");
-        Ok(Output { logit, map })
+        let features = values(&outputs, FEATURES_NAME, WhitenedFeatures::COUNT)?;
+        let features = features.try_into().expect("the number of components was asked for");
+        Ok(Output { logit, map, features: WhitenedFeatures::new(features) })
     }
 }
 
@@ -142,9 +148,10 @@ fn open(environment: &Environment, network: &[u8], threads: Option<NonZeroUsize>
 /// Checks that the network has only the required input, and returns its height and width.
 fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
     let size = |outlet: &Outlet| {
-        let &[1, 3, height, width] = f32_shape(outlet, INPUT_NAME)? else { return None };
+        let &[1, 3, height, width] = f32_shape(outlet)? else { return None };
         let size = Size { height: u32::try_from(height).ok()?, width: u32::try_from(width).ok()? };
-        (1..=MAX_PIXELS).contains(&(u64::from(size.height) * u64::from(size.width))).then_some(size)
+        let pixels = u64::from(size.height) * u64::from(size.width);
+        (outlet.name() == INPUT_NAME && (1..=MAX_PIXELS).contains(&pixels)).then_some(size)
     };
     match inputs {
         [input] => size(input),
@@ -159,26 +166,17 @@ fn input_size(inputs: &[Outlet]) -> Result<Size, EngineError> {
 
 /// Checks that the network with an input of `size` has the required outputs and no other.
 fn check_outputs(outputs: &[Outlet], size: Size) -> Result<(), EngineError> {
-    let map = LogitMap::size_for(size);
-    let is_logit = |outlet: &Outlet| matches!(f32_shape(outlet, LOGIT_NAME), Some([1] | [1, 1]));
-    let is_map = |outlet: &Outlet| f32_shape(outlet, MAP_NAME) == Some(&[1, map.height.into(), map.width.into()]);
-    match outputs {
-        [one, other] if is_logit(one) && is_map(other) || is_map(one) && is_logit(other) => Ok(()),
-        _ => Err(EngineError::Contract {
-            side: "outputs",
-            found: describe(outputs),
-            expected: format!(
-                "`{LOGIT_NAME}` f32 [1] or [1, 1], and `{MAP_NAME}` f32 [1, {}, {}]",
-                map.height, map.width
-            ),
-        }),
+    let found: Option<Vec<_>> = outputs.iter().map(|outlet| Some((outlet.name(), f32_shape(outlet)?))).collect();
+    match found {
+        Some(found) if are_outputs(&found, size) => Ok(()),
+        _ => Err(EngineError::Contract { side: "outputs", found: describe(outputs), expected: outputs_in_words(size) }),
     }
 }
 
-/// The shape of `outlet` if it is an f32 tensor called `name`. A dimension that is not fixed is -1.
-fn f32_shape<'o>(outlet: &'o Outlet, name: &str) -> Option<&'o [i64]> {
+/// The shape of `outlet` if it is an f32 tensor. A dimension that is not fixed is -1.
+fn f32_shape(outlet: &Outlet) -> Option<&[i64]> {
     let is_f32 = outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
-    (outlet.name() == name && is_f32).then(|| outlet.dtype().tensor_shape().map(|shape| &**shape)).flatten()
+    is_f32.then(|| outlet.dtype().tensor_shape().map(|shape| &**shape)).flatten()
 }
 
 /// Inputs or outputs as text.

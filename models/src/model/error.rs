@@ -171,6 +171,39 @@ pub enum ModelError {
         /// The tolerance of the logit.
         tolerance: f32,
     },
+    /// The tolerance of a golden image's whitened features is too large to prove anything.
+    #[error(
+        "golden image {member} ({precision}): its features_tolerance {features_tolerance} is above {} of the largest_distance \
+         {largest_distance:.4} in policy.json; export the model again",
+        super::MAX_FEATURES_TOLERANCE
+    )]
+    FeaturesTolerance {
+        /// The image's name in the model.
+        member: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The tolerance of the whitened features.
+        features_tolerance: f32,
+        /// The largest distance of a part that passes, without reference parts.
+        largest_distance: f64,
+    },
+    /// Not all whitened features within the tolerance of a golden image give the same verdict.
+    #[error(
+        "golden image {member} ({precision}): its distance {distance:.4} lies within its features_tolerance {tolerance} of the \
+         largest_distance {largest_distance:.4}; choose another image"
+    )]
+    GoldenAtDistance {
+        /// The image's name in the model.
+        member: String,
+        /// The network's precision.
+        precision: Precision,
+        /// The distance of the image without reference parts.
+        distance: f64,
+        /// The largest distance of a part that passes, without reference parts.
+        largest_distance: f64,
+        /// The tolerance of the whitened features.
+        tolerance: f32,
+    },
     /// The path to which the model should be written already exists.
     #[error("{}: exists already{hint}", path.display())]
     Exists {

@@ -1,8 +1,8 @@
-//! Golden images: radiographs with the logits and the maps that every engine must give them.
+//! Golden images: radiographs with the outputs that every engine must give them.
 
 use super::{Expectation, GoldenEntry, ModelError, Precision};
 use crate::conversion::Size;
-use crate::engine::LogitMap;
+use crate::engine::{LogitMap, WhitenedFeatures};
 use crate::policy::Policy;
 use crate::radiograph::{self, Radiograph, ReadError};
 use std::path::{Path, PathBuf};
@@ -13,19 +13,30 @@ pub const MAX_SCORE_TOLERANCE: f64 = 0.02;
 /// nothing.
 pub const MAX_MAP_TOLERANCE: f32 = 0.25;
 
-/// A golden image with its expected logits and map.
+/// The largest tolerance of a golden image's whitened features, as a fraction of the largest distance of a part that passes: a larger
+/// tolerance would prove nothing.
+pub const MAX_FEATURES_TOLERANCE: f64 = 0.25;
+
+/// What every engine must compute from a golden image, in every precision.
+#[derive(Debug)]
+pub(super) struct ExpectedOutputs {
+    pub(super) map: LogitMap,
+    pub(super) features: WhitenedFeatures,
+}
+
+/// A golden image with its expected outputs.
 #[derive(Debug)]
 pub struct GoldenImage<'m> {
     entry: &'m GoldenEntry,
     path: PathBuf,
     tiff: &'m [u8],
-    map: &'m LogitMap,
+    outputs: &'m ExpectedOutputs,
 }
 
 impl<'m> GoldenImage<'m> {
-    /// The golden image of `entry` with the bytes of its file `path` and its map.
-    pub(super) fn new(entry: &'m GoldenEntry, path: PathBuf, tiff: &'m [u8], map: &'m LogitMap) -> Self {
-        Self { entry, path, tiff, map }
+    /// The golden image of `entry` with the bytes of its file `path` and its expected outputs.
+    pub(super) fn new(entry: &'m GoldenEntry, path: PathBuf, tiff: &'m [u8], outputs: &'m ExpectedOutputs) -> Self {
+        Self { entry, path, tiff, outputs }
     }
 
     /// Its name in the model.
@@ -34,7 +45,7 @@ impl<'m> GoldenImage<'m> {
         self.entry.member.as_str()
     }
 
-    /// The expected logit of the network of this precision, and the tolerances of logit and map. `None` if the model has no such
+    /// The expected logit of the network of this precision, and the tolerances of all outputs. `None` if the model has no such
     /// network.
     #[must_use]
     pub fn expected(&self, precision: Precision) -> Option<Expectation> {
@@ -44,7 +55,13 @@ impl<'m> GoldenImage<'m> {
     /// The expected map, the same for every precision. All shares are finite.
     #[must_use]
     pub fn map(&self) -> &'m LogitMap {
-        self.map
+        &self.outputs.map
+    }
+
+    /// The expected whitened features, the same for every precision. All components are finite.
+    #[must_use]
+    pub fn features(&self) -> &'m WhitenedFeatures {
+        &self.outputs.features
     }
 
     /// The image, decoded at each call.
@@ -70,22 +87,38 @@ pub(super) fn read_map(path: &Path, bytes: &[u8], size: Size) -> Result<LogitMap
     }
 }
 
-/// Checks a golden image with its expected map `map`. For each precision:
+/// The whitened features in the file `path` with the content `bytes`. Their components must be finite.
+pub(super) fn read_features(path: &Path, bytes: &[u8]) -> Result<WhitenedFeatures, ModelError> {
+    let content = |message| ModelError::Content { path: path.to_owned(), message };
+    let features = WhitenedFeatures::from_bytes(bytes).ok_or_else(|| {
+        let (found, count) = (bytes.len(), WhitenedFeatures::COUNT);
+        content(format!("found {found} bytes, expected {}: {count} whitened features in f32", count * size_of::<f32>()))
+    })?;
+    match features.components().iter().enumerate().find(|(_, component)| !component.is_finite()) {
+        Some((index, found)) => Err(content(format!("found component {index} of {found}, expected finite components"))),
+        None => Ok(features),
+    }
+}
+
+/// Checks a golden image with its expected outputs. For each precision:
 ///
-/// - Neither tolerance is so large that it proves nothing.
-/// - Every logit within the tolerance gives the same verdict as the expected logit, for a bundle without reference parts. With
-///   reference parts, an offset may bring any logit near a threshold. So this check, like the proof, leaves offsets out.
+/// - No tolerance is so large that it proves nothing.
+/// - Every logit and all features within their tolerances give the same verdict as the expected ones, for a bundle without reference
+///   parts. With reference parts, an offset may bring any logit near a threshold, and their features may bring any distance near the
+///   largest one. So this check, like the proof, leaves reference parts out.
 /// - The map's sum is the expected logit within its tolerance.
-pub(super) fn check(entry: &GoldenEntry, map: &LogitMap, policy: &Policy) -> Result<(), ModelError> {
-    let (point, largest_share) = (policy.without(), map.largest_share());
+pub(super) fn check(entry: &GoldenEntry, outputs: &ExpectedOutputs, policy: &Policy) -> Result<(), ModelError> {
+    let (point, map) = (policy.without(), &outputs.map);
+    let (largest_share, distance) = (map.largest_share(), outputs.features.distance(&WhitenedFeatures::ORIGIN));
     let member = || entry.member.to_string();
-    for (&precision, &Expectation { logit, tolerance, map_tolerance }) in &entry.expected {
+    for (&precision, &expected) in &entry.expected {
+        let Expectation { logit, tolerance, map_tolerance, features_tolerance } = expected;
         // The steepest slope of the sigmoid is 1/4.
         let of_score = f64::from(tolerance) * point.calibration().slope / 4.0;
         if of_score > MAX_SCORE_TOLERANCE {
             return Err(ModelError::Tolerance { member: member(), precision, tolerance, of_score });
         }
-        let reason = |difference: f32| point.reason(f64::from(logit) + f64::from(difference));
+        let reason = |difference: f32| point.reason(f64::from(logit) + f64::from(difference), distance);
         if reason(-tolerance) != reason(tolerance) {
             return Err(ModelError::GoldenAtThreshold { member: member(), precision, logit, tolerance });
         }
@@ -94,6 +127,25 @@ pub(super) fn check(entry: &GoldenEntry, map: &LogitMap, policy: &Policy) -> Res
         }
         if !map.sums_to(logit, tolerance) {
             return Err(ModelError::MapSum { member: member(), precision, sum: map.sum(), logit, tolerance });
+        }
+        let Some(largest_distance) = point.largest_distance() else { continue };
+        if f64::from(features_tolerance) > MAX_FEATURES_TOLERANCE * largest_distance {
+            return Err(ModelError::FeaturesTolerance {
+                member: member(),
+                precision,
+                features_tolerance,
+                largest_distance,
+            });
+        }
+        if expected.features_agree((distance - largest_distance).abs()) {
+            let tolerance = features_tolerance;
+            return Err(ModelError::GoldenAtDistance {
+                member: member(),
+                precision,
+                distance,
+                largest_distance,
+                tolerance,
+            });
         }
     }
     Ok(())
@@ -120,6 +172,12 @@ mod tests {
         written(|contents| contents.golden[0].map = map)
     }
 
+    fn written_with_features(components: &[f32]) -> Result<Model, ModelError> {
+        let mut features = [0.0; WhitenedFeatures::COUNT];
+        features[..components.len()].copy_from_slice(components);
+        written(|contents| contents.golden[0].features = WhitenedFeatures::new(features))
+    }
+
     fn expectation(contents: &mut Contents, precision: Precision) -> &mut Expectation {
         contents.golden[0].expected.get_mut(&precision).unwrap()
     }
@@ -132,6 +190,66 @@ mod tests {
         let bytes = fs::read(path.join("golden/01.map")).unwrap();
         assert_eq!(bytes, [-1.0f32, 0.5, -0.0, -0.5, -0.5, -0.5].map(f32::to_le_bytes).concat());
         assert!(path.join("golden/02.map").exists());
+    }
+
+    #[test]
+    fn features_are_a_member_of_64_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        write(&path, &contents(), Existing::Refuse).unwrap();
+        let bytes = fs::read(path.join("golden/02.features")).unwrap();
+        assert_eq!(bytes, (0..64_u8).map(|index| f32::from(index % 2)).flat_map(f32::to_le_bytes).collect::<Vec<u8>>());
+        assert!(path.join("golden/01.features").exists());
+    }
+
+    #[test]
+    fn features_that_are_not_finite_are_refused() {
+        assert!(written_with_features(&[1.0, -2.0]).is_ok());
+        for components in [[1.0, f32::NAN], [f32::INFINITY, 0.0]] {
+            let error = written_with_features(&components).unwrap_err();
+            let is_named = matches!(&error, ModelError::Content { path, .. } if path.ends_with("golden/01.features"));
+            assert!(is_named, "{error}");
+        }
+    }
+
+    /// Sets the largest distance without reference parts.
+    fn check_distances(contents: &mut Contents, largest: f64) {
+        contents.policy = Policy::without_reference(contents.policy.without().with_largest_distance(largest).unwrap());
+    }
+
+    /// The distance of the sample's features is the root of 32, about 5.657.
+    #[test]
+    fn a_features_tolerance_of_at_most_a_quarter_of_the_largest_distance_is_accepted() {
+        for precision in [Precision::F32, Precision::F16] {
+            let with = |tolerance, largest: Option<f64>| {
+                written(|contents| {
+                    expectation(contents, precision).features_tolerance = tolerance;
+                    largest.into_iter().for_each(|largest| check_distances(contents, largest));
+                })
+            };
+            assert!(with(2.0, Some(8.0)).is_ok() && with(100.0, None).is_ok());
+            let error = with(2.01, Some(8.0)).unwrap_err();
+            assert!(matches!(error, ModelError::FeaturesTolerance { precision: of, .. } if of == precision), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_golden_image_whose_distance_is_within_the_tolerance_of_the_largest_one_is_refused() {
+        let root = 32.0_f64.sqrt();
+        for precision in [Precision::F32, Precision::F16] {
+            let with = |distance: f64| {
+                written(|contents| {
+                    expectation(contents, precision).features_tolerance = 0.5;
+                    check_distances(contents, distance);
+                })
+            };
+            assert!(with(root + 0.51).is_ok() && with(root - 0.51).is_ok());
+            for distance in [root + 0.49, root + 0.01, root - 0.49] {
+                let error = with(distance).unwrap_err();
+                let is_named = matches!(error, ModelError::GoldenAtDistance { precision: of, .. } if of == precision);
+                assert!(is_named, "{error}");
+            }
+        }
     }
 
     #[test]
@@ -150,12 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_refused_maps_do_not_change() {
+    fn texts_of_refused_maps_and_features_do_not_change() {
         let text = |bytes: &[u8]| {
             read_map(Path::new("golden/01.map"), bytes, Size { height: 1, width: 2 }).unwrap_err().to_string()
         };
         let nan = [1.0f32, f32::NAN].map(f32::to_le_bytes).concat();
         insta::assert_snapshot!("refused_maps", [text(&[0; 7]), text(&nan)].join("\n"));
+        let text = |bytes: &[u8]| read_features(Path::new("golden/01.features"), bytes).unwrap_err().to_string();
+        let infinite = [1.0f32, f32::INFINITY].repeat(32).into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+        insta::assert_snapshot!("refused_features", [text(&[0; 7]), text(&infinite)].join("\n"));
     }
 
     /// The largest share of the sample's map is 1, and its sum is -2.

@@ -107,7 +107,7 @@ pub struct RecipeRecord {
     pub config: serde_json::Value,
 }
 
-/// A golden image with its expected logits and map.
+/// A golden image with its expected logits, map and whitened features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenEntry {
@@ -115,12 +115,15 @@ pub struct GoldenEntry {
     pub member: MemberName,
     /// Its expected map, in the folder `golden`: the bytes of [`LogitMap::to_bytes`](crate::engine::LogitMap::to_bytes).
     pub map: MemberName,
+    /// Its expected whitened features, in the folder `golden`: the bytes of
+    /// [`WhitenedFeatures::to_bytes`](crate::engine::WhitenedFeatures::to_bytes).
+    pub features: MemberName,
     /// The expected logit for each network of the model.
     #[serde(deserialize_with = "map_without_duplicates")]
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
-/// An expected logit, and the tolerances of logit and map.
+/// An expected logit, and the tolerances of logit, map and whitened features.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
@@ -132,6 +135,9 @@ pub struct Expectation {
     /// The largest absolute difference between a share of an engine's map and the same share of the expected map, above 0. The
     /// reader bounds it, see [`MAX_MAP_TOLERANCE`](super::MAX_MAP_TOLERANCE).
     pub map_tolerance: f32,
+    /// The largest distance between an engine's whitened features and the expected ones, above 0. It bounds the change of the distance
+    /// from any place. The reader bounds it, see [`MAX_FEATURES_TOLERANCE`](super::MAX_FEATURES_TOLERANCE).
+    pub features_tolerance: f32,
 }
 
 impl Expectation {
@@ -145,6 +151,12 @@ impl Expectation {
     #[must_use]
     pub fn map_agrees(&self, difference: f32) -> bool {
         difference <= self.map_tolerance
+    }
+
+    /// Whether `distance`, that between an engine's and the expected whitened features, is within the tolerance. NaN never is.
+    #[must_use]
+    pub fn features_agree(&self, distance: f64) -> bool {
+        distance <= f64::from(self.features_tolerance)
     }
 }
 
@@ -256,15 +268,22 @@ impl Manifest {
             let path = format!("golden.{}", golden.member);
             self.check_golden_member(&path, &golden.member)?;
             self.check_golden_member(&format!("{path}.map"), &golden.map)?;
+            self.check_golden_member(&format!("{path}.features"), &golden.features)?;
             if !golden.expected.keys().eq(&precisions) {
                 let found: Vec<_> = golden.expected.keys().map(|precision| precision.name()).collect();
                 return Err(field(path, format_args!("logits for {found:?}"), "one for each network"));
             }
-            for (precision, &Expectation { logit, tolerance, map_tolerance }) in &golden.expected {
+            for (precision, expected) in &golden.expected {
+                let &Expectation { logit, tolerance, map_tolerance, features_tolerance } = expected;
                 if !logit.is_finite() {
                     return Err(field(format_args!("{path}.{precision}.logit"), logit, "a finite number"));
                 }
-                for (name, tolerance) in [("tolerance", tolerance), ("map_tolerance", map_tolerance)] {
+                let tolerances = [
+                    ("tolerance", tolerance),
+                    ("map_tolerance", map_tolerance),
+                    ("features_tolerance", features_tolerance),
+                ];
+                for (name, tolerance) in tolerances {
                     if !(tolerance > 0.0 && tolerance.is_finite()) {
                         let expected = "a finite number above 0";
                         return Err(field(format_args!("{path}.{precision}.{name}"), tolerance, expected));
@@ -287,7 +306,8 @@ impl Manifest {
     fn check_nothing_left_over(&self) -> Result<(), ManifestError> {
         let mut unused: BTreeSet<&str> = self.members.keys().map(MemberName::as_str).collect();
         let networks = self.networks.iter().map(|network| network.member.as_str());
-        let golden = self.golden.iter().flat_map(|golden| [golden.member.as_str(), golden.map.as_str()]);
+        let golden = self.golden.iter().flat_map(|golden| [&golden.member, &golden.map, &golden.features]);
+        let golden = golden.map(MemberName::as_str);
         for name in [CONVERSION, POLICY, MODEL_CARD].into_iter().chain(networks).chain(golden) {
             if !unused.remove(name) {
                 return Err(field(format_args!("members.{name}"), "two uses", "one"));

@@ -20,7 +20,7 @@ mod tests;
 mod writer;
 
 pub use error::{ManifestError, ModelError};
-pub use golden::{GoldenImage, MAX_MAP_TOLERANCE, MAX_SCORE_TOLERANCE};
+pub use golden::{GoldenImage, MAX_FEATURES_TOLERANCE, MAX_MAP_TOLERANCE, MAX_SCORE_TOLERANCE};
 pub use limits::ModelLimits;
 pub use manifest::{
     DatasetCounts, DatasetRecord, Expectation, FORMAT, GoldenEntry, Manifest, Member, NetworkEntry, PRODUCT,

@@ -3,6 +3,7 @@
 
 use super::error::hint;
 use super::folder::{self, Listing};
+use super::golden::ExpectedOutputs;
 use super::{
     CONVERSION, GoldenImage, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName, ModelError,
     ModelLimits, POLICY, PRODUCT, Precision, SIGNATURE, golden,
@@ -25,8 +26,8 @@ pub struct Model {
     policy: Policy,
     model_card: String,
     members: BTreeMap<MemberName, Vec<u8>>,
-    /// The maps of the golden images, in the manifest's order.
-    maps: Vec<LogitMap>,
+    /// The expected outputs of the golden images, in the manifest's order.
+    outputs: Vec<ExpectedOutputs>,
 }
 
 /// A file that every training run has and that no model has.
@@ -59,17 +60,21 @@ impl Model {
         }
         let (conversion, input) = conversion(path, &members)?;
         let policy = json(path, &members, POLICY)?;
-        let mut maps = Vec::with_capacity(manifest.golden.len());
+        let mut outputs = Vec::with_capacity(manifest.golden.len());
         for entry in &manifest.golden {
-            let name = entry.map.as_str();
-            let map = golden::read_map(&path.join(name), bytes_of(&members, name), LogitMap::size_for(input))?;
-            golden::check(entry, &map, &policy)?;
-            maps.push(map);
+            let member = |name: &MemberName| (path.join(name.as_str()), bytes_of(&members, name.as_str()));
+            let ((map, map_bytes), (features, features_bytes)) = (member(&entry.map), member(&entry.features));
+            let expected = ExpectedOutputs {
+                map: golden::read_map(&map, map_bytes, LogitMap::size_for(input))?,
+                features: golden::read_features(&features, features_bytes)?,
+            };
+            golden::check(entry, &expected, &policy)?;
+            outputs.push(expected);
         }
         let model_card = String::from_utf8(bytes_of(&members, MODEL_CARD).to_vec())
             .map_err(|error| ModelError::Content { path: path.join(MODEL_CARD), message: error.to_string() })?;
         let digest = Digest::of(&manifest_bytes);
-        Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members, maps })
+        Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members, outputs })
     }
 
     /// The folder that the model was read from.
@@ -117,9 +122,9 @@ impl Model {
 
     /// The golden images, in the manifest's order, at least one.
     pub fn golden(&self) -> impl ExactSizeIterator<Item = GoldenImage<'_>> {
-        self.manifest.golden.iter().zip(&self.maps).map(|(entry, map)| {
+        self.manifest.golden.iter().zip(&self.outputs).map(|(entry, outputs)| {
             let name = entry.member.as_str();
-            GoldenImage::new(entry, self.path.join(name), bytes_of(&self.members, name), map)
+            GoldenImage::new(entry, self.path.join(name), bytes_of(&self.members, name), outputs)
         })
     }
 }

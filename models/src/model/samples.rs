@@ -5,7 +5,7 @@ use super::{
 };
 use crate::conversion::{Bounds, ConversionSpec, Method, Size};
 use crate::digest::Digest;
-use crate::engine::LogitMap;
+use crate::engine::{LogitMap, WhitenedFeatures};
 use crate::policy::{Calibration, OperatingPoint, Policy};
 use crate::radiograph::{self, Radiograph};
 use std::collections::BTreeMap;
@@ -17,8 +17,11 @@ const SIZE: Size = Size { height: 20, width: 36 };
 pub(super) fn contents() -> Contents {
     let expected = |logit: f32| {
         BTreeMap::from([
-            (Precision::F32, Expectation { logit, tolerance: 1e-3, map_tolerance: 1e-3 }),
-            (Precision::F16, Expectation { logit: logit + 0.001, tolerance: 0.02, map_tolerance: 0.05 }),
+            (Precision::F32, Expectation { logit, tolerance: 1e-3, map_tolerance: 1e-3, features_tolerance: 1e-3 }),
+            (
+                Precision::F16,
+                Expectation { logit: logit + 0.001, tolerance: 0.02, map_tolerance: 0.05, features_tolerance: 0.05 },
+            ),
         ])
     };
     Contents {
@@ -43,6 +46,7 @@ pub(super) fn contents() -> Contents {
                 name: name.to_owned(),
                 tiff: tiff(level),
                 map: map(logit),
+                features: WhitenedFeatures::new(std::array::from_fn(|index| (index % 2) as f32)),
                 expected: expected(logit),
             })
             .to_vec(),

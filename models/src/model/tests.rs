@@ -58,7 +58,7 @@ fn what_is_written_is_read_back() {
     for (read, source) in model.golden().zip(&contents.golden) {
         assert_eq!(read.name(), format!("golden/{}", source.name));
         assert_eq!(read.expected(Precision::F16), source.expected.get(&Precision::F16).copied());
-        assert_eq!(read.map(), &source.map);
+        assert_eq!((read.map(), read.features()), (&source.map, &source.features));
         let radiograph = read.radiograph(&radiograph::RadiographLimits::default()).unwrap();
         assert_eq!((radiograph.width(), radiograph.height()), (8, 5));
     }
@@ -165,18 +165,18 @@ fn a_path_that_is_not_a_model_is_refused() {
 fn each_limit_holds() {
     let written = written();
     let default = ModelLimits::default;
-    // The model has 11 files and folders, at most 2 names deep. The larger network has 1000 bytes, and all members together
+    // The model has 13 files and folders, at most 2 names deep. The larger network has 1000 bytes, and all members together
     // have more than 1600.
     for limits in [
         ModelLimits { max_manifest_bytes: 100, ..default() },
         ModelLimits { max_member_bytes: 999, ..default() },
         ModelLimits { max_total_bytes: 1600, ..default() },
-        ModelLimits { max_entries: 10, ..default() },
+        ModelLimits { max_entries: 12, ..default() },
         ModelLimits { max_depth: 1, ..default() },
     ] {
         assert!(Model::open(&written.path, &limits).is_err(), "{limits:?}");
     }
-    let exact = ModelLimits { max_entries: 11, max_depth: 2, max_member_bytes: 1000, ..default() };
+    let exact = ModelLimits { max_entries: 13, max_depth: 2, max_member_bytes: 1000, ..default() };
     assert!(Model::open(&written.path, &exact).is_ok());
     let long = vec![b' '; (default().max_manifest_bytes + 1) as usize];
     fs::write(written.path.join(MANIFEST), &long).unwrap();
@@ -295,6 +295,19 @@ fn error_texts() {
             precision: Precision::F32,
             sum: 0.25,
             logit: 0.5,
+            tolerance: 0.01,
+        },
+        ModelError::FeaturesTolerance {
+            member: "golden/01.tif".into(),
+            precision: Precision::F16,
+            features_tolerance: 2.5,
+            largest_distance: 9.75,
+        },
+        ModelError::GoldenAtDistance {
+            member: "golden/01.tif".into(),
+            precision: Precision::F32,
+            distance: 9.744_56,
+            largest_distance: 9.75,
             tolerance: 0.01,
         },
         ModelError::Exists { path: path(), hint: "" },

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::conversion::ConversionSpec;
 use crate::digest::Digest;
-use crate::engine::LogitMap;
+use crate::engine::{LogitMap, WhitenedFeatures};
 use crate::policy::Policy;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -35,7 +35,7 @@ pub struct Contents {
     pub training: TrainingRecord,
     /// The trainer's figures on the networks.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// Images with their expected logits and maps, at least one.
+    /// Images with their expected outputs, at least one.
     pub golden: Vec<GoldenSource>,
 }
 
@@ -49,7 +49,10 @@ pub struct GoldenSource {
     /// The expected map, of the size that [`LogitMap::size_for`] returns for the conversion's size. Its member has the name of the TIFF
     /// file with the ending `.map`.
     pub map: LogitMap,
-    /// The expected logit for each of [`Contents::networks`]. No threshold may lie within the tolerance of an expected logit.
+    /// The expected whitened features. Their member has the name of the TIFF file with the ending `.features`.
+    pub features: WhitenedFeatures,
+    /// The expected logit for each of [`Contents::networks`]. No threshold may lie within the tolerance of an expected logit, and
+    /// the largest distance not within the tolerance of the features.
     pub expected: BTreeMap<Precision, Expectation>,
 }
 
@@ -145,7 +148,8 @@ fn write_files(folder: &Path, contents: &Contents) -> Result<(), ModelError> {
     let golden = |golden: &GoldenSource| {
         Ok(GoldenEntry {
             member: named(&golden_member(golden))?,
-            map: named(&map_member(golden))?,
+            map: named(&output_member(golden, "map"))?,
+            features: named(&output_member(golden, "features"))?,
             expected: golden.expected.clone(),
         })
     };
@@ -182,7 +186,10 @@ fn files(contents: &Contents) -> Vec<(String, Cow<'_, [u8]>)> {
     let networks = contents.networks.iter().map(|(precision, bytes)| (precision.member().to_owned(), bytes));
     let golden = contents.golden.iter().map(|golden| (golden_member(golden), &golden.tiff));
     files.extend(networks.chain(golden).map(|(name, bytes)| (name, Cow::Borrowed(bytes.as_slice()))));
-    files.extend(contents.golden.iter().map(|golden| (map_member(golden), Cow::Owned(golden.map.to_bytes()))));
+    for golden in &contents.golden {
+        files.push((output_member(golden, "map"), Cow::Owned(golden.map.to_bytes())));
+        files.push((output_member(golden, "features"), Cow::Owned(golden.features.to_bytes())));
+    }
     files
 }
 
@@ -190,10 +197,10 @@ fn golden_member(golden: &GoldenSource) -> String {
     format!("{GOLDEN_FOLDER}/{}", golden.name)
 }
 
-/// The name of the golden image's map: that of its TIFF file with another ending.
-fn map_member(golden: &GoldenSource) -> String {
+/// The name of an expected output of the golden image: that of its TIFF file with the ending `ending`.
+fn output_member(golden: &GoldenSource, ending: &str) -> String {
     let stem = golden.name.rsplit_once('.').map_or(golden.name.as_str(), |(stem, _)| stem);
-    format!("{GOLDEN_FOLDER}/{stem}.map")
+    format!("{GOLDEN_FOLDER}/{stem}.{ending}")
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

@@ -7,7 +7,7 @@ use super::inspect::{TensorInfo, contract};
 use super::log::Log;
 use super::{PlanError, library};
 use crate::conversion::Size;
-use crate::engine::{INPUT_NAME, LOGIT_NAME, MAP_NAME};
+use crate::engine::{FEATURES_NAME, INPUT_NAME, LOGIT_NAME, MAP_NAME};
 use std::ffi::c_void;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -25,6 +25,19 @@ pub struct PlanEngine {
     _runtime: Runtime<'static>,
     log: Log,
     size: Size,
+}
+
+/// The addresses of a network's input and outputs in GPU memory, where all values are f32.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The input: 3 x height x width values.
+    pub input: u64,
+    /// The raw logit: one value.
+    pub logit: u64,
+    /// The map: one value for each cell that [`LogitMap::size_for`](crate::engine::LogitMap::size_for) has for the input's size.
+    pub map: u64,
+    /// The whitened features: [`WhitenedFeatures::COUNT`](crate::engine::WhitenedFeatures::COUNT) values.
+    pub features: u64,
 }
 
 impl PlanEngine {
@@ -58,17 +71,16 @@ impl PlanEngine {
         self.size
     }
 
-    /// Sets the addresses of input, logit and map in GPU memory.
+    /// Sets the addresses of input and outputs in GPU memory.
     ///
     /// # Safety
-    /// `input` must point to 3 x height x width f32 values in GPU memory, `logit` to one f32 value there, and `map` to as many f32
-    /// values as [`LogitMap::size_for`](crate::engine::LogitMap::size_for) has cells for the input's size. All must stay valid
-    /// while runs are queued.
+    /// All addresses of `tensors` must point to GPU memory that is as large as [`Addresses`] says, and stay valid while runs are queued.
     ///
     /// # Errors
     /// [`PlanError::TensorRt`]: TensorRT refuses an address.
-    pub unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError> {
-        for (name, address) in [(INPUT_NAME, input), (LOGIT_NAME, logit), (MAP_NAME, map)] {
+    pub unsafe fn bind(&mut self, tensors: Addresses) -> Result<(), PlanError> {
+        let Addresses { input, logit, map, features } = tensors;
+        for (name, address) in [(INPUT_NAME, input), (LOGIT_NAME, logit), (MAP_NAME, map), (FEATURES_NAME, features)] {
             // SAFETY: as this function demands.
             unsafe { self.context.set_tensor_address(name, address as *mut c_void) }
                 .map_err(|error| PlanError::TensorRt { message: self.log.take_errors(&error.to_string()) })?;

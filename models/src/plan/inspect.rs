@@ -3,7 +3,8 @@
 use super::PlanError;
 use super::error::of;
 use crate::conversion::Size;
-use crate::engine::{INPUT_NAME, LOGIT_NAME, LogitMap, MAP_NAME, MAX_PIXELS};
+use crate::engine::contract::{are_outputs, outputs_in_words};
+use crate::engine::{INPUT_NAME, MAX_PIXELS};
 use crate::model::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -127,33 +128,19 @@ pub(super) fn contract(inputs: &[TensorInfo], outputs: &[TensorInfo]) -> Result<
         found: describe(inputs),
         expected: format!("`{INPUT_NAME}` f32 [1, 3, height, width] with at most {MAX_PIXELS} pixels"),
     })?;
-    let map = LogitMap::size_for(size);
-    let is_logit = |tensor: &TensorInfo| is_f32(tensor, LOGIT_NAME) && matches!(*tensor.shape, [1] | [1, 1]);
-    let is_map = |tensor: &TensorInfo| {
-        is_f32(tensor, MAP_NAME) && *tensor.shape == [1, i64::from(map.height), i64::from(map.width)]
-    };
-    match outputs {
-        [one, other] if is_logit(one) && is_map(other) || is_map(one) && is_logit(other) => Ok(size),
-        _ => Err(PlanError::Contract {
-            side: "outputs".into(),
-            found: describe(outputs),
-            expected: format!(
-                "`{LOGIT_NAME}` f32 [1] or [1, 1], and `{MAP_NAME}` f32 [1, {}, {}]",
-                map.height, map.width
-            ),
-        }),
+    let found: Vec<_> = outputs.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
+    if outputs.iter().all(|tensor| tensor.element == ElementType::F32) && are_outputs(&found, size) {
+        return Ok(size);
     }
-}
-
-fn is_f32(tensor: &TensorInfo, name: &str) -> bool {
-    tensor.name == name && tensor.element == ElementType::F32
+    Err(PlanError::Contract { side: "outputs".into(), found: describe(outputs), expected: outputs_in_words(size) })
 }
 
 fn input_size(input: &TensorInfo) -> Option<Size> {
     let [1, 3, height, width] = *input.shape else { return None };
     let size = Size { height: u32::try_from(height).ok()?, width: u32::try_from(width).ok()? };
     let pixels = u64::from(size.height) * u64::from(size.width);
-    (is_f32(input, INPUT_NAME) && (1..=MAX_PIXELS).contains(&pixels)).then_some(size)
+    let is_input = input.name == INPUT_NAME && input.element == ElementType::F32;
+    (is_input && (1..=MAX_PIXELS).contains(&pixels)).then_some(size)
 }
 
 /// A description of inputs or outputs.
@@ -173,7 +160,11 @@ mod tests {
     fn network() -> ParsedNetwork {
         ParsedNetwork {
             inputs: vec![tensor("image", ElementType::F32, &[1, 3, 20, 10])],
-            outputs: vec![tensor("logit", ElementType::F32, &[1]), tensor("map", ElementType::F32, &[1, 2, 1])],
+            outputs: vec![
+                tensor("logit", ElementType::F32, &[1]),
+                tensor("map", ElementType::F32, &[1, 2, 1]),
+                tensor("features", ElementType::F32, &[1, 64]),
+            ],
             layers: 3,
             layers_f16: 0,
             layers_f32: 3,
@@ -184,7 +175,7 @@ mod tests {
     fn only_a_network_that_meets_the_contract_passes() {
         assert_eq!(network().check(Precision::F32).unwrap(), Size { height: 20, width: 10 });
         let mut swapped = network();
-        swapped.outputs.swap(0, 1);
+        swapped.outputs.rotate_left(1);
         assert!(swapped.check(Precision::F32).is_ok());
         let refused = |change: &dyn Fn(&mut ParsedNetwork)| {
             let mut network = network();
@@ -214,9 +205,14 @@ mod tests {
         for shape in [&[1, 1, 2][..], &[2, 1], &[1, 2, 2], &[1, -1, 1]] {
             breaks("outputs", &|network| network.outputs[1].shape = shape.to_owned());
         }
-        breaks("outputs", &|network| network.outputs[1].element = ElementType::F16);
-        breaks("outputs", &|network| network.outputs[1].name = "score".to_owned());
-        breaks("outputs", &|network| network.outputs.truncate(1));
+        for shape in [&[64][..], &[1, 63], &[64, 1], &[1, -1]] {
+            breaks("outputs", &|network| network.outputs[2].shape = shape.to_owned());
+        }
+        for output in 0..3 {
+            breaks("outputs", &|network| network.outputs[output].element = ElementType::F16);
+            breaks("outputs", &|network| network.outputs[output].name = "score".to_owned());
+            breaks("outputs", &|network| drop(network.outputs.remove(output)));
+        }
         breaks("outputs", &|network| network.outputs[1] = network.outputs[0].clone());
         breaks("outputs", &|network| network.outputs.push(tensor("score", ElementType::F32, &[1])));
         let error = refused(&|network| network.layers_f16 = 1);

@@ -38,7 +38,7 @@ mod worker;
 
 pub use build::{BuildRequest, Built, build};
 pub use capability::{ComputeCapability, ParseCapabilityError, Target};
-pub use engine::PlanEngine;
+pub use engine::{Addresses, PlanEngine};
 pub use error::PlanError;
 pub use flavour::{CAPABILITIES, FLAVOUR};
 pub use inspect::{ElementType, ParsedNetwork, TensorInfo};

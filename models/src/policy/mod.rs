@@ -1,13 +1,13 @@
-//! Turns the network's output into a verdict.
+//! Turns the network's outputs into a verdict.
 //!
-//! The network's output is the raw logit. PASS needs positive evidence: a part passes only if its logit is finite and, less
-//! the offset of its bundle, below the lower threshold. If no finite logit can be computed, the part is rejected with the
-//! [`Reason`] of the failure.
+//! The outputs are the raw logit and the whitened features. PASS needs positive evidence: a part passes only if its logit is finite
+//! and, less the offset of its bundle, below the lower threshold, and if its features are near those of normal parts. If no finite
+//! outputs can be computed, the part is rejected with the [`Reason`] of the failure.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `reason` | verdicts, and the reasons for them |
-//! | `operating_point` | the thresholds in logits, and the map from logits to scores |
+//! | `operating_point` | the thresholds in logits, the map from logits to scores, and the largest distance |
 //! | `reference` | the offset that a bundle's reference parts give, and the guard that refuses them |
 //! | `rule` | how the parts of one bundle are judged |
 
@@ -86,7 +86,10 @@ impl Policy {
 mod tests {
     use super::*;
 
-    const POINT: &str = r#"{"review_from":-1.0,"reject_from":0.5,"slope":0.75,"intercept":0.25}"#;
+    const POINT: &str =
+        r#"{"review_from":-1.0,"reject_from":0.5,"slope":0.75,"intercept":0.25,"largest_distance":null}"#;
+    const CHECKED: &str =
+        r#"{"review_from":-1.0,"reject_from":0.5,"slope":0.75,"intercept":0.25,"largest_distance":9.5}"#;
     const REFERENCE: &str = r#"{"parts":5,"mean":-1.5,"between_variance":0.25,"within_variance":1.0,"bundles":12,"degrees_of_freedom":500}"#;
 
     fn parse(with: &str, reference: &str) -> Result<Policy, serde_json::Error> {
@@ -95,9 +98,11 @@ mod tests {
 
     #[test]
     fn a_policy_is_read_back_as_it_was_written() {
-        for (with, reference) in [("null", "null"), (POINT, REFERENCE)] {
+        for (with, reference) in [("null", "null"), (POINT, REFERENCE), (CHECKED, REFERENCE)] {
             let policy = parse(with, reference).unwrap();
             assert_eq!(policy.with().is_some(), with != "null");
+            let largest = policy.with().and_then(|(point, _)| point.largest_distance());
+            assert_eq!(largest, (with == CHECKED).then_some(9.5));
             let text = serde_json::to_string(&policy).unwrap();
             assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
             assert_eq!(text, format!(r#"{{"without":{POINT},"with":{with},"reference":{reference}}}"#));
@@ -110,6 +115,10 @@ mod tests {
         assert!(parse(POINT, "null").is_err());
         for text in [
             r#"{"review_from":0.3,"reject_from":0.6}"#.to_owned(),
+            format!(
+                r#"{{"without":{},"with":null,"reference":null}}"#,
+                POINT.replace(r#","largest_distance":null"#, "")
+            ),
             format!(r#"{{"without":{POINT}}}"#),
             format!(r#"{{"without":{POINT},"with":null}}"#),
             format!(r#"{{"without":{POINT},"with":null,"reference":null,"pass":true}}"#),
@@ -123,6 +132,10 @@ mod tests {
             (r#""bundles":12"#, r#""bundles":1"#),
             (r#""degrees_of_freedom":500"#, r#""degrees_of_freedom":0"#),
         ];
+        for unsound in ["0.0", "-1.0", "true"] {
+            let point = CHECKED.replace("9.5", unsound);
+            assert!(point != CHECKED && parse(&point, REFERENCE).is_err(), "{unsound}");
+        }
         for (sound, unsound) in unsound {
             assert!(REFERENCE.contains(sound));
             assert!(parse(POINT, &REFERENCE.replace(sound, unsound)).is_err(), "{unsound}");

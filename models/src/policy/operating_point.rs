@@ -169,13 +169,16 @@ impl OperatingPoint {
         [self.review_from, self.reject_from].map(|logit| self.calibration().score(logit))
     }
 
-    /// The reason for the verdict on a part with this logit, less the offset of its bundle.
+    /// The reason for the verdict on a part with this logit, less the offset of its bundle, and this distance.
     #[must_use]
-    pub fn reason(&self, logit: f64) -> Reason {
-        if !logit.is_finite() {
+    pub fn reason(&self, logit: f64, distance: f64) -> Reason {
+        if !logit.is_finite() || !distance.is_finite() {
             Reason::ScoreInvalid
         } else if logit < self.review_from {
-            Reason::ScoreBelowReview
+            match self.largest_distance {
+                Some(largest) if distance > largest => Reason::UnlikeTraining,
+                _ => Reason::ScoreBelowReview,
+            }
         } else if logit < self.reject_from {
             Reason::ScoreFromReview
         } else {
@@ -199,19 +202,45 @@ mod tests {
         })
     }
 
+    /// An operating point with or without a largest distance.
+    fn checked_point() -> impl Strategy<Value = OperatingPoint> {
+        (operating_point(), prop::option::of(f64::MIN_POSITIVE..20.0)).prop_map(|(point, distance)| {
+            distance.map_or(point, |distance| point.with_largest_distance(distance).unwrap())
+        })
+    }
+
     proptest! {
         #[test]
         fn only_a_finite_logit_below_review_from_passes(point in operating_point(), bits: u64) {
             // All bit patterns: NaN with any payload, infinities, negative and subnormal numbers.
             let logit = f64::from_bits(bits);
-            let passes = point.reason(logit) == Reason::ScoreBelowReview;
+            let passes = point.reason(logit, 0.0) == Reason::ScoreBelowReview;
             prop_assert_eq!(passes, logit.is_finite() && logit < point.review_from());
-            prop_assert_eq!(point.reason(logit) == Reason::ScoreInvalid, !logit.is_finite());
+            prop_assert_eq!(point.reason(logit, 0.0) == Reason::ScoreInvalid, !logit.is_finite());
         }
 
         #[test]
-        fn a_higher_logit_never_gets_a_milder_verdict(point in operating_point(), a in finite(), b in finite()) {
-            prop_assert!(point.reason(a.min(b)).verdict() <= point.reason(a.max(b)).verdict());
+        fn a_higher_logit_or_distance_never_gets_a_milder_verdict(
+            point in checked_point(), logits in [finite(), finite()], distances in [0.0..20.0, 0.0..20.0],
+        ) {
+            let [[low, high], [near, far]] = [logits, distances].map(|[a, b]: [f64; 2]| [a.min(b), a.max(b)]);
+            prop_assert!(point.reason(low, near).verdict() <= point.reason(high, near).verdict());
+            prop_assert!(point.reason(low, near).verdict() <= point.reason(low, far).verdict());
+        }
+
+        #[test]
+        fn a_distance_that_is_not_finite_never_passes(point in checked_point(), logit in finite(), bits: u64) {
+            let distance = f64::from_bits(bits);
+            let reason = point.reason(logit, distance);
+            prop_assert_eq!(reason == Reason::ScoreInvalid, !distance.is_finite());
+        }
+
+        #[test]
+        fn only_a_finite_distance_above_0_is_a_largest_distance(point in operating_point(), bits: u64) {
+            let distance = f64::from_bits(bits);
+            let made = point.with_largest_distance(distance);
+            let is_sound = distance.is_finite() && distance > 0.0;
+            prop_assert_eq!(made.ok().and_then(|made| made.largest_distance()), is_sound.then_some(distance));
         }
 
         #[test]
@@ -224,7 +253,7 @@ mod tests {
         }
 
         #[test]
-        fn an_operating_point_survives_json_bit_by_bit(point in operating_point()) {
+        fn an_operating_point_survives_json_bit_by_bit(point in checked_point()) {
             let text = serde_json::to_string(&point).unwrap();
             prop_assert_eq!(serde_json::from_str::<OperatingPoint>(&text).unwrap(), point);
         }
@@ -234,16 +263,31 @@ mod tests {
     fn a_threshold_belongs_to_the_stricter_verdict() {
         let point = OperatingPoint::new([-1.0, 0.5], Calibration::IDENTITY).unwrap();
         let below = |threshold: f64| threshold.next_down();
-        let found = [-9.0, below(-1.0), -1.0, below(0.5), 0.5, 9.0].map(|logit| point.reason(logit));
+        let found = [-9.0, below(-1.0), -1.0, below(0.5), 0.5, 9.0].map(|logit| point.reason(logit, 0.0));
         use Reason::{ScoreBelowReview, ScoreFromReject, ScoreFromReview};
         assert_eq!(found[..3], [ScoreBelowReview, ScoreBelowReview, ScoreFromReview]);
         assert_eq!(found[3..], [ScoreFromReview, ScoreFromReject, ScoreFromReject]);
     }
 
     #[test]
+    fn a_part_beyond_the_largest_distance_does_not_pass() {
+        use Reason::{ScoreBelowReview, ScoreFromReject, ScoreFromReview, UnlikeTraining};
+        let point = OperatingPoint::new([-1.0, 0.5], Calibration::IDENTITY).unwrap();
+        let checked = point.with_largest_distance(8.0).unwrap();
+        let reasons =
+            |point: OperatingPoint, distance: f64| [-2.0, 0.0, 1.0].map(|logit| point.reason(logit, distance));
+        assert_eq!(reasons(checked, 8.0), [ScoreBelowReview, ScoreFromReview, ScoreFromReject]);
+        assert_eq!(reasons(checked, 8.0_f64.next_up()), [UnlikeTraining, ScoreFromReview, ScoreFromReject]);
+        assert_eq!(reasons(point, 1e9), [ScoreBelowReview, ScoreFromReview, ScoreFromReject]);
+    }
+
+    #[test]
     fn equal_thresholds_leave_no_review() {
         let point = OperatingPoint::new([0.5, 0.5], Calibration::IDENTITY).unwrap();
-        assert_eq!([0.4, 0.5].map(|logit| point.reason(logit)), [Reason::ScoreBelowReview, Reason::ScoreFromReject]);
+        assert_eq!(
+            [0.4, 0.5].map(|logit| point.reason(logit, 0.0)),
+            [Reason::ScoreBelowReview, Reason::ScoreFromReject]
+        );
     }
 
     #[test]

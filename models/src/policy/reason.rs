@@ -94,6 +94,8 @@ reasons! {
     Reject DecoderFailed = "DECODER_FAILED";
     /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
     Review BundleUnlikeTraining = "BUNDLE_UNLIKE_TRAINING";
+    /// REVIEW: the logit is below [`OperatingPoint::review_from`](super::OperatingPoint::review_from), but the part is unlike the normal parts that the network was trained on: its distance is above [`OperatingPoint::largest_distance`](super::OperatingPoint::largest_distance).
+    Review UnlikeTraining = "UNLIKE_TRAINING";
 }
 
 impl fmt::Display for Reason {

@@ -1,13 +1,16 @@
 //! Judges the parts of one bundle.
 
 use super::reference::MAX_PARTS;
-use super::{Decision, OperatingPoint, Policy, Reason, UnlikeTraining};
+use super::{Decision, OperatingPoint, Policy, Reason, UnlikeTraining, Verdict};
+use crate::engine::WhitenedFeatures;
 
 /// How the parts of one bundle are judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     operating_point: OperatingPoint,
     offset: f64,
+    /// The place that distances are measured from.
+    centre: WhitenedFeatures,
     unlike_training: Option<UnlikeTraining>,
 }
 
@@ -40,32 +43,34 @@ impl Policy {
     /// The rule for a bundle without reference parts.
     #[must_use]
     pub fn rule(&self) -> Rule {
-        Rule { operating_point: self.without(), offset: 0.0, unlike_training: None }
+        let (operating_point, centre) = (self.without(), WhitenedFeatures::ORIGIN);
+        Rule { operating_point, offset: 0.0, centre, unlike_training: None }
     }
 
-    /// The rule for the bundle whose reference parts have the raw logits `logits`.
+    /// The rule for the bundle whose reference parts have the raw logits and whitened features `parts`. Distances are measured from the
+    /// median of these features.
     ///
     /// If the guard refuses the reference parts, no part of the bundle passes: parts are judged as without reference parts, but a
     /// part that would get PASS or REVIEW gets REVIEW with [`Reason::BundleUnlikeTraining`].
     ///
     /// # Errors
-    /// [`ReferenceError`]: the model was trained without reference parts, `logits` is empty or has more than 1000 items, or a logit is
-    /// not finite.
-    pub fn rule_with_reference(&self, logits: &[f32]) -> Result<Rule, ReferenceError> {
+    /// [`ReferenceError`]: the model was trained without reference parts, `parts` is empty or has more than 1000 items, or a logit or a
+    /// feature is not finite.
+    pub fn rule_with_reference(&self, parts: &[(f32, WhitenedFeatures)]) -> Result<Rule, ReferenceError> {
         let (operating_point, reference) = self.with().ok_or(ReferenceError::NotTrained)?;
-        if logits.is_empty() {
-            return Err(ReferenceError::NoParts);
+        if parts.len() > MAX_PARTS as usize {
+            return Err(ReferenceError::TooMany { found: parts.len() });
         }
-        if logits.len() > MAX_PARTS as usize {
-            return Err(ReferenceError::TooMany { found: logits.len() });
-        }
-        if let Some(&found) = logits.iter().find(|logit| !logit.is_finite()) {
+        let (logits, features): (Vec<f32>, Vec<WhitenedFeatures>) = parts.iter().copied().unzip();
+        let centre = WhitenedFeatures::median(&features).ok_or(ReferenceError::NoParts)?;
+        let components = features.iter().flat_map(WhitenedFeatures::components);
+        if let Some(&found) = logits.iter().chain(components).find(|output| !output.is_finite()) {
             return Err(ReferenceError::NotFinite { found });
         }
-        let logits: Vec<f64> = logits.iter().copied().map(f64::from).collect();
+        let logits: Vec<f64> = logits.into_iter().map(f64::from).collect();
         Ok(match reference.unlike_training(&logits) {
             unlike_training @ Some(_) => Rule { unlike_training, ..self.rule() },
-            None => Rule { operating_point, offset: reference.offset(&logits), unlike_training: None },
+            None => Rule { operating_point, offset: reference.offset(&logits), centre, unlike_training: None },
         })
     }
 }
@@ -89,18 +94,30 @@ impl Rule {
         self.unlike_training
     }
 
-    /// The verdict on a part for which the network's output is `raw`.
+    /// The distance of a part from the median of the bundle's reference parts, or without reference parts from the median of the normal
+    /// training parts. Not finite if a component of `features` is NaN or infinite.
     #[must_use]
-    pub fn decide(&self, raw: f32) -> Decision {
-        match self.operating_point.reason(f64::from(raw) - self.offset) {
-            Reason::ScoreBelowReview | Reason::ScoreFromReview if self.unlike_training.is_some() => {
-                Reason::BundleUnlikeTraining.into()
-            }
-            reason => reason.into(),
+    pub fn distance(&self, features: &WhitenedFeatures) -> f64 {
+        features.distance(&self.centre)
+    }
+
+    /// The largest distance of a part that passes. `None` if distances are not checked.
+    #[must_use]
+    pub fn largest_distance(&self) -> Option<f64> {
+        self.operating_point.largest_distance()
+    }
+
+    /// The verdict on a part with the raw logit `raw` and the whitened features `features`.
+    #[must_use]
+    pub fn decide(&self, raw: f32, features: &WhitenedFeatures) -> Decision {
+        let reason = self.operating_point.reason(f64::from(raw) - self.offset, self.distance(features));
+        match reason.verdict() {
+            Verdict::Pass | Verdict::Review if self.unlike_training.is_some() => Reason::BundleUnlikeTraining.into(),
+            _ => reason.into(),
         }
     }
 
-    /// The score of a part for which the network's output is `raw`, 0..=1. `None` if the output is not finite.
+    /// The score of a part with the raw logit `raw`, 0..=1. `None` if the logit is not finite.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "a score is shown and sent as f32")]
     pub fn score(&self, raw: f32) -> Option<f32> {
@@ -111,8 +128,17 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Calibration, Reference, Verdict};
+    use crate::policy::{Calibration, Reference};
     use proptest::prelude::*;
+
+    const ORIGIN: WhitenedFeatures = WhitenedFeatures::ORIGIN;
+
+    /// Features with this first component, and zeros.
+    fn features(first: f32) -> WhitenedFeatures {
+        let mut components = [0.0; WhitenedFeatures::COUNT];
+        components[0] = first;
+        WhitenedFeatures::new(components)
+    }
 
     fn point(thresholds: [f64; 2]) -> OperatingPoint {
         OperatingPoint::new(thresholds, Calibration { slope: 2.0, intercept: 0.5 }).unwrap()
@@ -129,7 +155,7 @@ mod tests {
     #[test]
     fn without_reference_parts_the_raw_logit_is_compared() {
         let rule = policy().rule();
-        let found = [-1.5, -0.5, 1.5].map(|raw| rule.decide(raw).verdict);
+        let found = [-1.5, -0.5, 1.5].map(|raw| rule.decide(raw, &ORIGIN).verdict);
         assert_eq!(found, [Verdict::Pass, Verdict::Review, Verdict::Reject]);
         assert_eq!(rule.score(-0.25), Some(0.5));
         assert_eq!(rule.reject_from(), 1.0);
@@ -137,9 +163,9 @@ mod tests {
 
     #[test]
     fn with_reference_parts_the_offset_is_subtracted_and_the_other_thresholds_apply() {
-        let rule = policy().rule_with_reference(&[-2.0; 5]).unwrap();
+        let rule = policy().rule_with_reference(&[(-2.0, ORIGIN); 5]).unwrap();
         assert!((rule.offset() + 2.0).abs() < 0.01, "{}", rule.offset());
-        let found = [0.5, 1.5, 2.5].map(|raw| rule.decide(raw).reason);
+        let found = [0.5, 1.5, 2.5].map(|raw| rule.decide(raw, &ORIGIN).reason);
         assert_eq!(found, [Reason::ScoreBelowReview, Reason::ScoreFromReview, Reason::ScoreFromReject]);
         assert!((rule.score(-2.25).unwrap() - 0.5).abs() < 0.01);
         assert_eq!(rule.reject_from(), 4.0 + rule.offset());
@@ -147,10 +173,10 @@ mod tests {
 
     #[test]
     fn refused_reference_parts_let_no_part_pass() {
-        let rule = policy().rule_with_reference(&[-50.0; 5]).unwrap();
+        let rule = policy().rule_with_reference(&[(-50.0, ORIGIN); 5]).unwrap();
         assert!(rule.unlike_training().is_some() && rule.offset() == 0.0);
         assert_eq!(rule.reject_from(), policy().rule().reject_from());
-        let found = [-60.0, -0.5, 1.5, f32::NAN].map(|raw| rule.decide(raw).reason);
+        let found = [-60.0, -0.5, 1.5, f32::NAN].map(|raw| rule.decide(raw, &ORIGIN).reason);
         use Reason::{BundleUnlikeTraining, ScoreFromReject, ScoreInvalid};
         assert_eq!(found, [BundleUnlikeTraining, BundleUnlikeTraining, ScoreFromReject, ScoreInvalid]);
         assert_eq!(BundleUnlikeTraining.verdict(), Verdict::Review);
@@ -159,20 +185,63 @@ mod tests {
     #[test]
     fn unusable_reference_parts_are_an_error() {
         let without = Policy::without_reference(point([-1.0, 1.0]));
-        assert_eq!(without.rule_with_reference(&[0.0]), Err(ReferenceError::NotTrained));
+        assert_eq!(without.rule_with_reference(&[(0.0, ORIGIN)]), Err(ReferenceError::NotTrained));
         assert_eq!(policy().rule_with_reference(&[]), Err(ReferenceError::NoParts));
-        let many = vec![0.0; MAX_PARTS as usize + 1];
+        let many = vec![(0.0, ORIGIN); MAX_PARTS as usize + 1];
         assert_eq!(policy().rule_with_reference(&many), Err(ReferenceError::TooMany { found: MAX_PARTS as usize + 1 }));
-        let infinite = policy().rule_with_reference(&[0.0, f32::INFINITY]);
-        assert_eq!(infinite, Err(ReferenceError::NotFinite { found: f32::INFINITY }));
+        for part in [(f32::INFINITY, ORIGIN), (0.0, features(f32::INFINITY))] {
+            let infinite = policy().rule_with_reference(&[(0.0, ORIGIN), part]);
+            assert_eq!(infinite, Err(ReferenceError::NotFinite { found: f32::INFINITY }));
+        }
+    }
+
+    /// A policy that checks distances: at most 3 without reference parts, and at most 2 with them.
+    fn checking() -> Policy {
+        let (with, reference) = policy().with().unwrap();
+        let [without, with] =
+            [(policy().without(), 3.0), (with, 2.0)].map(|(point, most)| point.with_largest_distance(most).unwrap());
+        Policy::with_reference(without, with, reference)
+    }
+
+    #[test]
+    fn a_distant_part_is_reviewed_in_place_of_a_pass() {
+        use Reason::{ScoreBelowReview, ScoreFromReject, ScoreFromReview, ScoreInvalid, UnlikeTraining};
+        let rule = checking().rule();
+        assert_eq!((rule.largest_distance(), rule.distance(&features(-4.0))), (Some(3.0), 4.0));
+        let found = [-3.0, 3.5, f32::NAN, f32::INFINITY].map(|first| rule.decide(-1.5, &features(first)).reason);
+        assert_eq!(found, [ScoreBelowReview, UnlikeTraining, ScoreInvalid, ScoreInvalid]);
+        let found = [-0.5, 1.5].map(|raw| rule.decide(raw, &features(3.5)).reason);
+        assert_eq!(found, [ScoreFromReview, ScoreFromReject]);
+        assert_eq!(policy().rule().decide(-1.5, &features(1e6)).reason, ScoreBelowReview);
+        assert_eq!(policy().rule().decide(-1.5, &features(f32::NAN)).reason, ScoreInvalid);
+    }
+
+    #[test]
+    fn with_reference_parts_the_distance_is_that_from_their_median() {
+        let parts = [9.0, 5.0, 6.0].map(|first| (-2.0, features(first)));
+        let rule = checking().rule_with_reference(&parts).unwrap();
+        assert_eq!((rule.largest_distance(), rule.distance(&features(4.5))), (Some(2.0), 1.5));
+        let found = [0.0, 3.5, 7.5, 8.5].map(|first| rule.decide(-2.0, &features(first)).reason);
+        use Reason::{ScoreBelowReview, UnlikeTraining};
+        assert_eq!(found, [UnlikeTraining, UnlikeTraining, ScoreBelowReview, UnlikeTraining]);
+    }
+
+    #[test]
+    fn the_guard_comes_before_the_distance() {
+        let refused = checking().rule_with_reference(&[(-50.0, features(9.0)); 5]).unwrap();
+        assert_eq!(refused.distance(&features(9.0)), 9.0, "measured as without reference parts");
+        assert_eq!(refused.decide(-60.0, &features(9.0)).reason, Reason::BundleUnlikeTraining);
     }
 
     proptest! {
         #[test]
         fn an_output_that_is_not_finite_is_rejected_and_has_no_score(bits: u32, references in 0usize..2) {
             let raw = f32::from_bits(bits);
-            let rule = if references == 0 { policy().rule() } else { policy().rule_with_reference(&[1.0; 5]).unwrap() };
-            prop_assert_eq!(rule.decide(raw).reason == Reason::ScoreInvalid, !raw.is_finite());
+            let rule = match references {
+                0 => policy().rule(),
+                _ => policy().rule_with_reference(&[(1.0, ORIGIN); 5]).unwrap(),
+            };
+            prop_assert_eq!(rule.decide(raw, &ORIGIN).reason == Reason::ScoreInvalid, !raw.is_finite());
             prop_assert_eq!(rule.score(raw).is_some(), raw.is_finite());
             prop_assert!(rule.score(raw).is_none_or(|score| (0.0..=1.0).contains(&score)));
         }

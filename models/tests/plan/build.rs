@@ -90,7 +90,9 @@ fn networks_that_break_the_contract_are_refused_before_building() {
     let names = [
         "no_map.onnx",
         "map_shape.onnx",
-        "three_outputs.onnx",
+        "no_features.onnx",
+        "features_shape.onnx",
+        "four_outputs.onnx",
         "dynamic_size.onnx",
         "external_weights.onnx",
         "mean_f16.onnx",

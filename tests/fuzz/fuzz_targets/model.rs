@@ -1,9 +1,10 @@
 //! Checks that reading any bytes as a manifest, as a conversion's specification or as a policy gives a value or an error. A
-//! manifest or specification is unchanged after writing and reading. A policy rejects logits that are NaN or infinite.
+//! manifest or specification is unchanged after writing and reading. A policy rejects logits and features that are NaN or infinite.
 
 #![no_main]
 
 use cellgate_models::conversion::ConversionSpec;
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::model::{Manifest, ModelLimits};
 use cellgate_models::policy::Policy;
 use libfuzzer_sys::fuzz_target;
@@ -20,10 +21,13 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(serde_json::from_slice::<ConversionSpec>(&text).is_ok_and(|again| again == spec));
     }
     if let Ok(policy) = serde_json::from_slice::<Policy>(bytes) {
-        let with_reference = policy.rule_with_reference(&[0.0, 1.0, -1.0]).ok();
+        let features = |component: f32| WhitenedFeatures::new([component; WhitenedFeatures::COUNT]);
+        let parts = [0.0, 1.0, -1.0].map(|output| (output, features(output)));
+        let with_reference = policy.rule_with_reference(&parts).ok();
         for rule in [Some(policy.rule()), with_reference].into_iter().flatten() {
-            for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-                assert_eq!(rule.decide(logit).verdict, cellgate_models::policy::Verdict::Reject);
+            for output in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                assert_eq!(rule.decide(output, &features(0.0)).verdict, cellgate_models::policy::Verdict::Reject);
+                assert_eq!(rule.decide(f32::MIN, &features(output)).verdict, cellgate_models::policy::Verdict::Reject);
             }
         }
     }

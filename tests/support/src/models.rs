@@ -2,7 +2,7 @@
 
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::LogitMap;
+use cellgate_models::engine::{LogitMap, WhitenedFeatures};
 use cellgate_models::model::{
     Contents, DatasetCounts, DatasetRecord, Existing, Expectation, GoldenSource, Precision, RecipeRecord,
     TrainingRecord, write,
@@ -37,11 +37,12 @@ pub fn sigmoid(logit: f32) -> f32 {
 }
 
 /// The contents of a model with the network `network` of models/tests/fixtures, the thresholds -0.85 and 0.85 (scores of 0.3 and
-/// 0.7), and one dark golden image whose expected logit is `golden_logit`. The only share of its expected map is the same.
+/// 0.7) and no largest distance, and one dark golden image whose expected logit is `golden_logit`. The only share of its expected map
+/// and the first component of its expected features are the same.
 pub fn contents(network: &str, golden_logit: f32) -> Contents {
     let digest = Digest::of(b"not a real one");
     let size = Size { height: 4, width: 6 };
-    let expected = Expectation { logit: golden_logit, tolerance: 1e-3, map_tolerance: 1e-3 };
+    let expected = Expectation { logit: golden_logit, tolerance: 1e-3, map_tolerance: 1e-3, features_tolerance: 1e-3 };
     Contents {
         created: "2026-11-23T09:30:00Z".to_owned(),
         networks: BTreeMap::from([(Precision::F32, fixture(network))]),
@@ -60,6 +61,7 @@ pub fn contents(network: &str, golden_logit: f32) -> Contents {
             name: "dark.tif".to_owned(),
             tiff: std::fs::read(image(tempfile::tempdir().unwrap().path(), "dark", DARK)).unwrap(),
             map: equal_shares(size, golden_logit),
+            features: first_component(golden_logit),
             expected: BTreeMap::from([(Precision::F32, expected)]),
         }],
     }
@@ -69,6 +71,13 @@ pub fn contents(network: &str, golden_logit: f32) -> Contents {
 pub fn equal_shares(size: Size, logit: f32) -> LogitMap {
     let cells = LogitMap::size_for(size);
     LogitMap::new(cells, vec![logit / cells.pixels() as f32; cells.pixels()]).unwrap()
+}
+
+/// The whitened features whose first component is `first`, and zeros: a part at this distance from the normal training parts.
+pub fn first_component(first: f32) -> WhitenedFeatures {
+    let mut components = [0.0; WhitenedFeatures::COUNT];
+    components[0] = first;
+    WhitenedFeatures::new(components)
 }
 
 /// A policy for bundles without reference parts, with thresholds in logits. The score is the sigmoid of the logit.

@@ -92,13 +92,13 @@ impl JudgedMethod<'_> {
         let size = inputs.config.size;
         let mut tensor = vec![0.0; 3 * size.pixels()];
         Converter::new(conversion)?.to_tensor(&radiograph, &mut tensor)?;
-        let output = inputs.backbone.output(&tensor, size, head)?;
+        let (_, map) = inputs.backbone.logit_and_map(&tensor, size, head)?;
         Ok(Some(SuspectMap {
             image: part.image.clone(),
             method: self.runner.method.name().to_owned(),
             conversion: conversion.clone(),
             threshold: operating_point.reject_from(),
-            shares: output.map.shares().to_vec(),
+            shares: map.shares().to_vec(),
         }))
     }
 }

@@ -1,22 +1,26 @@
 //! Writes the model card, `MODEL_CARD.md`, which tells people the purpose of a model, its figures and its limits.
 
-use super::gate::{Parity, map_tolerance, tolerance};
+use super::gate::{Parity, features_tolerance, map_tolerance, tolerance};
 use super::training_run::TrainingRun;
-use crate::network::Head;
+use crate::network::Readout;
 use crate::network::weights::WeightsOrigin;
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::OperatingPoint;
 use serde_json::Value;
 use std::fmt::Write;
 
 /// The card of the model that is exported from `run`.
-pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String {
+pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity]) -> String {
+    let Readout { head, whitening } = readout;
     let dataset = &run.dataset;
-    let blocks: Vec<String> = head.blocks.iter().map(ToString::to_string).collect();
+    let [blocks, whitened] = [&head.blocks, &whitening.blocks]
+        .map(|blocks| blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let mut card = format!(
         "# Model card\n\n\
          This model judges fuel cell electrodes as normal or abnormal, each from one 16-bit X-ray image. The network computes a \
          logit, which the calibration turns into a score from 0 to 1; a higher score means that the part is more likely abnormal. \
-         Two thresholds turn the logit into PASS, REVIEW or REJECT.\n\n\
+         Two thresholds turn the logit into PASS, REVIEW or REJECT. The network also computes whitened features. Their distance from \
+         those of normal parts shows how unlike the training a part is.\n\n\
          ## Training\n\n\
          | | |\n|---|---|\n\
          | data set | {} images in {} bundles: {} normal, {} abnormal |\n\
@@ -25,7 +29,8 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
          | backbone | ResNet-34, frozen, weights file with SHA-256 `{}` |\n\
          | features | {} ({} numbers) |\n\
          | head | {} ensemble member(s), recipe `{}`, seed {} |\n\
-         | flip variants that are judged | {} |\n\n",
+         | flip variants that are judged | {} |\n\
+         | whitened features | {} of {whitened} ({} numbers) |\n\n",
         dataset.images,
         dataset.bundles,
         dataset.normal,
@@ -35,12 +40,14 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
         run.conversion.size.map_or_else(|| "the image's own".into(), |size| size.to_string()),
         run.conversion.bounds.map_or_else(String::new, |bounds| format!(", bounds {bounds}")),
         run.backbone.digest,
-        blocks.join(", "),
+        blocks,
         head.width(),
         head.members.len(),
         run.recipe.name,
         run.seed,
         head.flips,
+        WhitenedFeatures::COUNT,
+        whitening.width(),
     );
     card.push_str(
         "## Cross-validated figures\n\n\
@@ -61,25 +68,33 @@ pub(super) fn write(run: &TrainingRun, head: &Head, parity: &[Parity]) -> String
     }
     card.push_str(
         "\n## Proof of the export\n\n\
-         ONNX Runtime ran the exported networks on the golden images. The logits and their maps were compared with those of \
-         libtorch, which trained the head.\n\n",
+         ONNX Runtime ran the exported networks on the golden images. The logits, their maps and the whitened features were compared \
+         with those of libtorch, which trained the head.\n\n",
     );
     for parity in parity {
-        let Parity { precision, images, largest_difference, largest_map_difference, largest_sum_difference } = parity;
+        let Parity { precision, images, largest_difference, largest_map_difference, .. } = parity;
+        let Parity { largest_sum_difference, largest_features_difference, .. } = parity;
+        let compared = match point.largest_distance() {
+            Some(_) => "the largest distance of a part that passes",
+            None => "the image's distance",
+        };
         let _ = writeln!(
             card,
             "- {precision}: on {images} golden image(s), the logits of ONNX Runtime and libtorch differ by at most \
              {largest_difference:.1e} (limit {:.0e}). All verdicts are equal. The shares of a map differ by at most \
              {largest_map_difference:.1e} of the largest share (limit {:.0e}). The sum of a map differs from its logit by at most \
-             {largest_sum_difference:.1e}.",
+             {largest_sum_difference:.1e}. The whitened features differ by at most {largest_features_difference:.1e} of {compared} \
+             (limit {:.0e}).",
             tolerance(*precision, point),
             map_tolerance(*precision, 1.0),
+            features_tolerance(*precision, 1.0),
         );
     }
     card.push_str(
         "\n## Limits of use\n\n\
          - The figures are valid only for parts, a scanner and an exposure like those of the training images. A new coating or \
          scanner needs new images and a new cross-validation.\n\
+         - A part with a fault that no training part has may pass. The distance finds only some of these parts.\n\
          - The model judges a radiograph as a whole. Its map shows which places raised the logit. It does not outline or name an \
          anomaly.\n\
          - The figures are uncertain if the data set has few abnormal parts; see the intervals in the report of the \
@@ -110,6 +125,12 @@ fn thresholds(card: &mut String, point: OperatingPoint) {
     }
     let _ = writeln!(card, "| {reject:.4} and above | {reject_score:.4} and above | REJECT |");
     card.push_str("| not a finite number | | REJECT |\n");
+    match point.largest_distance() {
+        Some(distance) => {
+            let _ = writeln!(card, "\nA part that would pass is REVIEW if its distance is above {distance:.2}.");
+        }
+        None => card.push_str("\nThe distance of a part is not checked: the training had too few bundles.\n"),
+    }
 }
 
 /// Adds one row to the card for each figure in `value`. The row's name is the path to the figure in the JSON, joined

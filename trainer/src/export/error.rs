@@ -144,6 +144,22 @@ pub enum ExportError {
         /// The largest share of libtorch's map.
         largest_share: f32,
     },
+    /// libtorch and ONNX Runtime disagree on the whitened features of a golden image.
+    #[error(
+        "{}: the whitened features of the {precision} network do not match libtorch: they lie {found:.4} apart, expected at most \
+         {tolerance}; no model was written; train again, or export only `--precision f32`",
+        path.display()
+    )]
+    FeaturesParity {
+        /// The network's precision.
+        precision: Precision,
+        /// The golden image.
+        path: PathBuf,
+        /// The distance between the features. NaN or infinite if a component is.
+        found: f64,
+        /// The largest distance allowed.
+        tolerance: f32,
+    },
     /// The model can't be written.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -184,6 +200,7 @@ mod tests {
                 tolerance: 0.125,
                 largest_share: 2.5,
             },
+            ExportError::FeaturesParity { precision: Precision::F16, path: path(), found: 1.25, tolerance: 1.0 },
             ExportError::Onnx(OnnxError::NotFinite { tensor: "conv1.weight".into() }),
             ExportError::Onnx(OnnxError::OutOfRange { tensor: "conv1.weight".into() }),
             ExportError::Onnx(OnnxError::Unsound("two values called score".into())),

@@ -1,14 +1,14 @@
-//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same logits and maps as
-//! libtorch on the golden images.
+//! The parity check: a network is exported only if ONNX Runtime, running this network, computes the same outputs as libtorch on the
+//! golden images.
 
 use super::error::ExportError;
 use super::golden::of_logit;
 use super::training_run::TrainingRun;
 use crate::dataset::images::limits;
-use crate::network::{Backbone, Head};
+use crate::network::{Backbone, Readout};
 use cellgate_models::conversion::Converter;
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::{Engine, LogitMap, OnnxRuntime, OnnxRuntimeOptions, Output};
+use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions, Output, WhitenedFeatures};
 use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::policy::OperatingPoint;
 use cellgate_models::radiograph;
@@ -37,6 +37,24 @@ pub fn map_tolerance(precision: Precision, largest_share: f32) -> f32 {
     of_largest_share * largest_share
 }
 
+/// The largest distance between whitened features that the parity check allows, for features that are compared with this `distance`.
+/// For f32 it is 0.1 % of the distance, and for f16 it is 10 %, less than the limit of a model
+/// ([`MAX_FEATURES_TOLERANCE`](cellgate_models::model::MAX_FEATURES_TOLERANCE)).
+#[must_use]
+pub fn features_tolerance(precision: Precision, distance: f64) -> f32 {
+    let of_distance = match precision {
+        Precision::F32 => 1e-3,
+        Precision::F16 => 0.1,
+    };
+    (of_distance * distance) as f32
+}
+
+/// The distance that the distance between whitened features is compared with: the largest distance of a part that passes, because it
+/// decides the verdict. If distances are not checked, it is that of the image itself, at least 1.
+fn compared_distance(point: OperatingPoint, features: &WhitenedFeatures) -> f64 {
+    point.largest_distance().unwrap_or_else(|| features.distance(&WhitenedFeatures::ORIGIN).max(1.0))
+}
+
 /// The outcome of the parity check for one network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Parity {
@@ -50,36 +68,40 @@ pub struct Parity {
     pub largest_map_difference: f32,
     /// The largest absolute difference between a logit of ONNX Runtime and the sum of its map.
     pub largest_sum_difference: f32,
+    /// The largest distance between the whitened features of ONNX Runtime and libtorch, divided by the largest distance of a part that
+    /// passes. If distances are not checked, it is divided by the distance of the image, at least 1.
+    pub largest_features_difference: f32,
 }
 
-/// A golden image with libtorch's logit and map.
+/// A golden image with libtorch's outputs.
 pub(super) struct Golden {
     path: PathBuf,
     /// The bytes of the image file.
     pub(super) tiff: Vec<u8>,
     /// The converted image, the network's input.
     tensor: Vec<f32>,
-    /// libtorch's logit and map.
-    torch: Output,
+    /// libtorch's outputs.
+    pub(super) torch: Output,
 }
 
 impl Golden {
-    pub(super) fn map(&self) -> &LogitMap {
-        &self.torch.map
-    }
-
     pub(super) fn expectation(&self, precision: Precision, point: OperatingPoint) -> Expectation {
-        let map_tolerance = map_tolerance(precision, self.torch.map.largest_share());
-        Expectation { logit: self.torch.logit, tolerance: tolerance(precision, point), map_tolerance }
+        let Output { logit, map, features } = &self.torch;
+        Expectation {
+            logit: *logit,
+            tolerance: tolerance(precision, point),
+            map_tolerance: map_tolerance(precision, map.largest_share()),
+            features_tolerance: features_tolerance(precision, compared_distance(point, features)),
+        }
     }
 }
 
-/// Reads the golden images of the training run in `folder` and computes their logits and maps with libtorch.
+/// Reads the golden images of the training run in `folder` and computes their outputs with libtorch.
 pub(super) fn read(
     folder: &Path,
     run: &TrainingRun,
     backbone: &Backbone,
-    head: &Head,
+    readout: &Readout,
 ) -> Result<Vec<Golden>, ExportError> {
     let size = run.conversion.size.ok_or(ExportError::NoSize)?;
     if run.golden.is_empty() {
@@ -98,7 +120,7 @@ pub(super) fn read(
         let radiograph = radiograph::decode(&tiff, &path, &limits())?;
         let mut tensor = vec![0.0; 3 * size.pixels()];
         converter.to_tensor(&radiograph, &mut tensor)?;
-        let torch = backbone.output(&tensor, size, head)?;
+        let torch = backbone.output(&tensor, size, readout)?;
         let logit = torch.logit;
         if (logit - golden.logit).abs() > tolerance(Precision::F32, run.policy.without()) || logit.is_nan() {
             return Err(ExportError::GoldenLogitChanged { path, found: logit, expected: golden.logit });
@@ -108,7 +130,7 @@ pub(super) fn read(
     Ok(read)
 }
 
-/// Runs `network` in ONNX Runtime on all golden images, and compares logits and maps with libtorch's.
+/// Runs `network` in ONNX Runtime on all golden images, and compares the outputs with libtorch's.
 pub(super) fn pass(
     network: &[u8],
     precision: Precision,
@@ -122,6 +144,7 @@ pub(super) fn pass(
         largest_difference: 0.0,
         largest_map_difference: 0.0,
         largest_sum_difference: 0.0,
+        largest_features_difference: 0.0,
     };
     for golden in golden {
         let onnx = engine.run(&golden.tensor)?;
@@ -129,6 +152,8 @@ pub(super) fn pass(
         let (of_share, of_sum) = compare_maps(golden, &onnx, precision, point)?;
         parity.largest_map_difference = parity.largest_map_difference.max(of_share);
         parity.largest_sum_difference = parity.largest_sum_difference.max(of_sum);
+        let of_features = compare_features(golden, &onnx.features, precision, point)?;
+        parity.largest_features_difference = parity.largest_features_difference.max(of_features);
     }
     Ok(parity)
 }
@@ -136,7 +161,7 @@ pub(super) fn pass(
 /// The difference between ONNX Runtime's logit `onnx` and libtorch's logit of the golden image. An error if the
 /// difference is too large, if the verdicts differ, or if a logit is NaN.
 fn compare(golden: &Golden, onnx: f32, precision: Precision, point: OperatingPoint) -> Result<f32, ExportError> {
-    let verdict = |logit: f32| point.reason(logit.into()).verdict();
+    let verdict = |logit: f32| point.reason(logit.into(), 0.0).verdict();
     let (torch, tolerance) = (golden.torch.logit, tolerance(precision, point));
     let (onnx_verdict, torch_verdict) = (verdict(onnx), verdict(torch));
     let difference = (onnx - torch).abs();
@@ -156,7 +181,7 @@ fn compare_maps(
     point: OperatingPoint,
 ) -> Result<(f32, f32), ExportError> {
     let tolerance = tolerance(precision, point);
-    for (engine, Output { logit, map }) in [("libtorch", &golden.torch), ("ONNX Runtime", onnx)] {
+    for (engine, Output { logit, map, .. }) in [("libtorch", &golden.torch), ("ONNX Runtime", onnx)] {
         if !map.sums_to(*logit, tolerance) {
             let (path, sum, logit) = (golden.path.clone(), map.sum(), *logit);
             return Err(ExportError::MapSum { precision, path, engine, sum, logit, tolerance });
@@ -175,6 +200,23 @@ fn compare_maps(
     }
 }
 
+/// The distance between ONNX Runtime's whitened features `onnx` and libtorch's for the golden image, divided by the distance that it is
+/// compared with. An error if it is above the tolerance or not finite.
+fn compare_features(
+    golden: &Golden,
+    onnx: &WhitenedFeatures,
+    precision: Precision,
+    point: OperatingPoint,
+) -> Result<f32, ExportError> {
+    let found = onnx.distance(&golden.torch.features);
+    let distance = compared_distance(point, &golden.torch.features);
+    let tolerance = features_tolerance(precision, distance);
+    if found <= f64::from(tolerance) {
+        return Ok((found / distance) as f32);
+    }
+    Err(ExportError::FeaturesParity { precision, path: golden.path.clone(), found, tolerance })
+}
+
 /// The difference between a logit and the sum of its map.
 fn sum_difference(output: &Output) -> f32 {
     (output.map.sum() - f64::from(output.logit)).abs() as f32
@@ -184,17 +226,23 @@ fn sum_difference(output: &Output) -> f32 {
 mod tests {
     use super::*;
     use cellgate_models::conversion::Size;
+    use cellgate_models::engine::LogitMap;
     use cellgate_models::policy::{Calibration, Verdict};
+
+    /// A golden image with these outputs of libtorch.
+    fn golden(logit: f32, shares: &[f32], features: WhitenedFeatures) -> Golden {
+        let map = LogitMap::new(Size { height: 1, width: shares.len() as u32 }, shares.to_vec()).unwrap();
+        let torch = Output { logit, map, features };
+        Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], torch }
+    }
 
     #[test]
     fn a_large_difference_another_verdict_and_nan_are_refused() {
         // The tolerances are 1e-4 and 5e-3.
         let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
-        let golden = |logit| {
-            let map = LogitMap::new(Size { height: 1, width: 1 }, vec![logit]).unwrap();
-            Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], torch: Output { logit, map } }
+        let compare = |torch: f32, onnx, precision| {
+            compare(&golden(torch, &[torch], WhitenedFeatures::ORIGIN), onnx, precision, point)
         };
-        let compare = |torch, onnx, precision| compare(&golden(torch), onnx, precision, point);
         assert!(compare(0.5, 0.500_05, Precision::F32).unwrap() < 1e-4);
         assert!(compare(0.5, 0.5002, Precision::F32).is_err());
         assert!(compare(0.5, 0.5002, Precision::F16).is_ok());
@@ -209,14 +257,8 @@ mod tests {
     #[test]
     fn another_map_and_a_map_with_another_sum_are_refused() {
         let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
-        let output = |logit, shares: [f32; 2]| Output {
-            logit,
-            map: LogitMap::new(Size { height: 1, width: 2 }, shares.to_vec()).unwrap(),
-        };
-        let compare = |torch, onnx, precision| {
-            let golden = Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], torch };
-            compare_maps(&golden, &onnx, precision, point)
-        };
+        let output = |logit, shares: [f32; 2]| golden(logit, &shares, WhitenedFeatures::ORIGIN);
+        let compare = |torch: Golden, onnx: Golden, precision| compare_maps(&torch, &onnx.torch, precision, point);
         let torch = || output(1.0, [2.0, -1.0]);
         let (share, sum) = compare(torch(), output(1.0, [2.001, -1.001]), Precision::F32).unwrap();
         assert!((share - 5e-4).abs() < 1e-6 && sum < 1e-6, "{share} {sum}");
@@ -232,6 +274,36 @@ mod tests {
         ] {
             let error = compare(torch, onnx, Precision::F16).unwrap_err();
             assert!(matches!(error, ExportError::MapSum { engine: of, .. } if of == engine), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_features_are_refused() {
+        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let checked = point.with_largest_distance(10.0).unwrap();
+        let features = |first: f32| {
+            let mut components = [0.0; WhitenedFeatures::COUNT];
+            components[0] = first;
+            WhitenedFeatures::new(components)
+        };
+        let compare = |torch, onnx, precision, point| {
+            compare_features(&golden(0.0, &[0.0], features(torch)), &features(onnx), precision, point)
+        };
+        assert!((compare(5.0, 5.009, Precision::F32, checked).unwrap() - 9e-4).abs() < 1e-6);
+        assert!((compare(5.0, 5.9, Precision::F16, checked).unwrap() - 0.09).abs() < 1e-6);
+        // Without a largest distance, that of the image counts, at least 1.
+        assert!((compare(5.0, 5.004, Precision::F32, point).unwrap() - 8e-4).abs() < 1e-6);
+        assert!((compare(0.0, 0.09, Precision::F16, point).unwrap() - 0.09).abs() < 1e-6);
+        for (torch, onnx, precision, point) in [
+            (5.0, 5.011, Precision::F32, checked),
+            (5.0, 3.9, Precision::F16, checked),
+            (5.0, f32::NAN, Precision::F16, checked),
+            (f32::NAN, 5.0, Precision::F16, checked),
+            (5.0, 5.006, Precision::F32, point),
+            (0.0, 0.11, Precision::F16, point),
+        ] {
+            let error = compare(torch, onnx, precision, point).unwrap_err();
+            assert!(matches!(error, ExportError::FeaturesParity { .. }), "{error}");
         }
     }
 }

@@ -8,20 +8,28 @@ use cellgate_models::policy::OperatingPoint;
 /// within its tolerance gives the same verdict.
 pub const THRESHOLD_MARGIN: f64 = 0.01;
 
-/// Chooses up to `count` golden images. Returns their indices into `logits` (the raw logits of the trained head) and
-/// `labels`.
+/// How far the distance of a golden image is from the largest distance of a part that passes, as a fraction of the largest distance. It
+/// is more than the [`features_tolerance`](super::features_tolerance) of f16, so an engine whose features are within their tolerance
+/// gives the same verdict.
+pub const DISTANCE_MARGIN: f64 = 0.11;
+
+/// Chooses up to `count` golden images. Returns their indices into `logits` (the raw logits of the trained head), `distances` (without
+/// reference parts) and `labels`.
 ///
 /// 1. For each threshold, the image with the nearest logit below the threshold and the one with the nearest logit
 ///    above.
 /// 2. Then images of both classes in turn, spread over the logits of their class.
 ///
-/// All chosen images keep [`THRESHOLD_MARGIN`]. The same logits always give the same choice.
+/// All chosen images keep [`THRESHOLD_MARGIN`] and [`DISTANCE_MARGIN`]. The same logits and distances always give the same choice.
 #[must_use]
-pub fn choose(logits: &[f32], labels: &[Label], point: OperatingPoint, count: usize) -> Vec<usize> {
+pub fn choose(logits: &[f32], distances: &[f64], labels: &[Label], point: OperatingPoint, count: usize) -> Vec<usize> {
     let thresholds = [point.review_from(), point.reject_from()];
     let margin = of_logit(THRESHOLD_MARGIN, point);
     let far = |logit: f32| thresholds.iter().all(|threshold| (f64::from(logit) - threshold).abs() > margin);
-    let candidates = || (0..logits.len()).filter(|&index| far(logits[index]));
+    let inside = |distance: f64| {
+        point.largest_distance().is_none_or(|largest| (distance - largest).abs() > DISTANCE_MARGIN * largest)
+    };
+    let candidates = || (0..logits.len()).filter(|&index| far(logits[index]) && inside(distances[index]));
     let by_logit = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(a.cmp(b));
     let mut chosen = Vec::new();
     let mut choose = |index: usize| {
@@ -73,9 +81,25 @@ mod tests {
         let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
         let logits = [0.05, 0.28, 0.295, 0.32, 0.5, 0.68, 0.72, 0.9];
         let labels = [0, 0, 0, 0, 1, 1, 1, 1].map(|label| [Label::Normal, Label::Abnormal][label]);
-        assert_eq!(choose(&logits, &labels, point, 4), [1, 3, 5, 6]);
-        assert_eq!(choose(&logits, &labels, point, 6), [1, 3, 5, 6, 0, 4]);
-        assert_eq!(choose(&logits, &labels, point, 2), [1, 3]);
+        let choose = |count| choose(&logits, &[9.0; 8], &labels, point, count);
+        assert_eq!(choose(4), [1, 3, 5, 6]);
+        assert_eq!(choose(6), [1, 3, 5, 6, 0, 4]);
+        assert_eq!(choose(2), [1, 3]);
+    }
+
+    #[test]
+    fn no_chosen_image_is_near_the_largest_distance() {
+        let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let checked = point.with_largest_distance(10.0).unwrap();
+        let (logits, labels) = ([0.1; 6], [Label::Normal; 6]);
+        let distances = [8.8, 8.95, 10.0, 11.05, 11.2, 30.0];
+        let sorted = |point| {
+            let mut chosen = choose(&logits, &distances, &labels, point, 8);
+            chosen.sort_unstable();
+            chosen
+        };
+        assert_eq!(sorted(checked), [0, 4, 5]);
+        assert_eq!(sorted(point).len(), 6);
     }
 
     proptest! {
@@ -90,7 +114,7 @@ mod tests {
             let logits: Vec<f32> = parts.iter().map(|part| part.0).collect();
             let labels: Vec<Label> =
                 parts.iter().map(|part| if part.1 { Label::Abnormal } else { Label::Normal }).collect();
-            let chosen = choose(&logits, &labels, point, 8);
+            let chosen = choose(&logits, &vec![0.0; logits.len()], &labels, point, 8);
             let distinct: std::collections::HashSet<_> = chosen.iter().collect();
             prop_assert!(chosen.len() <= 8 && distinct.len() == chosen.len());
             let far = |index: &usize| {

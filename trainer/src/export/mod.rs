@@ -13,13 +13,14 @@ mod plans;
 mod training_run;
 
 pub use error::ExportError;
-pub use gate::{Parity, map_tolerance, tolerance};
-pub use golden::{THRESHOLD_MARGIN, choose};
+pub use gate::{Parity, features_tolerance, map_tolerance, tolerance};
+pub use golden::{DISTANCE_MARGIN, THRESHOLD_MARGIN, choose};
 pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
 pub use training_run::{BackboneFile, GoldenFile, HEAD, RUN, TrainingRun, TrainingRunError};
 
 use crate::network::{Backbone, onnx, weights};
 use cellgate_models::digest::Digest;
+use cellgate_models::engine::Output;
 use cellgate_models::model::{
     self, Contents, DatasetCounts, DatasetRecord, Existing, GoldenSource, Precision, TrainingRecord,
 };
@@ -50,14 +51,14 @@ pub struct Exported {
 
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
-/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same logits and maps as libtorch.
+/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same outputs as libtorch.
 /// If a network fails, nothing is written.
 ///
 /// # Errors
 /// [`ExportError`]: the training run can't be read, the backbone or a golden image has changed, a network does not pass
 /// the parity check, or the model can't be written.
 pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Exported, ExportError> {
-    let (run, head) = TrainingRun::load(folder)?;
+    let (run, readout) = TrainingRun::load(folder)?;
     let path = options.backbone.clone().unwrap_or_else(|| folder.join(&run.backbone.path));
     let backbone = Backbone::open(&weights::find(Some(&path))?, Device::Cpu)?;
     if backbone.digest() != run.backbone.digest {
@@ -71,24 +72,25 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
         ("cellgate.recipe", run.recipe.name.clone()),
     ];
     let point = run.policy.without();
-    let golden = gate::read(folder, &run, &backbone, &head)?;
+    let golden = gate::read(folder, &run, &backbone, &readout)?;
     let mut networks = BTreeMap::new();
     let mut parity = Vec::new();
     for &precision in &options.precisions {
-        let network = onnx::write(backbone.network(), &head, size, precision, &metadata)?;
+        let network = onnx::write(backbone.network(), &readout, size, precision, &metadata)?;
         parity.push(gate::pass(&network, precision, &golden, point)?);
         networks.insert(precision, network);
     }
     let golden = golden.into_iter().enumerate().map(|(index, golden)| {
         let expected = networks.keys().map(|&precision| (precision, golden.expectation(precision, point)));
-        let (name, map) = (format!("{:02}.tif", index + 1), golden.map().clone());
-        GoldenSource { name, expected: expected.collect(), map, tiff: golden.tiff }
+        let expected = expected.collect();
+        let Output { map, features, .. } = golden.torch;
+        GoldenSource { name: format!("{:02}.tif", index + 1), expected, map, features, tiff: golden.tiff }
     });
     let contents = Contents {
         created: created::now(),
         golden: golden.collect(),
         networks,
-        model_card: card::write(&run, &head, &parity),
+        model_card: card::write(&run, &readout, &parity),
         training: TrainingRecord {
             trainer: env!("CARGO_PKG_VERSION").into(),
             dataset: DatasetRecord {

@@ -2,7 +2,7 @@
 
 use crate::dataset::Label;
 use crate::files::{self, FileError};
-use crate::network::Head;
+use crate::network::Readout;
 use crate::network::head::HeadFileError;
 use crate::results::DatasetSummary;
 use cellgate_models::conversion::ConversionSpec;
@@ -12,12 +12,12 @@ use cellgate_models::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The file with everything except the head.
+/// The file with everything except the readout.
 pub const RUN: &str = "run.json";
-/// The file with the head.
+/// The file with the readout: the head and the whitening.
 pub const HEAD: &str = "head.safetensors";
 
-/// The content of `run.json`: everything about a training run except the head.
+/// The content of `run.json`: everything about a training run except the readout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRun {
@@ -92,7 +92,7 @@ pub enum TrainingRunError {
     /// `run.json` can't be written.
     #[error(transparent)]
     Write(#[from] FileError),
-    /// The head can't be read or written.
+    /// The readout can't be read or written.
     #[error(transparent)]
     Head(#[from] HeadFileError),
 }
@@ -101,13 +101,13 @@ impl TrainingRun {
     /// The version of `run.json` that is read and written.
     pub const VERSION: u32 = 2;
 
-    /// Writes the head and then `run.json` into `folder`, which must exist. `run.json` comes last, so its presence means
+    /// Writes the readout and then `run.json` into `folder`, which must exist. `run.json` comes last, so its presence means
     /// that the training run is complete.
     ///
     /// # Errors
-    /// [`TrainingRunError`]: the head is inconsistent, or a file can't be written.
-    pub fn save(&self, folder: &Path, head: &Head) -> Result<(), TrainingRunError> {
-        head.write(&folder.join(HEAD))?;
+    /// [`TrainingRunError`]: the readout is inconsistent, or a file can't be written.
+    pub fn save(&self, folder: &Path, readout: &Readout) -> Result<(), TrainingRunError> {
+        readout.write(&folder.join(HEAD))?;
         files::write_json(&folder.join(RUN), self)?;
         Ok(())
     }
@@ -116,7 +116,7 @@ impl TrainingRun {
     ///
     /// # Errors
     /// [`TrainingRunError`]: a file is missing, malformed or of another version.
-    pub fn load(folder: &Path) -> Result<(Self, Head), TrainingRunError> {
+    pub fn load(folder: &Path) -> Result<(Self, Readout), TrainingRunError> {
         let path = folder.join(RUN);
         let malformed = |found: String| TrainingRunError::Malformed { path: path.clone(), found };
         let bytes = std::fs::read(&path).map_err(|source| TrainingRunError::Io { path: path.clone(), source })?;
@@ -124,6 +124,6 @@ impl TrainingRun {
         if run.version != Self::VERSION {
             return Err(malformed(format!("version {}", run.version)));
         }
-        Ok((run, Head::read(&folder.join(HEAD))?))
+        Ok((run, Readout::read(&folder.join(HEAD))?))
     }
 }

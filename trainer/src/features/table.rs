@@ -87,21 +87,21 @@ impl FeatureTable {
     /// If there is no such part, or the table lacks a block of `head`.
     #[must_use]
     pub fn logit(&self, part: usize, head: &Head) -> f32 {
-        let variants = 0..head.flips.count();
-        let features: Vec<f32> = variants.flat_map(|variant| self.select_row(part, variant, &head.blocks)).collect();
-        head.logit(&features)
+        head.logit(&self.of_variants(part, head.flips, &head.blocks))
     }
 
-    /// The whitened features of a part, over the variants `flips`.
+    /// The whitened features that `whitening` gives to a part whose `flips` are judged.
     ///
     /// # Panics
     /// If there is no such part, or the table lacks a block of `whitening`.
     #[must_use]
     pub fn whitened(&self, part: usize, whitening: &Whitening, flips: Flips) -> WhitenedFeatures {
-        let variants = 0..flips.count();
-        let features: Vec<f32> =
-            variants.flat_map(|variant| self.select_row(part, variant, &whitening.blocks)).collect();
-        whitening.apply(&features)
+        whitening.apply(&self.of_variants(part, flips, &whitening.blocks))
+    }
+
+    /// The features of some variants of a part, one variant after the other.
+    fn of_variants(&self, part: usize, flips: Flips, blocks: &[Block]) -> Vec<f32> {
+        (0..flips.count()).flat_map(|variant| self.select_row(part, variant, blocks)).collect()
     }
 }
 
@@ -123,6 +123,19 @@ mod tests {
         let table = table();
         assert_eq!((table.parts(), table.width()), (2, 192));
         assert_eq!(table.row(1, 2)[0], f32::from(192 * 6_u16));
+    }
+
+    #[test]
+    fn the_judged_variants_of_a_part_are_whitened() {
+        let count = WhitenedFeatures::COUNT;
+        let mut weight = vec![0.0; count * 128];
+        weight[0] = 1.0;
+        let whitening = Whitening { blocks: vec![SECOND], weight, bias: vec![0.0; count] };
+        // The first value of the second block is 64 in the row of part 0 and variant 0, and each row is 192 later.
+        for (flips, expected) in [(Flips::One, 0), (Flips::Two, 96), (Flips::Four, 288)] {
+            let found = table().whitened(1, &whitening, flips);
+            assert_eq!(found.components()[0], (64 + 4 * 192 + expected) as f32);
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use super::backbone::flipped;
 use super::basis;
 use super::flips::Variant;
 use super::pooling::{Block, Pool, last_stage, upper_triangle};
-use super::{Backbone, Head, placement};
+use super::{Backbone, Flips, Head, placement};
 use cellgate_models::conversion::Size;
-use cellgate_models::engine::{LogitMap, Output};
+use cellgate_models::engine::LogitMap;
 use tch::{Device, Kind, TchError, Tensor};
 
 impl Backbone {
@@ -24,32 +24,53 @@ impl Backbone {
     ///
     /// # Panics
     /// If the head fails [`Head::check`].
-    pub fn output(&self, tensor: &[f32], size: Size, head: &Head) -> Result<Output, TchError> {
+    pub fn logit_and_map(&self, tensor: &[f32], size: Size, head: &Head) -> Result<(f32, LogitMap), TchError> {
+        self.logit_and_map_of(&self.maps_of_variants(tensor, size, head.flips, &head.blocks)?, size, head)
+    }
+
+    /// The maps of the stages that `blocks` need, for each of the flip variants of an image.
+    pub(super) fn maps_of_variants(
+        &self,
+        tensor: &[f32],
+        size: Size,
+        flips: Flips,
+        blocks: &[Block],
+    ) -> Result<Vec<Vec<Tensor>>, TchError> {
         let image = self.image(tensor, size.height, size.width)?;
+        let variants = flips.variants().iter();
+        variants.map(|&variant| self.network().forward(&flipped(&image, variant)?, last_stage(blocks))).collect()
+    }
+
+    /// The raw logit and its map, from the `maps` of the flip variants of an image.
+    pub(super) fn logit_and_map_of(
+        &self,
+        maps: &[Vec<Tensor>],
+        size: Size,
+        head: &Head,
+    ) -> Result<(f32, LogitMap), TchError> {
         let cells = LogitMap::size_for(size);
         let mut sum = Tensor::f_zeros([cells.height.into(), cells.width.into()], (Kind::Double, self.device()))?;
         let mut features = Vec::new();
-        for &variant in head.flips.variants() {
-            let (of_variant, shares) = self.shares_of_variant(&flipped(&image, variant)?, size, variant, head)?;
+        for (&variant, maps) in head.flips.variants().iter().zip(maps) {
+            let (of_variant, shares) = self.shares_of_variant(maps, size, variant, head)?;
             features.extend(of_variant);
             sum = sum.f_add(&shares)?;
         }
         let mean = sum.f_div_scalar(head.flips.count() as i64)?;
         let shares = mean.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
         let map = LogitMap::new(cells, Vec::try_from(shares)?).expect("the sum has one share for each cell");
-        Ok(Output { logit: head.logit(&features), map })
+        Ok((head.logit(&features), map))
     }
 
-    /// The features of the variant `image` of an image, and its map in f64, turned back.
+    /// The features of a variant of an image with these `maps`, and its map in f64, turned back.
     fn shares_of_variant(
         &self,
-        image: &Tensor,
+        maps: &[Tensor],
         size: Size,
         variant: Variant,
         head: &Head,
     ) -> Result<(Vec<f32>, Tensor), TchError> {
-        let maps = self.network().forward(image, last_stage(&head.blocks))?;
-        let features = self.pooled(&maps, &head.blocks)?;
+        let features = self.pooled(maps, &head.blocks)?;
         let form = head.linear_form(&features);
         let cells = LogitMap::size_for(size);
         let constant = form.constant / cells.pixels() as f64;
@@ -97,7 +118,6 @@ impl Backbone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::flips::Flips;
     use crate::network::head::{Activation, Layer};
     use crate::network::{Weights, pooling::width};
 
@@ -121,13 +141,13 @@ mod tests {
         let mut weight = vec![0.0; 256];
         weight[7] = 2.0;
         let head = head(&[Block::MEAN_3], weight, 0.5, false);
-        let output = backbone.output(&image, SIZE, &head).unwrap();
+        let (_, map) = backbone.logit_and_map(&image, SIZE, &head).unwrap();
         let maps = backbone.network().forward(&backbone.image(&image, 75, 98).unwrap(), 3).unwrap();
-        assert_eq!(output.map.size(), Size { height: 5, width: 7 });
+        assert_eq!(map.size(), Size { height: 5, width: 7 });
         for row in 0..5 {
             for column in 0..7 {
                 let expected = (2.0 * maps[2].double_value(&[0, 7, row, column]) + 0.5) / 35.0;
-                let found = f64::from(output.map.shares()[(row * 7 + column) as usize]);
+                let found = f64::from(map.shares()[(row * 7 + column) as usize]);
                 assert!((found - expected).abs() < 1e-6, "{row} {column}: {found} {expected}");
             }
         }
@@ -139,7 +159,7 @@ mod tests {
         let weight: Vec<f32> = (0..width(&Block::ALL)).map(|at| (at as f32).sin()).collect();
         for is_rooted in [false, true] {
             let head = head(&Block::ALL, weight.clone(), -0.25, is_rooted);
-            let Output { logit, map } = backbone.output(&image, SIZE, &head).unwrap();
+            let (logit, map) = backbone.logit_and_map(&image, SIZE, &head).unwrap();
             let features = backbone.features(&image, 75, 98, &Block::ALL).unwrap();
             assert_eq!(logit, head.logit(&features));
             assert!(
@@ -163,16 +183,15 @@ mod tests {
         let one = head(&Block::ALL, weight, -0.25, false);
         let four = Head { flips: Flips::Four, ..one.clone() };
         let turned: Vec<f32> = image.chunks(size.pixels()).flat_map(|channel| channel.iter().rev().copied()).collect();
-        let (found, of_turned) =
-            (backbone.output(image, size, &four).unwrap(), backbone.output(&turned, size, &four).unwrap());
+        let [(logit, map), (_, of_turned), (_, of_one)] = [(image, &four), (&turned, &four), (image, &one)]
+            .map(|(image, head)| backbone.logit_and_map(image, size, head).unwrap());
         let mean = backbone.features_of_variants(image, 65, 97, &Block::ALL).unwrap();
         let mean = mean.chunks(width(&Block::ALL)).map(|features| f64::from(one.logit(features))).sum::<f64>() / 4.0;
-        assert!((f64::from(found.logit) - mean).abs() < 1e-4, "{} {mean}", found.logit);
-        assert!((found.map.sum() - mean).abs() < 1e-4, "{} {mean}", found.map.sum());
-        let back: Vec<f32> = of_turned.map.shares().iter().rev().copied().collect();
-        let back = LogitMap::new(found.map.size(), back).unwrap();
-        assert!(back.largest_difference(&found.map).unwrap() < 1e-4 * found.map.largest_share());
-        let of_one = backbone.output(image, size, &one).unwrap();
-        assert!(of_one.map.largest_difference(&found.map).unwrap() > 1e-2 * found.map.largest_share());
+        assert!((f64::from(logit) - mean).abs() < 1e-4, "{logit} {mean}");
+        assert!((map.sum() - mean).abs() < 1e-4, "{} {mean}", map.sum());
+        let back: Vec<f32> = of_turned.shares().iter().rev().copied().collect();
+        let back = LogitMap::new(map.size(), back).unwrap();
+        assert!(back.largest_difference(&map).unwrap() < 1e-4 * map.largest_share());
+        assert!(of_one.largest_difference(&map).unwrap() > 1e-2 * map.largest_share());
     }
 }

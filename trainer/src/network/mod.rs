@@ -1,4 +1,4 @@
-//! Reads the weights of ResNet-34, computes features with libtorch and logits with a head, and writes backbone and head
+//! Reads the weights of ResNet-34, computes features with libtorch and all outputs with a readout, and writes backbone and readout
 //! as an ONNX file.
 //!
 //! | module | concept |
@@ -17,7 +17,9 @@
 //! | `logit_map` | divides the raw logit of an image among its positions, with libtorch |
 //! | `placement` | places the positions of other stages on those of stage 3 |
 //! | `whitening` | maps features to whitened features, which show how unlike the training an image is |
-//! | [`onnx`] | writes backbone, pooling and head as one ONNX file |
+//! | `readout` | head and whitening: everything that is computed from the features |
+//! | `output` | computes all outputs of the network for an image, with libtorch |
+//! | [`onnx`] | writes backbone, pooling and readout as one ONNX file |
 
 pub(crate) mod architecture;
 pub mod backbone;
@@ -29,8 +31,10 @@ pub mod head;
 mod libtorch;
 mod logit_map;
 pub mod onnx;
+mod output;
 mod placement;
 pub mod pooling;
+mod readout;
 pub mod resnet34;
 pub mod weights;
 mod whitening;
@@ -40,5 +44,6 @@ pub use cuda::CudaError;
 pub use flips::Flips;
 pub use head::{Head, Layer};
 pub use pooling::{Block, Pool};
+pub use readout::Readout;
 pub use weights::Weights;
 pub use whitening::{Whitening, WhiteningError};

@@ -15,10 +15,11 @@ use crate::dataset::{Dataset, Label};
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features::FeatureStore;
 use crate::fit::{self, Calibrated, CalibratedWithReference, Classifier, LargestDistances, Recipe, TrainingSet};
-use crate::network::Backbone;
+use crate::network::{Backbone, Readout};
 use crate::progress;
 use crate::stats::{Scored, auroc};
 use cellgate_models::conversion::{Method, Size};
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::model;
 use cellgate_models::policy::{OperatingPoint, Policy};
 use std::num::NonZeroU32;
@@ -89,18 +90,19 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     bar.finish_and_clear();
     let training = TrainingSet::new(dataset, &table, &all);
     let head = inputs.recipe.head(&training, inputs.classifier, inputs.seed)?;
+    let whitening = fit::whitening(&training, head.flips)?;
     let out_of_fold = inputs.recipe.out_of_fold(&training, inputs.classifier, inputs.seed)?;
     let without = inputs.recipe.calibrated(&out_of_fold)?;
     let labels = dataset.labels();
     let share = labels.iter().filter(|&&label| label == Label::Abnormal).count() as f64 / labels.len() as f64;
-    let distances = LargestDistances::out_of_fold(&training, head.flips, inputs.reference.as_slice(), inputs.seed)?;
-    let point = fit::with_largest_distance(thresholds.operating_point(&without, share)?, distances.without)?;
+    let largest = LargestDistances::out_of_fold(&training, head.flips, inputs.reference.as_slice(), inputs.seed)?;
+    let point = fit::with_largest_distance(thresholds.operating_point(&without, share)?, largest.without)?;
     let with =
         inputs.reference.map(|parts| CalibratedWithReference::of(&out_of_fold, parts, inputs.seed)).transpose()?;
     let with_point = match &with {
         Some(with) => {
             let point = thresholds.operating_point(&with.calibrated, share)?;
-            Some(fit::with_largest_distance(point, distances.with_reference.into_iter().next().flatten())?)
+            Some(fit::with_largest_distance(point, largest.with_reference.into_iter().next().flatten())?)
         }
         None => None,
     };
@@ -110,7 +112,9 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     };
 
     let logits: Vec<f32> = all.iter().map(|&part| table.logit(part, &head)).collect();
-    let golden = choose(&logits, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
+    let features = all.iter().map(|&part| table.whitened(part, &whitening, head.flips));
+    let distances: Vec<f64> = features.map(|features| features.distance(&WhitenedFeatures::ORIGIN)).collect();
+    let golden = choose(&logits, &distances, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
         let entry = &dataset.parts[part];
         let path = absolute(&entry.path)?;
         Ok(GoldenFile { path, digest: entry.digest, label: entry.label, logit: logits[part] })
@@ -142,7 +146,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     };
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     scores::write(out, dataset, &logits, &out_of_fold.logits, point)?;
-    run.save(out, &head)?;
+    run.save(out, &Readout { head, whitening })?;
     let scored_with_reference = with.map(|with| with.calibrated.scored);
     Ok(Trained { run, scored: without.scored, scored_with_reference })
 }

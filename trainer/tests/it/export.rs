@@ -9,13 +9,13 @@ use cellgate_trainer::export::{
     BackboneFile, ExportError, ExportOptions, GoldenFile, TrainingRun, TrainingRunError, export,
 };
 use cellgate_trainer::network::head::Activation;
-use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer};
+use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Readout, Whitening};
 use cellgate_trainer::results::DatasetSummary;
 use std::path::Path;
 use std::process::{Command, Output};
 
 /// Writes a training run into `folder`. The backbone has random weights. The head hardly depends on the image: its score is
-/// about sigmoid(`bias`).
+/// about sigmoid(`bias`). The whitened features are means of channels of stage 3, which the head does not use.
 fn run(folder: &Path, bias: f32) -> TrainingRun {
     let files = ["zip.pth", "legacy.pth"].map(|name| folder.join(name));
     cellgate_test_support::oracle(
@@ -52,8 +52,11 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         metrics: serde_json::from_str(r#"{"overall": {"balanced_accuracy": 0.8125, "interval95": [0.75, 0.875]}}"#)
             .unwrap(),
     };
-    run.save(folder, &head).unwrap();
-    assert_eq!(TrainingRun::load(folder).unwrap(), (run.clone(), head));
+    let mut weight = vec![0.0; 64 * 256];
+    weight.iter_mut().step_by(257).for_each(|weight| *weight = 1.0);
+    let readout = Readout { head, whitening: Whitening { blocks: vec![Block::MEAN_3], weight, bias: vec![0.0; 64] } };
+    run.save(folder, &readout).unwrap();
+    assert_eq!(TrainingRun::load(folder).unwrap(), (run.clone(), readout));
     run
 }
 
@@ -97,6 +100,9 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     assert_eq!((model.conversion(), model.policy()), (&trained.conversion, &trained.policy));
     assert!(model.network(Precision::F32).unwrap().len() > model.network(Precision::F16).unwrap().len());
     assert_eq!(model.golden().len(), 1);
+    let features = model.golden().next().unwrap().features().components().to_owned();
+    assert!(features.iter().all(|&mean| mean >= 0.0) && features.iter().any(|&mean| mean > 0.01), "{features:?}");
+    assert!(summary["parity"]["f16"]["largest_features_difference"].as_f64().unwrap() < 0.1, "{summary}");
     // Digests of weights depend on PyTorch's version, and differences of scores depend on the machine.
     let filters = vec![(r"[0-9a-f]{64}", "DIGEST"), (r"at most \d\.\de-?\d+", "at most DIFFERENCE")];
     insta::with_settings!({ filters => filters }, { insta::assert_snapshot!("model_card", model.model_card()) });
@@ -146,11 +152,11 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
 fn a_run_that_cannot_be_written_gives_an_error_of_writing() {
     let folder = tempfile::tempdir().unwrap();
     let trained = run(folder.path(), 2.0);
-    let (_, head) = TrainingRun::load(folder.path()).unwrap();
+    let (_, readout) = TrainingRun::load(folder.path()).unwrap();
     let full = folder.path().join("full");
     // A file can't replace a folder.
     std::fs::create_dir_all(full.join("run.json")).unwrap();
-    let error = trained.save(&full, &head).unwrap_err();
+    let error = trained.save(&full, &readout).unwrap_err();
     assert!(matches!(error, TrainingRunError::Write(_)), "{error}");
 }
 

@@ -1,14 +1,14 @@
-//! Checks the written ONNX file: ONNX's own checker accepts it, and ONNX Runtime computes the same logits as libtorch.
+//! Checks the written ONNX file: ONNX's own checker accepts it, and ONNX Runtime computes the same outputs as libtorch.
 
 use cellgate_models::conversion::{ConversionSpec, Converter, Method, Size};
-use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions, Output};
+use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions, Output, WhitenedFeatures};
 use cellgate_models::model::Precision;
 use cellgate_models::radiograph::{self, RadiographLimits};
 use cellgate_test_support::models::policy;
-use cellgate_trainer::export::{map_tolerance, tolerance};
+use cellgate_trainer::export::{features_tolerance, map_tolerance, tolerance};
 use cellgate_trainer::network::head::{Activation, HeadError};
 use cellgate_trainer::network::onnx::OnnxError;
-use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Weights, onnx};
+use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Pool, Readout, Weights, Whitening, onnx};
 use std::num::NonZeroUsize;
 use tch::Device;
 
@@ -52,13 +52,35 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     Head { blocks, members, activation, flips }
 }
 
-/// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the logits and maps of ONNX Runtime
-/// must be those of libtorch, and each map must sum to its logit.
+/// A whitening of the means of stages 2 to 4, of which the head does not use stage 2. The features are standardised over `images`, so
+/// that the whitened features are of moderate size.
+fn whitening(backbone: &Backbone, images: &[Vec<f32>], size: Size) -> Whitening {
+    let blocks = vec![Block { stage: 2, pool: Pool::Mean }, Block::MEAN_3, Block::MEAN_4];
+    let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
+    let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
+    let width = rows[0].len();
+    let mut weight: Vec<f32> = wave(WhitenedFeatures::COUNT * width, 1.1);
+    let mut bias = vec![0.0; WhitenedFeatures::COUNT];
+    for column in 0..width {
+        let values = || rows.iter().map(|row| row[column]);
+        let mean = values().sum::<f32>() / rows.len() as f32;
+        let variance = values().map(|value| (value - mean).powi(2)).sum::<f32>() / rows.len() as f32;
+        for (row, bias) in weight.chunks_exact_mut(width).zip(&mut bias) {
+            row[column] /= (variance.sqrt() + 1e-3) * (width as f32).sqrt();
+            *bias -= row[column] * mean;
+        }
+    }
+    Whitening { blocks, weight, bias }
+}
+
+/// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the outputs of ONNX Runtime must be those
+/// of libtorch, and each map must sum to its logit.
 fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation, flips: Flips) {
     let head = head(backbone, images, size, activation, flips);
+    let readout = Readout { head, whitening: whitening(backbone, images, size) };
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
-    let expected: Vec<Output> = images.iter().map(|image| backbone.output(image, size, &head).unwrap()).collect();
+    let expected: Vec<Output> = images.iter().map(|image| backbone.output(image, size, &readout).unwrap()).collect();
     let infinity = f32::INFINITY;
     let logits = expected.iter().map(|output| output.logit);
     let (low, high) = logits.fold((infinity, -infinity), |(low, high), logit| (low.min(logit), high.max(logit)));
@@ -67,9 +89,14 @@ fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activ
         images.len()
     );
     assert!(high - low > 0.08 && low < 4.6 && high > -4.6, "the logits are too similar to compare");
+    let distances = expected.iter().map(|output| output.features.distance(&WhitenedFeatures::ORIGIN));
+    let (near, far) =
+        distances.fold((f64::MAX, 0.0_f64), |(near, far), distance| (near.min(distance), far.max(distance)));
+    println!("  libtorch's distances {near:.3} to {far:.3}");
+    assert!(far > 1.0, "the features are too similar to compare");
     for precision in [Precision::F32, Precision::F16] {
         let metadata = [("cellgate.test", "yes".to_owned())];
-        let network = onnx::write(backbone.network(), &head, size, precision, &metadata).unwrap();
+        let network = onnx::write(backbone.network(), &readout, size, precision, &metadata).unwrap();
         let path = folder.path().join(precision.member());
         std::fs::write(&path, &network).unwrap();
         let output = cellgate_test_support::oracle("onnx_check.py", &[path.to_str().unwrap()]).unwrap();
@@ -78,23 +105,30 @@ fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activ
         assert_eq!(output.contains("'FLOAT16': 72"), precision == Precision::F16, "{output}");
         let mut engine = OnnxRuntime::new(&network, &options).unwrap();
         assert_eq!(engine.input_size(), size);
-        let (mut of_logit, mut of_share, mut of_sum) = (0.0_f32, 0.0_f32, 0.0_f64);
+        let (mut of_logit, mut of_share, mut of_sum, mut of_features) = (0.0_f32, 0.0_f32, 0.0_f64, 0.0_f64);
         for (image, expected) in images.iter().zip(&expected) {
-            let Output { logit, map } = engine.run(image).unwrap();
+            let found = engine.run(image).unwrap();
+            let Output { logit, ref map, ref features } = found;
             // A comparison with NaN is false, while `f32::max` ignores NaN.
             let tolerance = tolerance(precision, policy([-0.85, 0.85]).without());
             let difference = (logit - expected.logit).abs();
             assert!(difference <= tolerance, "{precision}: {logit}, expected {}", expected.logit);
             let share = map.largest_difference(&expected.map).unwrap() / expected.map.largest_share();
             assert!(share <= map_tolerance(precision, 1.0), "{precision}: {share}");
-            for Output { logit, map } in [&Output { logit, map }, expected] {
+            let distance = features.distance(&expected.features);
+            assert!(distance <= features_tolerance(precision, far).into(), "{precision}: {distance} of {far}");
+            for Output { logit, map, .. } in [&found, expected] {
                 let difference = (map.sum() - f64::from(*logit)).abs();
                 assert!(difference <= tolerance.into(), "{precision}: sum {}, logit {logit}", map.sum());
                 of_sum = of_sum.max(difference);
             }
-            (of_logit, of_share) = (of_logit.max(difference), of_share.max(share));
+            (of_logit, of_share, of_features) =
+                (of_logit.max(difference), of_share.max(share), of_features.max(distance));
         }
-        println!("  {precision}: largest difference {of_logit:.1e}; of a share {of_share:.1e}; of a sum {of_sum:.1e}");
+        println!(
+            "  {precision}: largest difference {of_logit:.1e}; of a share {of_share:.1e}; of a sum {of_sum:.1e}; of the features {:.1e}",
+            of_features / far
+        );
     }
 }
 
@@ -145,19 +179,33 @@ fn onnx_runtime_equals_libtorch_on_shared_weights_and_radiographs() {
 fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
     let backbone = Backbone::new(&Weights::random(5), Device::Cpu).unwrap();
     let size = Size { height: 64, width: 64 };
-    let block = Block { stage: 1, pool: cellgate_trainer::network::Pool::Mean };
+    let block = |stage| Block { stage, pool: Pool::Mean };
     let head = |inputs| Head {
-        blocks: vec![block],
+        blocks: vec![block(1)],
         members: vec![vec![Layer::Affine { inputs, outputs: 1, weight: vec![1.0; inputs], bias: vec![0.0] }]],
         activation: Activation::Sigmoid,
         flips: Flips::One,
     };
-    let write = |head: &Head| onnx::write(backbone.network(), head, size, Precision::F32, &[]);
-    let error = write(&head(65)).unwrap_err();
+    let whitening = |stage| {
+        let (blocks, width) = (vec![block(stage)], block(stage).width());
+        Whitening {
+            blocks,
+            weight: wave(WhitenedFeatures::COUNT * width, 0.1),
+            bias: wave(WhitenedFeatures::COUNT, 0.1),
+        }
+    };
+    let write = |head: Head, whitening: Whitening| {
+        onnx::write(backbone.network(), &Readout { head, whitening }, size, Precision::F32, &[])
+    };
+    let error = write(head(65), whitening(1)).unwrap_err();
     assert!(
         matches!(&error, OnnxError::Head(HeadError { place, .. }) if place == "ensemble member 0, layer 0"),
         "{error}"
     );
-    // The head uses stage 1 only, so the file does not hold the other three stages.
-    assert!(write(&head(64)).unwrap().len() < 2_000_000);
+    let error = write(head(64), Whitening { bias: vec![], ..whitening(1) }).unwrap_err();
+    assert!(matches!(&error, OnnxError::Whitening(_)), "{error}");
+    // Head and whitening use stage 1 only, so the file does not hold the other three stages.
+    assert!(write(head(64), whitening(1)).unwrap().len() < 2_000_000);
+    // The second stage has 1.1 million weights of four bytes.
+    assert!(write(head(64), whitening(2)).unwrap().len() > 4_000_000);
 }

@@ -34,7 +34,7 @@ pub(in crate::appliance) struct Judged {
 impl Judged {
     /// The result for the image in `file`, which was converted according to `conversion`.
     pub(in crate::appliance) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
-        let bounds = conversion.bounds.filter(|_| judgement.logit.is_some());
+        let bounds = conversion.bounds.filter(|_| judgement.output.is_some());
         let Decision { verdict, reason } = judgement.decision;
         Self {
             verdict,
@@ -162,8 +162,14 @@ fn name(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cellgate_models::conversion::{Bounds, Method};
+    use cellgate_models::conversion::{Bounds, Method, Size};
+    use cellgate_models::engine::{LogitMap, Output, WhitenedFeatures};
     use cellgate_models::policy::Reason;
+
+    fn output(logit: f32) -> Output {
+        let map = LogitMap::new(Size { height: 1, width: 1 }, vec![logit]).unwrap();
+        Output { logit, map, features: WhitenedFeatures::ORIGIN }
+    }
 
     #[test]
     fn a_row_has_the_bounds_of_its_images_conversion() {
@@ -173,8 +179,8 @@ mod tests {
             let judgement = Judgement {
                 decision: reason.into(),
                 score,
-                logit: score,
-                map: None,
+                output: score.map(output),
+                distance: None,
                 size: None,
                 image: None,
                 detail: None,

@@ -90,8 +90,8 @@ fn judged(file: ImageFile) -> Judged {
     let judgement = Judgement {
         decision: reason.into(),
         score,
-        logit: score,
-        map: None,
+        output: None,
+        distance: None,
         size: None,
         image: None,
         detail: None,

@@ -20,10 +20,10 @@ impl ReferenceParts {
     /// Runs the network on `images`, and says on stderr what the guard refuses. Every image must give a logit, and no image may
     /// occur twice.
     pub(super) fn new(pipeline: &mut Pipeline, policy: &Policy, images: &[PathBuf]) -> anyhow::Result<Self> {
-        let (mut logits, mut seen) = (Vec::new(), HashMap::new());
+        let (mut parts, mut seen) = (Vec::new(), HashMap::new());
         for image in images {
             let judgement = pipeline.judge(image);
-            let (Some(logit), Some(digest)) = (judgement.logit, judgement.image) else {
+            let (Some(output), Some(digest)) = (judgement.output, judgement.image) else {
                 let reason = judgement.decision.reason;
                 bail!("reference part: {reason}: {}", judgement.detail.unwrap_or_else(|| image.display().to_string()));
             };
@@ -31,17 +31,17 @@ impl ReferenceParts {
                 let (again, first) = (image.display(), first.display());
                 bail!("reference part: {again}: found the image of {first} again, expected different parts");
             }
-            logits.push(logit);
+            parts.push((output.logit, output.features));
         }
-        let rule = policy.rule_with_reference(&logits)?;
+        let rule = policy.rule_with_reference(&parts)?;
         let expected = policy.with().map_or(0, |(_, reference)| reference.parts());
-        if usize::try_from(expected) != Ok(logits.len()) {
-            let found = logits.len();
+        if usize::try_from(expected) != Ok(parts.len()) {
+            let found = parts.len();
             warn(format_args!("found {found} reference parts, but the model's thresholds were chosen for {expected}"));
         }
         if let Some(unlike) = rule.unlike_training() {
             warn(format_args!("no part passes: {unlike}"));
-            for (image, logit) in images.iter().zip(&logits) {
+            for (image, (logit, _)) in images.iter().zip(&parts) {
                 warn(format_args!("{}: logit {logit:.3}", image.display()));
             }
         }

@@ -146,7 +146,7 @@ fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckO
         }
         plan::Loaded::Disproven(why) => {
             table.add(Row::failure(parity, why));
-            table.missing(&whats[3..], "a golden image has another logit or map than expected");
+            table.missing(&whats[3..], "a golden image has another output than expected");
         }
         plan::Loaded::Failed => table.missing(&whats[2..], table.obstacle.unwrap_or("no plan was loaded")),
     }

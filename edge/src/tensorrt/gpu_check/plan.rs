@@ -29,9 +29,9 @@ pub(super) struct Wanted<'a> {
 
 /// The result of loading a kept plan.
 pub(super) enum Loaded {
-    /// All golden images have their expected logits and maps.
+    /// All golden images have their expected outputs.
     Proven(Box<Pipeline>),
-    /// A golden image has another logit or map; the text says which.
+    /// A golden image has another output; the text says which.
     Disproven(String),
     /// The plan can't run.
     Failed,
@@ -138,7 +138,10 @@ impl<'a> Wanted<'a> {
             }
             // The error does not tell whether the plan was rebuilt.
             Err(ActivationError::Proof(
-                error @ (ProofError::Logit { .. } | ProofError::Map { .. } | ProofError::MapSum { .. }),
+                error @ (ProofError::Logit { .. }
+                | ProofError::Map { .. }
+                | ProofError::MapSum { .. }
+                | ProofError::Features { .. }),
             )) => (loaded(FindingState::Ok, "", ""), Loaded::Disproven(one_line(&error))),
             Err(error) => {
                 let row = Row::failure(what, format!("the kept plan: {}", error.in_one_line()));
@@ -172,39 +175,42 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Runs the network on each golden image again, through the sandbox like any image, and compares the logits and maps with the
-    /// trainer's.
+    /// Runs the network on each golden image again, through the sandbox like any image, and compares the outputs with the trainer's.
     pub(super) fn parity(&self, pipeline: &mut Pipeline) -> Row {
         let what = "parity";
-        let (mut logits, mut maps) = (Worst::default(), Worst::default());
+        let [mut logits, mut maps, mut all_features] = [Worst::default(); 3];
         let golden = self.model.golden();
         let images = golden.len();
         for golden in golden {
             let judgement = pipeline.judge(&self.model.path().join(golden.name()));
-            let (Some(logit), Some(map)) = (judgement.logit, judgement.map) else {
+            let Some(output) = judgement.output else {
                 let detail = judgement.detail.unwrap_or_default();
                 let row = Row::failure(what, format!("{}: {detail}", golden.name()));
                 return row.losing_gpu(pipeline.is_lost());
             };
-            match compare(&golden, self.precision, logit, &map) {
-                Ok(Deviation { logit, map, expected }) => {
+            match compare(&golden, self.precision, &output) {
+                Ok(Deviation { logit, map, features, expected }) => {
                     logits.add(logit, expected.tolerance);
                     maps.add(map, expected.map_tolerance);
+                    all_features.add(features as f32, expected.features_tolerance);
                 }
                 Err(error) => return Row::failure(what, one_line(&error)),
             }
         }
-        let found = format!("golden images: {images}; largest deviation {logits}; of a share of the map {maps}");
+        let found = format!(
+            "golden images: {images}; largest deviation {logits}; of a share of the map {maps}; of the features {all_features}"
+        );
         Row::ok(what, found).with_figures([
             ("images", images as f64),
             ("worst_deviation", logits.deviation.into()),
             ("worst_map_deviation", maps.deviation.into()),
+            ("worst_features_deviation", all_features.deviation.into()),
         ])
     }
 }
 
 /// The deviation with the largest ratio to its tolerance.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Worst {
     deviation: f32,
     tolerance: f32,

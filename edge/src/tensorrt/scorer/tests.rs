@@ -14,30 +14,32 @@ const NOT_READY: i32 = 600;
 /// `CUDA_ERROR_ILLEGAL_ADDRESS`: every call returns it after a kernel's fault.
 const ILLEGAL_ADDRESS: i32 = 700;
 
-/// What a network writes in one run: the logit, and the first share of the map; each further share is one more.
+/// What a network writes in one run: the logit, the first share of the map, and the first component of the features. Each further
+/// share or component is one more.
 #[derive(Clone, Copy)]
 struct Written {
     logit: Option<f32>,
     map: Option<f32>,
+    features: Option<f32>,
 }
 
 impl Written {
-    const NOTHING: Self = Self { logit: None, map: None };
+    const NOTHING: Self = Self { logit: None, map: None, features: None };
 
-    fn both(logit: f32, first_share: f32) -> Self {
-        Self { logit: Some(logit), map: Some(first_share) }
+    fn all(logit: f32, first_share: f32) -> Self {
+        Self { logit: Some(logit), map: Some(first_share), features: Some(logit - first_share) }
     }
 }
 
-fn shares(first: f32) -> [f32; CELLS] {
+/// `first`, and each further number one more.
+fn ascending<const COUNT: usize>(first: f32) -> [f32; COUNT] {
     std::array::from_fn(|index| first + index as f32)
 }
 
 /// A network that writes the next outputs in each run. After the last ones, a run fails to start.
 struct Prepared {
     written: Vec<Written>,
-    logit: u64,
-    map: u64,
+    bound: Option<Addresses>,
     size: Size,
 }
 
@@ -45,8 +47,8 @@ impl Prepared {
     fn new(written: &[Written]) -> Self {
         let mut written: Vec<_> = written.iter().rev().copied().collect();
         // The outputs of the first run, while the scorer is created.
-        written.push(Written::both(0.5, 0.5));
-        Self { written, logit: 0, map: 0, size: SIZE }
+        written.push(Written::all(0.5, 0.5));
+        Self { written, bound: None, size: SIZE }
     }
 }
 
@@ -55,23 +57,30 @@ impl Network for Prepared {
         self.size
     }
 
-    unsafe fn bind(&mut self, input: u64, logit: u64, map: u64) -> Result<(), PlanError> {
-        assert!([input, logit, map].into_iter().all(|address| address != 0));
-        assert!(input != logit && logit != map && map != input);
-        (self.logit, self.map) = (logit, map);
+    unsafe fn bind(&mut self, tensors: Addresses) -> Result<(), PlanError> {
+        let Addresses { input, logit, map, features } = tensors;
+        let mut addresses = [0, input, logit, map, features];
+        addresses.sort_unstable();
+        assert!(addresses.is_sorted_by(|one, next| one < next), "{tensors:?}");
+        self.bound = Some(tensors);
         Ok(())
     }
 
     unsafe fn enqueue(&mut self, _: &CudaStream) -> Result<(), PlanError> {
         let no_start = || PlanError::TensorRt { message: "NO_OUTPUTS_LEFT".to_owned() };
-        let Written { logit, map } = self.written.pop().ok_or_else(no_start)?;
+        let Written { logit, map, features } = self.written.pop().ok_or_else(no_start)?;
+        let bound = self.bound.expect("bound addresses");
         if let Some(logit) = logit {
             // SAFETY: the simulated driver's memory is the host's, and this is the address of one value of f32.
-            unsafe { (self.logit as *mut f32).write(logit) };
+            unsafe { (bound.logit as *mut f32).write(logit) };
         }
         if let Some(first) = map {
             // SAFETY: as above, with one value for each cell.
-            unsafe { (self.map as *mut [f32; CELLS]).write(shares(first)) };
+            unsafe { (bound.map as *mut [f32; CELLS]).write(ascending(first)) };
+        }
+        if let Some(first) = features {
+            // SAFETY: as above, with one value for each component.
+            unsafe { (bound.features as *mut [f32; WhitenedFeatures::COUNT]).write(ascending(first)) };
         }
         Ok(())
     }
@@ -87,10 +96,10 @@ fn score(scorer: &mut GpuScorer<Prepared>, pixels: u32) -> Result<Output, NoScor
     scorer.run(radiograph.view(), &mut Times::default(), &mut |_| {})
 }
 
-/// The output with this logit, and with the map that has this first share.
+/// The output that [`Written::all`] writes.
 fn output(logit: f32, first_share: f32) -> Output {
-    let size = Size { height: 2, width: 3 };
-    Output { logit, map: LogitMap::new(size, shares(first_share).to_vec()).unwrap() }
+    let map = LogitMap::new(Size { height: 2, width: 3 }, ascending::<CELLS>(first_share).to_vec()).unwrap();
+    Output { logit, map, features: WhitenedFeatures::new(ascending(logit - first_share)) }
 }
 
 /// Scores a part, which must fail, and checks the state after that: the part's reason is ENGINE_FAILED, the scorer never scores
@@ -121,7 +130,7 @@ fn images_are_scored() {
 }
 
 #[test]
-fn a_missing_logit_or_map_is_nan_and_not_the_previous_one() {
+fn a_missing_output_is_nan_and_not_the_previous_one() {
     alone("scenario_nothing_written");
 }
 
@@ -150,7 +159,7 @@ fn a_refused_plan_a_wrong_input_size_and_a_fault_in_the_first_run_are_errors() {
 #[ignore = "a scenario of the tests above"]
 fn scenario_scores() {
     let outputs = [(0.25, -1.0), (0.75, 2.0), (0.25, 0.125)];
-    let mut scorer = scorer(&outputs.map(|(logit, first_share)| Written::both(logit, first_share))).unwrap();
+    let mut scorer = scorer(&outputs.map(|(logit, first_share)| Written::all(logit, first_share))).unwrap();
     let pretended = Pretended::open();
     for (pixels, (logit, first_share)) in [10, 10, 3].into_iter().zip(outputs) {
         let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
@@ -176,22 +185,25 @@ fn scenario_scores() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_nothing_written() {
-    let both = Written::both(0.25, 1.0);
-    let runs = [both, Written { map: None, ..both }, both, Written { logit: None, ..both }, both, Written::NOTHING];
+    let all = Written::all(0.25, 1.0);
+    let some = [Written { map: None, ..all }, Written { logit: None, ..all }, Written { features: None, ..all }];
+    let runs = [all, some[0], all, some[1], all, some[2], all, Written::NOTHING];
     let mut scorer = scorer(&runs).unwrap();
     // Texts, because a NaN does not equal itself.
     let texts = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>();
-    for Written { logit, map } in runs {
+    for Written { logit, map, features } in runs {
         let found = score(&mut scorer, 10).unwrap();
         assert_eq!(texts(&[found.logit]), texts(&[logit.unwrap_or(f32::NAN)]));
-        assert_eq!(texts(found.map.shares()), texts(&map.map_or([f32::NAN; CELLS], shares)));
+        assert_eq!(texts(found.map.shares()), texts(&map.map_or([f32::NAN; CELLS], ascending)));
+        let expected = features.map_or([f32::NAN; WhitenedFeatures::COUNT], ascending);
+        assert_eq!(texts(found.features.components()), texts(&expected));
     }
 }
 
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_too_large() {
-    let mut scorer = scorer(&[Written::both(0.25, 1.0)]).unwrap();
+    let mut scorer = scorer(&[Written::all(0.25, 1.0)]).unwrap();
     assert_eq!(score(&mut scorer, 101).unwrap_err().reason(), Reason::ConversionFailed);
     assert!(!scorer.is_lost());
     assert_eq!(score(&mut scorer, 100).unwrap(), output(0.25, 1.0));
@@ -200,7 +212,7 @@ fn scenario_too_large() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_answer() {
-    let (scorer, pretended) = (scorer(&[Written::both(0.25, 1.0)]).unwrap(), Pretended::open());
+    let (scorer, pretended) = (scorer(&[Written::all(0.25, 1.0)]).unwrap(), Pretended::open());
     pretended.answers("cuEventQuery", NOT_READY);
     let start = Instant::now();
     assert_gives_up(scorer, &pretended);
@@ -210,7 +222,7 @@ fn scenario_no_answer() {
 #[test]
 #[ignore = "a scenario of the tests above"]
 fn scenario_fault() {
-    let (scorer, pretended) = (scorer(&[Written::both(0.25, 1.0); 2]).unwrap(), Pretended::open());
+    let (scorer, pretended) = (scorer(&[Written::all(0.25, 1.0); 2]).unwrap(), Pretended::open());
     pretended.answers("cuMemcpyDtoHAsync_v2", ILLEGAL_ADDRESS);
     let error = assert_gives_up(scorer, &pretended);
     assert!(error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");

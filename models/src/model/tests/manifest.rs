@@ -35,10 +35,16 @@ fn each_invalid_field_is_named() {
         ("golden.golden/01.tif.map", |json| json["golden"][0]["map"] = "policy.json".into()),
         ("members.golden/01.tif", |json| json["golden"][0]["map"] = "golden/01.tif".into()),
         ("members.golden/02.map", |json| json["golden"][0]["map"] = "golden/02.map".into()),
+        ("golden.golden/01.tif.features", |json| json["golden"][0]["features"] = "golden/absent.features".into()),
+        ("golden.golden/01.tif.features", |json| json["golden"][0]["features"] = "policy.json".into()),
+        ("members.golden/01.map", |json| json["golden"][0]["features"] = "golden/01.map".into()),
         ("golden.golden/01.tif.f32.tolerance", |json| json["golden"][0]["expected"]["f32"]["tolerance"] = 0.into()),
         ("golden.golden/01.tif.f16.tolerance", |json| json["golden"][0]["expected"]["f16"]["tolerance"] = (-1).into()),
         ("golden.golden/01.tif.f32.map_tolerance", |json| {
             json["golden"][0]["expected"]["f32"]["map_tolerance"] = 0.into();
+        }),
+        ("golden.golden/01.tif.f16.features_tolerance", |json| {
+            json["golden"][0]["expected"]["f16"]["features_tolerance"] = 0.into();
         }),
         ("golden.golden/01.tif", |json| {
             json["golden"][0]["expected"].as_object_mut().unwrap().remove("f16");
@@ -69,6 +75,8 @@ fn manifests_with_forbidden_names_unknown_fields_or_duplicates_are_malformed() {
     malformed(text.replacen("\"f16\": {", "\"f32\": {", 1).as_bytes(), "duplicate precision");
     malformed(text.replacen("\"map\": \"golden/01.map\",", "", 1).as_bytes(), "no map");
     malformed(text.replacen("\"map_tolerance\"", "\"map tolerance\"", 1).as_bytes(), "no map_tolerance");
+    let without = text.replacen("\"features\": \"golden/01.features\",", "", 1);
+    malformed(without.as_bytes(), "no features");
     malformed("[".repeat(100_000).as_bytes(), "deep nesting");
     malformed(b"", "no bytes");
     insta::assert_snapshot!("malformed_manifests", texts);
@@ -98,11 +106,13 @@ fn only_times_by_rfc_3339_are_accepted() {
 
 #[test]
 fn an_expectation_agrees_within_its_tolerance_and_never_with_a_nan() {
-    let expectation = Expectation { logit: 0.5, tolerance: 0.125, map_tolerance: 0.25 };
+    let expectation = Expectation { logit: 0.5, tolerance: 0.125, map_tolerance: 0.25, features_tolerance: 0.5 };
     assert!([0.375, 0.5, 0.625].into_iter().all(|logit| expectation.agrees(logit)));
     assert!([0.374, 0.626, f32::NAN, f32::INFINITY].into_iter().all(|logit| !expectation.agrees(logit)));
     assert!([0.0, 0.25].into_iter().all(|difference| expectation.map_agrees(difference)));
     assert!([0.251, f32::NAN, f32::INFINITY].into_iter().all(|difference| !expectation.map_agrees(difference)));
+    assert!([0.0, 0.5].into_iter().all(|distance| expectation.features_agree(distance)));
+    assert!([0.501, f64::NAN, f64::INFINITY].into_iter().all(|distance| !expectation.features_agree(distance)));
 }
 
 proptest! {

@@ -1,12 +1,13 @@
-//! Reads and writes the file of a head, `head.safetensors`. The metadata entry `cellgate.head` holds the head's structure
-//! as JSON: version, blocks, activation, number of flips and the kind of each layer. Weights and biases are f32 tensors named
-//! `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of an ensemble member, and `<layer>` the
-//! index of a layer in this ensemble member.
+//! Reads and writes the file of a readout, `head.safetensors`. The metadata entry `cellgate.head` holds the structure as JSON: version,
+//! the head's blocks, activation, number of flips and the kind of each layer, and the whitening's blocks. Weights and biases of the head
+//! are f32 tensors named `members.<member>.<layer>.<weight|bias>`. `<member>` is the index of an ensemble member, and `<layer>` the
+//! index of a layer in this ensemble member. Those of the whitening are `whitening.weight` and `whitening.bias`.
 
 use super::{Activation, Head, HeadError, Layer};
 use crate::files;
 use crate::network::flips::Flips;
 use crate::network::pooling::Block;
+use crate::network::{Readout, Whitening, WhiteningError};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -16,9 +17,9 @@ use std::path::{Path, PathBuf};
 /// Name of the metadata entry with the [`Structure`].
 const METADATA: &str = "cellgate.head";
 /// Version of the file's format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Error of reading or writing a head.
+/// Error of reading or writing a readout.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadFileError {
     /// The file can't be read or written.
@@ -29,7 +30,7 @@ pub enum HeadFileError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The file does not hold a head.
+    /// The file does not hold a readout.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Malformed {
         /// The file.
@@ -47,6 +48,14 @@ pub enum HeadFileError {
         /// The first fault.
         source: HeadError,
     },
+    /// The whitening is inconsistent.
+    #[error("{}: {source}", path.display())]
+    Whitening {
+        /// The file.
+        path: PathBuf,
+        /// The first fault.
+        source: WhiteningError,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +67,7 @@ struct Structure {
     #[serde(default)]
     flips: Flips,
     members: Vec<Vec<LayerKind>>,
+    whitening: Vec<Block>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,32 +79,33 @@ enum LayerKind {
     SignedSqrt,
 }
 
-impl Head {
-    /// Writes the head to `path` atomically.
+impl Readout {
+    /// Writes the readout to `path` atomically.
     ///
     /// # Errors
-    /// [`HeadFileError`]: the head fails [`Head::check`], or the file can't be written.
+    /// [`HeadFileError`]: head or whitening is inconsistent, or the file can't be written.
     pub fn write(&self, path: &Path) -> Result<(), HeadFileError> {
         let io = |source| HeadFileError::Io { path: path.to_owned(), source };
         let bytes = self.to_bytes(path)?;
         files::write(path, &bytes).map_err(io)
     }
 
-    /// Reads the head at `path` and checks it.
+    /// Reads the readout at `path` and checks it.
     ///
     /// # Errors
-    /// [`HeadFileError`]: the file can't be read, does not hold a head, or holds an inconsistent one.
+    /// [`HeadFileError`]: the file can't be read, does not hold a readout, or holds an inconsistent one.
     pub fn read(path: &Path) -> Result<Self, HeadFileError> {
         let bytes = std::fs::read(path).map_err(|source| HeadFileError::Io { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes, path)
     }
 
     fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, HeadFileError> {
-        self.check().map_err(|source| HeadFileError::Head { path: path.to_owned(), source })?;
+        self.check(path)?;
+        let Self { head, whitening } = self;
         let malformed = |error: String| malformed(path, error, "a head that can be written");
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         let mut members = Vec::new();
-        for (member, layers) in self.members.iter().enumerate() {
+        for (member, layers) in head.members.iter().enumerate() {
             let mut kinds = Vec::new();
             for (index, layer) in layers.iter().enumerate() {
                 let mut tensor = |name: &str, shape: Vec<usize>, values: &[f32]| {
@@ -114,8 +125,13 @@ impl Head {
             }
             members.push(kinds);
         }
-        let Self { activation, flips, .. } = *self;
-        let structure = Structure { version: VERSION, blocks: self.blocks.clone(), activation, flips, members };
+        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let [count, width] = [whitening.bias.len(), whitening.width()];
+        tensors.push(("whitening.weight".to_owned(), vec![count, width], bytes(&whitening.weight)));
+        tensors.push(("whitening.bias".to_owned(), vec![count], bytes(&whitening.bias)));
+        let Head { activation, flips, .. } = *head;
+        let (blocks, whitening) = (head.blocks.clone(), whitening.blocks.clone());
+        let structure = Structure { version: VERSION, blocks, activation, flips, members, whitening };
         let structure = serde_json::to_string(&structure).map_err(|error| malformed(error.to_string()))?;
         let views =
             tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
@@ -161,10 +177,20 @@ impl Head {
             layers.collect::<Result<Vec<Layer>, HeadFileError>>()
         };
         let members = structure.members.iter().enumerate().map(member).collect::<Result<_, _>>()?;
-        let Structure { blocks, activation, flips, .. } = structure;
-        let head = Self { blocks, members, activation, flips };
-        head.check().map_err(|source| HeadFileError::Head { path: path.to_owned(), source })?;
-        Ok(head)
+        let Structure { blocks, activation, flips, whitening, .. } = structure;
+        let numbers = |name: &str| Ok(tensor(name.to_owned())?.1);
+        let (weight, bias) = (numbers("whitening.weight")?, numbers("whitening.bias")?);
+        let head = Head { blocks, members, activation, flips };
+        let readout = Self { head, whitening: Whitening { blocks: whitening, weight, bias } };
+        readout.check(path)?;
+        Ok(readout)
+    }
+
+    /// Checks head and whitening, whose file is `path`.
+    fn check(&self, path: &Path) -> Result<(), HeadFileError> {
+        let path = || path.to_owned();
+        self.head.check().map_err(|source| HeadFileError::Head { path: path(), source })?;
+        self.whitening.check().map_err(|source| HeadFileError::Whitening { path: path(), source })
     }
 }
 
@@ -176,35 +202,60 @@ fn malformed(path: &Path, found: String, expected: &str) -> HeadFileError {
 mod tests {
     use super::super::tests::head;
     use super::*;
+    use cellgate_models::engine::WhitenedFeatures;
+
+    /// The whitening takes another block than the head.
+    fn readout(activation: Activation) -> Readout {
+        let count = WhitenedFeatures::COUNT;
+        let weight = (0..count * 256).map(|index| (index as f32).sin()).collect();
+        let whitening = Whitening { blocks: vec![Block::MEAN_3], weight, bias: vec![0.5; count] };
+        Readout { head: head(activation), whitening }
+    }
 
     #[test]
-    fn a_head_is_read_back_bit_by_bit() {
+    fn a_readout_is_read_back_bit_by_bit() {
         let folder = tempfile::tempdir().unwrap();
         for activation in [Activation::Softmax, Activation::Sigmoid] {
-            let (mut head, path) = (head(activation), folder.path().join("head.safetensors"));
-            head.flips = Flips::Four;
-            head.write(&path).unwrap();
-            assert_eq!(Head::read(&path).unwrap(), head);
+            let (mut readout, path) = (readout(activation), folder.path().join("head.safetensors"));
+            readout.head.flips = Flips::Four;
+            readout.write(&path).unwrap();
+            assert_eq!(Readout::read(&path).unwrap(), readout);
             let bytes = std::fs::read(&path).unwrap();
-            head.write(&path).unwrap();
-            assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same head must give the same file");
+            readout.write(&path).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same readout must give the same file");
         }
     }
 
     #[test]
     fn a_truncated_file_is_an_error() {
         let path = Path::new("head.safetensors");
-        let bytes = head(Activation::Sigmoid).to_bytes(path).unwrap();
-        // A step of 97 bytes keeps the test fast.
-        for length in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
-            assert!(Head::from_bytes(&bytes[..length], path).is_err(), "{length}");
+        let bytes = readout(Activation::Sigmoid).to_bytes(path).unwrap();
+        // A step of 997 bytes keeps the test fast.
+        for length in (0..bytes.len()).step_by(997).chain([bytes.len() - 1]) {
+            assert!(Readout::from_bytes(&bytes[..length], path).is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn an_inconsistent_whitening_is_neither_written_nor_read() {
+        let path = Path::new("head.safetensors");
+        let mut wrong = readout(Activation::Sigmoid);
+        wrong.whitening.bias.pop();
+        let error = wrong.to_bytes(path).unwrap_err();
+        assert!(matches!(error, HeadFileError::Whitening { .. }), "{error}");
+        let mut bytes = readout(Activation::Sigmoid).to_bytes(path).unwrap();
+        // The head takes stage 4, and the whitening stage 3.
+        let [before, after] = [br#"stage\":3,"#, br#"stage\":4,"#];
+        let place = bytes.windows(before.len()).position(|text| text == before).unwrap();
+        bytes[place..][..after.len()].copy_from_slice(after);
+        let error = Readout::from_bytes(&bytes, path).unwrap_err();
+        assert!(matches!(error, HeadFileError::Whitening { .. }), "{error}");
     }
 
     #[test]
     fn other_safetensors_files_are_refused() {
         let bytes = safetensors::serialize([("a", TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap())], None);
-        let error = Head::from_bytes(&bytes.unwrap(), Path::new("x")).unwrap_err();
+        let error = Readout::from_bytes(&bytes.unwrap(), Path::new("x")).unwrap_err();
         insta::assert_snapshot!("no_head", error.to_string());
     }
 }

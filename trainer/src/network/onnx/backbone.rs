@@ -8,8 +8,8 @@ use crate::network::resnet34::{FoldedConv, ResNet34};
 use cellgate_models::conversion::Size;
 use tch::{Device, TchError};
 
-/// Adds the nodes from the image to the maps of the stages. `blocks` are the blocks of features that the head takes: no stage after
-/// the last of their stages is added. Returns the maps. If the convolutions compute in f16, the maps of these stages are cast to f32.
+/// Adds the nodes from the image to the maps of the stages. `blocks` are the blocks of features in use: no stage after the
+/// last of their stages is added. Returns the maps. If the convolutions compute in f16, the maps of these stages are cast to f32.
 pub(super) fn stages(
     builder: &mut Builder,
     network: &ResNet34,
@@ -65,7 +65,6 @@ fn conv(builder: &mut Builder, conv: &FoldedConv, x: &Value, element: Element) -
 }
 
 /// A block of features as nodes.
-#[derive(Clone)]
 pub(super) struct Pooled {
     /// The features, N x their number.
     pub(super) features: Value,

@@ -1,5 +1,6 @@
 //! Errors of writing an ONNX file.
 
+use crate::network::WhiteningError;
 use crate::network::head::HeadError;
 
 /// Error of writing an ONNX file.
@@ -8,6 +9,9 @@ pub enum OnnxError {
     /// The head is inconsistent.
     #[error(transparent)]
     Head(#[from] HeadError),
+    /// The whitening is inconsistent.
+    #[error(transparent)]
+    Whitening(#[from] WhiteningError),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

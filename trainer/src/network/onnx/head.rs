@@ -21,9 +21,8 @@ struct Member<'h> {
 
 /// Adds the nodes from the features of each block (N x C) to the raw logit, a value called `output` of shape
 /// `[1]`, and to the linear form of each variant's logit.
-pub(super) fn head(builder: &mut Builder, head: &Head, features: &[Value], output: &str) -> LinearForm {
-    let features: Vec<&Value> = features.iter().collect();
-    let features = builder.node("Concat", "features", &features, &[With::Int("axis", 1)]);
+pub(super) fn head(builder: &mut Builder, head: &Head, features: &[&Value], output: &str) -> LinearForm {
+    let features = builder.node("Concat", "head.features", features, &[With::Int("axis", 1)]);
     let members: Vec<Member<'_>> =
         head.members.iter().enumerate().map(|(index, layers)| member(builder, index, layers, &features)).collect();
     let logits: Vec<&Value> = members.iter().map(|member| &member.logits).collect();

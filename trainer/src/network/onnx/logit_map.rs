@@ -14,7 +14,7 @@ use cellgate_models::engine::LogitMap;
 /// columns. `blocks` are the blocks of features of the head, in order, with their nodes. `size` is the size of the network's input.
 pub(super) fn logit_map(
     builder: &mut Builder,
-    blocks: &[(Block, Pooled)],
+    blocks: &[(Block, &Pooled)],
     form: &LinearForm,
     (size, flips): (Size, Flips),
     output: &str,
