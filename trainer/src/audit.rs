@@ -6,12 +6,9 @@ use crate::dataset::{Label, Part};
 use crate::results::Confusion;
 use crate::stats::{BundleBootstrap, Rate, Scored, auroc};
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
+use cellgate_models::policy::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// The reason of a REVIEW of a part that the score passes, but that is beyond the largest distance.
-const UNLIKE_TRAINING: &str = "UNLIKE_TRAINING";
 
 /// One verdict: a line of text that `cellgate-edge journal export --format jsonl` or `cellgate-edge inspect` prints. Other JSON
 /// fields of the text are ignored.
@@ -88,7 +85,7 @@ impl AuditedPart {
     /// Whether the score passes the part, but it is reviewed because it looks like no training part.
     #[must_use]
     pub fn is_unlike_training(&self) -> bool {
-        self.verdict == Verdict::Review && self.reason == UNLIKE_TRAINING
+        self.verdict == Verdict::Review && self.reason == Reason::UnlikeTraining.name()
     }
 
     /// Whether the part is normal and was rejected.
