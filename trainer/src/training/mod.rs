@@ -15,7 +15,7 @@ pub use table::summary_tables;
 pub use thresholds::Thresholds;
 
 use crate::crossval::{LevelStatistics, check_training};
-use crate::dataset::{Dataset, Label};
+use crate::dataset::Label;
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features;
 use crate::fit::{Calibrated, CalibratedWithReference, Fit, FitInputs, TrainingSet};
