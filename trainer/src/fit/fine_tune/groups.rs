@@ -98,6 +98,14 @@ mod tests {
         assert!(divided(&[]).is_empty());
     }
 
+    /// By the shares alone, the last bundle would join the first one, and the other groups would have no abnormal part.
+    #[test]
+    fn a_class_that_is_in_two_bundles_is_in_two_groups() {
+        let groups = divided(&[[5, 100], [30, 0], [30, 0], [30, 0], [10, 1]]);
+        let group_of = |part: usize| groups.iter().position(|group| group.contains(&part)).unwrap();
+        assert_ne!(group_of(0), group_of(205));
+    }
+
     proptest! {
         #[test]
         fn bundles_stay_whole_and_both_classes_are_always_left(
