@@ -48,7 +48,7 @@ impl Default for FineTuneRecipe {
     fn default() -> Self {
         Self {
             epochs: 8,
-            rates: Rates { stage_4: 1e-4, linear: 1e-3 },
+            rates: Rates { stage_4: 3e-5, linear: 1e-4 },
             weight_decay: 0.02,
             batch: 16,
             averaging: 0.99,
