@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`radiograph`] | a 16-bit grey image, read from a TIFF file under limits |
 //! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
-//! | [`engine`] | runs a network: it takes the input tensor and returns the logit and its map; the reference engine is ONNX Runtime |
-//! | [`policy`] | takes a logit and returns the verdict with its reason |
+//! | [`engine`] | runs a network: it takes the input tensor and returns the raw logit, its map and the whitened features; the reference engine is ONNX Runtime |
+//! | [`policy`] | takes a raw logit and whitened features, and returns the verdict with its reason |
 //! | [`evidence`] | which places of an image speak for a REJECT: numbers, regions, a picture |
 //! | [`model`] | the model: networks, conversion, policy, golden images and model card, verified before use |
 //! | [`digest`] | SHA-256 digests, which identify models, images and data sets |

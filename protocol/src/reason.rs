@@ -97,7 +97,7 @@ reasons! {
     Review SCORE_FROM_REVIEW = 0x0002;
     /// REJECT: the logit is at or above the upper threshold.
     Reject SCORE_FROM_REJECT = 0x0003;
-    /// REJECT: the network's output is NaN or infinite.
+    /// REJECT: the logit or a whitened feature is NaN or infinite.
     Reject SCORE_INVALID = 0x0004;
     /// REJECT: the image's file could not be read from disk.
     Reject IMAGE_UNREADABLE = 0x0005;
@@ -110,7 +110,7 @@ reasons! {
     Reject IMAGE_OVER_LIMIT = 0x0008;
     /// REJECT: the image could not be converted to the network's input.
     Reject CONVERSION_FAILED = 0x0009;
-    /// REJECT: the engine returned no logit.
+    /// REJECT: the engine failed, or did not return all outputs.
     Reject ENGINE_FAILED = 0x000A;
     /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
     Review BUNDLE_UNLIKE_TRAINING = 0x000B;

@@ -28,14 +28,14 @@ use std::process::ExitCode;
 /// First the engine must reproduce the expected outputs of the model's golden images. If it does not, no image is judged.
 /// An image that can't be judged gets the verdict REJECT with its reason, and the next image follows.
 ///
+/// The line of an image has its distance from normal parts. A part whose distance is above the model's largest distance is unlike the
+/// training, and gets REVIEW in place of PASS.
+///
 /// With --reference, the images are parts of one bundle. Their logits are shifted by the offset that the bundle's reference
-/// parts give, their distances are measured from the reference parts, and the thresholds for bundles with reference parts apply.
-/// Reference parts themselves are not judged.
+/// parts give, their distances are measured from the reference parts, and thresholds and largest distance are those for bundles with
+/// reference parts. Reference parts themselves are not judged.
 ///
-/// The line also has the distance of the image from normal parts. If it is above the model's largest distance, the part is unlike the
-/// parts that the network was trained on, and is REVIEW in place of PASS.
-///
-/// The line of an image says where its evidence for a REJECT lies: the total in logits, and at most five regions, as rectangles in
+/// The line also says where the image's evidence for a REJECT lies: the total in logits, and at most five regions, as rectangles in
 /// pixels of the radiograph with their shares of the total. An overlay shows them as a picture.
 ///
 /// Exit status: 0 all images are PASS, 1 some are not or the output was closed, 2 misuse, or a fault of the model, a library

@@ -35,7 +35,7 @@ fn model_and_engine(config: &Config) -> Finding {
             let (ms, slowest) = (start.elapsed().as_millis(), pipeline.slowest_inference().as_millis());
             let missing = pipeline.sandbox().protections().missing();
             let found = format!(
-                "{}: {chosen}; the golden images have their expected logits and maps ({ms} ms, the slowest {slowest} ms)",
+                "{}: {chosen}; the golden images have their expected outputs ({ms} ms, the slowest {slowest} ms)",
                 config.model.path.display()
             );
             // `auto` chose the CPU, which is a problem if there is a GPU.

@@ -74,12 +74,12 @@ pub enum ProofError {
         /// The tolerance of the whitened features.
         tolerance: f32,
     },
-    /// A golden image got no logit.
+    /// A golden image got no outputs.
     #[error("golden image {image}: {source}")]
     NoScore {
         /// The image's name in the model.
         image: String,
-        /// Why the image got no logit.
+        /// Why the image got no outputs.
         source: NoScore,
     },
     /// The model has no expected logit for this precision.

@@ -65,7 +65,7 @@ pub struct Judgement {
     pub size: Option<Size>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
-    /// The error as text, if there was one; for [`Reason::UnlikeTraining`] the distance and its limit.
+    /// The error as text, if there was one; for [`Reason::UnlikeTraining`] the distance and the largest distance.
     pub detail: Option<String>,
     /// The same without the image's path, for output that names the image anyway.
     pub detail_without_path: Option<String>,
@@ -149,7 +149,7 @@ impl Pipeline {
         Judgement { decision, score, output, distance, size, image, detail, detail_without_path, times }
     }
 
-    /// The distance and its limit in words, for a part that does not pass because of its distance.
+    /// The distance and the largest distance in words, for a part that does not pass because of its distance.
     fn explanation(&self, decision: Decision, distance: Option<f64>) -> Option<String> {
         let (found, most) = distance.zip(self.rule.largest_distance())?;
         let text =

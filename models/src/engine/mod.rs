@@ -1,4 +1,4 @@
-//! An inference engine runs a network: it takes the input tensor and returns the raw logit and its map.
+//! An inference engine runs a network: it takes the input tensor and returns the network's outputs.
 //!
 //! Every engine requires the same of a network: one input [`INPUT_NAME`], f32 of the fixed shape 1 x 3 x height x width, and three
 //! outputs: [`LOGIT_NAME`], f32 of shape `[1]` or `[1, 1]`, the raw logit; [`MAP_NAME`], f32 of shape 1 x height/16 x width/16 with

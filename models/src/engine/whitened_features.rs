@@ -14,7 +14,7 @@ impl WhitenedFeatures {
     /// The place of the median normal training part.
     pub const ORIGIN: Self = Self([0.0; Self::COUNT]);
 
-    /// The image with these components.
+    /// The whitened features with these components.
     #[must_use]
     pub fn new(components: [f32; Self::COUNT]) -> Self {
         Self(components)

@@ -82,7 +82,7 @@ pub(super) fn read_map(path: &Path, bytes: &[u8], size: Size) -> Result<LogitMap
         content(format!("found {} bytes, expected {expected}: f32 shares of {height}x{width} cells", bytes.len()))
     })?;
     match map.shares().iter().enumerate().find(|(_, share)| !share.is_finite()) {
-        Some((index, share)) => Err(content(format!("found share {index} of {share}, expected finite shares"))),
+        Some((index, share)) => Err(content(format!("share {index}: found {share}, expected a finite number"))),
         None => Ok(map),
     }
 }
@@ -95,7 +95,7 @@ pub(super) fn read_features(path: &Path, bytes: &[u8]) -> Result<WhitenedFeature
         content(format!("found {found} bytes, expected {}: {count} whitened features in f32", count * size_of::<f32>()))
     })?;
     match features.components().iter().enumerate().find(|(_, component)| !component.is_finite()) {
-        Some((index, found)) => Err(content(format!("found component {index} of {found}, expected finite components"))),
+        Some((index, found)) => Err(content(format!("component {index}: found {found}, expected a finite number"))),
         None => Ok(features),
     }
 }
@@ -104,8 +104,8 @@ pub(super) fn read_features(path: &Path, bytes: &[u8]) -> Result<WhitenedFeature
 ///
 /// - No tolerance is so large that it proves nothing.
 /// - Every logit and all features within their tolerances give the same verdict as the expected ones, for a bundle without reference
-///   parts. With reference parts, an offset may bring any logit near a threshold, and their features may bring any distance near the
-///   largest one. So this check, like the proof, leaves reference parts out.
+///   parts. With reference parts, any logit may come near a threshold, and any distance near the largest one. So this check, like the
+///   proof, leaves reference parts out.
 /// - The map's sum is the expected logit within its tolerance.
 pub(super) fn check(entry: &GoldenEntry, outputs: &ExpectedOutputs, policy: &Policy) -> Result<(), ModelError> {
     let (point, map) = (policy.without(), &outputs.map);

@@ -72,7 +72,7 @@ reasons! {
     Review ScoreFromReview = "SCORE_FROM_REVIEW";
     /// REJECT: the logit is at or above [`OperatingPoint::reject_from`](super::OperatingPoint::reject_from).
     Reject ScoreFromReject = "SCORE_FROM_REJECT";
-    /// REJECT: the network's output is NaN or infinite.
+    /// REJECT: the logit or a whitened feature is NaN or infinite.
     Reject ScoreInvalid = "SCORE_INVALID";
     /// REJECT: the image file could not be read from disk.
     Reject ImageUnreadable = "IMAGE_UNREADABLE";
@@ -86,7 +86,7 @@ reasons! {
     Reject ImageMismatch = "IMAGE_MISMATCH";
     /// REJECT: the image could not be converted to the network's input.
     Reject ConversionFailed = "CONVERSION_FAILED";
-    /// REJECT: the engine returned no logit.
+    /// REJECT: the engine failed, or did not return all outputs.
     Reject EngineFailed = "ENGINE_FAILED";
     /// REJECT: the process that decodes images did not answer in time.
     Reject DecoderTimedOut = "DECODER_TIMED_OUT";

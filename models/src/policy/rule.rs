@@ -94,8 +94,8 @@ impl Rule {
         self.unlike_training
     }
 
-    /// The distance of a part from the median of the bundle's reference parts, or without reference parts from the median of the normal
-    /// training parts. Not finite if a component of `features` is NaN or infinite.
+    /// The distance of a part from the median of the bundle's reference parts. Without reference parts, or if the guard refused them, it
+    /// is the distance from the median of the normal training parts. Not finite if a component of `features` is NaN or infinite.
     #[must_use]
     pub fn distance(&self, features: &WhitenedFeatures) -> f64 {
         features.distance(&self.centre)

@@ -37,9 +37,9 @@ pub fn map_tolerance(precision: Precision, largest_share: f32) -> f32 {
     of_largest_share * largest_share
 }
 
-/// The largest distance between whitened features that the parity check allows, for features that are compared with this `distance`.
-/// For f32 it is 0.1 % of the distance, and for f16 it is 10 %, less than the limit of a model
-/// ([`MAX_FEATURES_TOLERANCE`](cellgate_models::model::MAX_FEATURES_TOLERANCE)).
+/// The largest distance between the whitened features of two engines that the parity check allows: 0.1 % of `distance` for f32, and 10 %
+/// for f16. A model allows more ([`MAX_FEATURES_TOLERANCE`](cellgate_models::model::MAX_FEATURES_TOLERANCE)). `distance` is the
+/// model's largest distance; if it has none, that of the image from the normal training parts, at least 1.
 #[must_use]
 pub fn features_tolerance(precision: Precision, distance: f64) -> f32 {
     let of_distance = match precision {
@@ -49,8 +49,8 @@ pub fn features_tolerance(precision: Precision, distance: f64) -> f32 {
     (of_distance * distance) as f32
 }
 
-/// The distance that the distance between whitened features is compared with: the largest distance of a part that passes, because it
-/// decides the verdict. If distances are not checked, it is that of the image itself, at least 1.
+/// What the distance between the whitened features of two engines is compared with: the model's largest distance, because it decides the
+/// verdict. If the model has none, it is the image's own distance, at least 1.
 fn compared_distance(point: OperatingPoint, features: &WhitenedFeatures) -> f64 {
     point.largest_distance().unwrap_or_else(|| features.distance(&WhitenedFeatures::ORIGIN).max(1.0))
 }
@@ -68,8 +68,8 @@ pub struct Parity {
     pub largest_map_difference: f32,
     /// The largest absolute difference between a logit of ONNX Runtime and the sum of its map.
     pub largest_sum_difference: f32,
-    /// The largest distance between the whitened features of ONNX Runtime and libtorch, divided by the largest distance of a part that
-    /// passes. If distances are not checked, it is divided by the distance of the image, at least 1.
+    /// The largest distance between the whitened features of ONNX Runtime and libtorch, divided by the model's largest distance. If the
+    /// model has none, it is divided by the distance of the image, at least 1.
     pub largest_features_difference: f32,
 }
 
@@ -200,8 +200,8 @@ fn compare_maps(
     }
 }
 
-/// The distance between ONNX Runtime's whitened features `onnx` and libtorch's for the golden image, divided by the distance that it is
-/// compared with. An error if it is above the tolerance or not finite.
+/// The distance between ONNX Runtime's whitened features `onnx` and libtorch's for the golden image, divided by [`compared_distance`]. An
+/// error if it is above the tolerance or not finite.
 fn compare_features(
     golden: &Golden,
     onnx: &WhitenedFeatures,

@@ -8,9 +8,9 @@ use cellgate_models::policy::OperatingPoint;
 /// within its tolerance gives the same verdict.
 pub const THRESHOLD_MARGIN: f64 = 0.01;
 
-/// How far the distance of a golden image is from the largest distance of a part that passes, as a fraction of the largest distance. It
-/// is more than the [`features_tolerance`](super::features_tolerance) of f16, so an engine whose features are within their tolerance
-/// gives the same verdict.
+/// By how much the distance of a golden image differs from the largest distance, as a fraction of the latter. It is more than the
+/// [`features_tolerance`](super::features_tolerance) of f16, so an engine whose features are within their tolerance gives the same
+/// verdict.
 pub const DISTANCE_MARGIN: f64 = 0.11;
 
 /// Chooses up to `count` golden images. Returns their indices into `logits` (the raw logits of the trained head), `distances` (without

@@ -1,4 +1,4 @@
-//! Weights of stage 4 that a recipe trained. A head with such weights is computed with them in place of the backbone's stage 4.
+//! Weights of stage 4 that a recipe trained. A network whose head has them computes stage 4 with them, not with the backbone's own.
 
 use super::architecture::{self, ConvSpec};
 use super::resnet34::{FoldedConv, ResNet34, Residual};

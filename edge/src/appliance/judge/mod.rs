@@ -212,11 +212,7 @@ impl Judge {
                 engine.pipeline = Some(proven);
                 self.shared.engine.set_proven();
                 let ms = start.elapsed().as_millis();
-                tracing::info!(
-                    event = "engine_proven",
-                    ms,
-                    "the engine gave the golden images their expected logits and maps"
-                );
+                tracing::info!(event = "engine_proven", ms, "the engine gave the golden images their expected outputs");
                 return true;
             }
             Err(error) if error.is_lost() => self.shared.give_up_engine(&error.in_one_line()),
