@@ -82,7 +82,7 @@ impl AuditedPart {
         self.label == Label::Abnormal && self.verdict == Verdict::Pass
     }
 
-    /// Whether the score passes the part, but it is reviewed because it looks like no training part.
+    /// Whether the score passes the part, but its distance is above the largest distance, so that it is reviewed.
     #[must_use]
     pub fn is_unlike_training(&self) -> bool {
         self.verdict == Verdict::Review && self.reason == Reason::UnlikeTraining.name()
@@ -146,9 +146,9 @@ pub struct Audit {
     pub overkill: Option<Rate>,
     /// Parts with the verdict REVIEW; `None` if no part has a verdict.
     pub reviews: Option<Rate>,
-    /// Normal parts that were reviewed only because they look like no training part.
+    /// Normal parts that were reviewed only because of their distance: false reviews.
     pub unlike_normal: usize,
-    /// Abnormal parts that were reviewed only because they look like no training part. Without this check, they would be escapes.
+    /// Abnormal parts that were reviewed only because of their distance. Without this check, they would be escapes.
     pub unlike_abnormal: usize,
     /// Balanced accuracy, 0..=1. PASS counts as normal, REVIEW and REJECT as abnormal. `None` without parts of both labels.
     pub balanced_accuracy: Option<f64>,

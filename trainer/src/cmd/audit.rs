@@ -129,10 +129,10 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
         writeln!(text, "{:31} {:5.1} %", "AUROC of the scores", 100.0 * auroc)?;
     }
     for (count, what) in [
-        (audit.unlike_normal, "of the reviews are of normal parts that look like no training part"),
+        (audit.unlike_normal, "of the reviews are false reviews: normal parts with the reason UNLIKE_TRAINING"),
         (
             audit.unlike_abnormal,
-            "of the reviews are of abnormal parts that look like no training part: the score passes them",
+            "of the reviews are of abnormal parts with the reason UNLIKE_TRAINING: their score passes them",
         ),
         (audit.reference.len(), "reference parts (not counted in any rate)"),
         (

@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn note_skipped(found: &results::Results) {
     for kind in found.methods.iter().take(1).flat_map(|method| &method.left_out_kinds).filter(|kind| kind.parts == 0) {
         super::note(format!(
-            "kind {}: skipped, because too few parts or bundles are left to train on or to judge",
+            "kind {}: skipped, because it is in one bundle only, or too few parts are left to train on or to judge",
             kind.kind
         ));
     }

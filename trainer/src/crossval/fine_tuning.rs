@@ -18,8 +18,8 @@ pub(super) fn head_path(out: &Path, method: Method, fold: &Fold) -> PathBuf {
     FinishedFold::path(out, method, fold).with_extension("head.safetensors")
 }
 
-/// Logs how long the unfinished folds of recipe `fine-tune` take, and how much space their maps need. Does nothing for another recipe, or
-/// if no fold is unfinished.
+/// Logs how long the unfinished folds of recipe `fine-tune` take at most, and how much space the maps of one fold need. Epochs that are
+/// finished count too. Does nothing for another recipe, or if no fold is unfinished.
 ///
 /// # Errors
 /// libtorch fails, for example because the memory is too small for a step.

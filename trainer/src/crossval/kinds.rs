@@ -36,7 +36,7 @@ impl KindFolds {
         Self { kinds: Vec::new(), folds: folds.iter().map(|_| Vec::new()).collect() }
     }
 
-    /// Leaves out each kind of `dataset` of each of `folds`. A kind is left out of a fold if an abnormal test part and a training part have
+    /// Leaves out of each of `folds` each kind of `dataset`. A kind is left out of a fold if an abnormal test part and a training part have
     /// it, and if the other training parts suffice for `recipe`.
     ///
     /// # Errors

@@ -120,7 +120,8 @@ impl<'a> MethodRun<'a> {
         Ok((FinishedFold { bundle, conversion, operating_point, with_reference, parts }, Readout { head, whitening }))
     }
 
-    /// Removes the checkpoint of a finished fold. If no other fold has the fold's conversion, also removes the maps of stage 3.
+    /// Removes the checkpoint of a finished fold. If the conversion depends on the training bundles, also removes the maps of stage 3. The
+    /// next fold computes them again if it has the same conversion.
     fn clean_up(&self, fold: &Fold, conversion: &ConversionSpec, out: &Path) {
         let CrossvalInputs { dataset, config, backbone, store, .. } = *self.inputs;
         let folder = fine_tuning::checkpoint_folder(out, self.method, fold);

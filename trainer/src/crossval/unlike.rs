@@ -1,11 +1,11 @@
-//! Counts the parts that look like no training part.
+//! Counts the parts beyond the largest distance.
 
 use super::{FinishedFold, FoldPart};
 use crate::results::{Passed, UnlikeTraining};
 use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::OperatingPoint;
 
-/// Whether the score calls `part` abnormal at `point`, with the bundle's `offset`.
+/// Whether the score calls `part` abnormal at `point`, with the bundle's `offset`. NaN is abnormal.
 pub(super) fn is_caught(part: &FoldPart, point: OperatingPoint, offset: f64) -> bool {
     let is_below = f64::from(part.logit) - offset < point.reject_from();
     !is_below

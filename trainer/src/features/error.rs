@@ -1,11 +1,11 @@
-//! Defines the error of reading and computing features.
+//! Defines the error of reading and computing features and maps.
 
 use cellgate_models::conversion::ConversionError;
 use cellgate_models::digest::Digest;
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
 
-/// Why the features could not be read or computed.
+/// Why features or maps could not be read or computed.
 #[derive(Debug, thiserror::Error)]
 pub enum FeatureError {
     /// Neither `--cache` nor `CELLGATE_CACHE` names a folder, and neither `HOME` nor `XDG_CACHE_HOME` is an absolute path.
@@ -68,8 +68,8 @@ pub enum FeatureError {
     /// libtorch failed to load maps, for example because memory ran out.
     #[error("the maps of a batch can't be loaded: libtorch: {0}")]
     MapsTorch(tch::TchError),
-    /// The backbone computed a feature that is not finite.
-    #[error("{}: found a NaN or infinite feature, expected finite features: check the backbone's weights", path.display())]
+    /// A feature or a logit is not finite, or a number of the maps is not finite in f16.
+    #[error("{}: found a NaN or an infinity in the network's numbers, expected finite numbers: check the backbone's weights", path.display())]
     NotFinite {
         /// The image.
         path: PathBuf,

@@ -9,8 +9,8 @@ use cellgate_models::conversion::ConversionSpec;
 /// The raw logits that `head` gives to `parts`, which are indices into `all`. `table` has the features of all of `all`, for images
 /// converted by `spec`.
 ///
-/// If the head has weights of stage 4, the logits do not follow from the table. The images then go through the whole network. The logits
-/// are those that an exported network must give, without the rounding of cached maps to f16.
+/// If the head has weights of stage 4, the logits do not follow from the table. The images then go through the whole network, because an
+/// exported network must give these logits, and cached maps are rounded to f16.
 ///
 /// # Errors
 /// [`FeatureError`] for the first part that fails.

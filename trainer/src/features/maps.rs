@@ -68,7 +68,8 @@ impl FeatureStore {
         Ok(maps)
     }
 
-    /// Removes the maps of `parts` from the cache. A file that another program has removed, or that stays, does no harm.
+    /// Removes the maps of `parts` from the cache. Ignores files that are missing or can't be removed. Another program that is training
+    /// with the same maps ends with [`FeatureError::Maps`].
     pub(crate) fn remove_maps<'a>(
         &self,
         parts: impl IntoIterator<Item = &'a Part>,
@@ -101,7 +102,7 @@ impl StageMaps {
         self.keys.is_empty()
     }
 
-    /// The cache key of a part's maps as they are. It depends on everything that the maps depend on.
+    /// The cache key of a part's maps in variant 0, the image as it is. It depends on everything that the maps of all variants depend on.
     pub(crate) fn key(&self, part: usize) -> Digest {
         self.keys[part][0]
     }

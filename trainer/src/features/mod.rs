@@ -1,8 +1,8 @@
 //! Computes the frozen backbone's pooled features once, and caches them.
 //!
 //! A frozen backbone always computes the same features for a converted image, and flips yield only four variants of the image.
-//! So each image goes through the backbone once for each conversion and variant. Training and cross-validation use only the
-//! table of these features. A recipe that trains stage 4 uses the maps of stage 3, which are cached too.
+//! So each image goes through the backbone once for each conversion and variant. Training and cross-validation use the table
+//! of these features. Recipe `fine-tune`, which trains stage 4, also uses the maps of stage 3. They are cached too.
 
 mod compute;
 mod error;

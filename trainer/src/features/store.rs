@@ -18,8 +18,11 @@ use std::path::{Path, PathBuf};
 /// The environment variable that replaces the default folder of the cache.
 const VARIABLE: &str = "CELLGATE_CACHE";
 
-/// A folder of cached features. It has one file for each image, conversion and backbone, and separate files for CPU and GPU. All
-/// folds and commands share the folder, and several programs may use it at the same time.
+/// A folder of cached features and of cached maps of stage 3. For each image, conversion and backbone it has one file of features and,
+/// after recipe `fine-tune`, four files of maps, one for each flip variant. CPU and GPU have separate files.
+///
+/// All folds and commands share the folder, and several programs may use it at the same time. Only `crossval` with recipe `fine-tune`
+/// removes files, namely maps of finished folds.
 #[derive(Debug, Clone)]
 pub struct FeatureStore {
     folder: PathBuf,
@@ -102,8 +105,8 @@ impl FeatureStore {
         Ok(FeatureTable::new(blocks.to_vec(), values))
     }
 
-    /// The path of the file with the cache key `key` and this content. Files are spread over 256 folders, named by the first two hex digits of the
-    /// key, to keep each folder small.
+    /// The path of the file with the cache key `key` and this content. Files are spread over 256 folders, named by the first two hex
+    /// digits of the key, to keep each folder small.
     pub(super) fn path(&self, key: Digest, content: Content) -> PathBuf {
         let name = key.to_string();
         self.folder.join(&name[..2]).join(format!("{name}.{}", content.extension))

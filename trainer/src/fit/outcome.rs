@@ -11,11 +11,11 @@ use crate::network::Head;
 pub struct FitInputs<'a> {
     /// The backbone's own last layer. Only recipe `paper` uses it.
     pub classifier: Option<&'a Classifier>,
-    /// The maps and the place of the checkpoint. Only recipe `fine-tune` uses them.
+    /// Backbone, maps and the folder of the checkpoint. Only recipe `fine-tune` uses them.
     pub tuning: Option<Tuning<'a>>,
     /// Seed of all random numbers. Recipe `recommended` uses none.
     pub seed: u64,
-    /// Whether out-of-fold logits are needed.
+    /// Whether out-of-fold logits are needed. Recipe `fine-tune` makes them in any case.
     pub needs_out_of_fold: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct FitInputs<'a> {
 pub struct Fit {
     /// The trained head.
     pub head: Head,
-    /// The out-of-fold logits of the training parts; empty if they are not needed.
+    /// The out-of-fold logits of the training parts; empty if they were not made.
     pub out_of_fold: OutOfFold,
 }
 

@@ -28,8 +28,8 @@ const SMALLEST_VARIANCE: f64 = 1e-3;
 /// The components are those of the variation within bundles. With those of the whole variation, fewer abnormal parts of a new bundle
 /// are beyond the largest distance.
 ///
-/// If each bundle has only one normal part, all parts count as one bundle. If the parts of a bundle do not differ, or if there is only one
-/// part, all whitened features are 0.
+/// If each bundle has only one normal part, all parts count as one bundle. If the parts of no bundle differ, or if there is only one part,
+/// all whitened features are 0.
 ///
 /// # Errors
 /// [`FitError::OneClass`] if no part is normal, or [`FitError::Torch`] if libtorch fails.

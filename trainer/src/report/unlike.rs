@@ -7,7 +7,7 @@ use crate::results::{LeftOutKind, MethodResults, UnlikeTraining};
 use crate::stats::Rate;
 use maud::{Markup, html};
 
-/// The section; `None` if distances were not checked.
+/// The section; `None` if distances were not checked and no kind was left out.
 pub(super) fn section(analysis: &Analysis<'_>) -> Option<Markup> {
     let methods = analysis.methods();
     let rows: Vec<(&MethodResults, &str, &UnlikeTraining)> = methods.iter().flat_map(of_method).collect();
@@ -125,8 +125,8 @@ fn skipped(method: &MethodResults) -> Markup {
     html! {
         @if !names.is_empty() {
             p.small {
-                (method.method) ": " (counted(names.len() as u64, "kind", "kinds")) " could not be left out, because the other parts or "
-                "bundles are too few: " (list(&names)) "."
+                (method.method) ": " (counted(names.len() as u64, "kind", "kinds")) " could not be left out (in one bundle only, or too "
+                "few parts left to train on or to judge): " (list(&names)) "."
             }
         }
     }

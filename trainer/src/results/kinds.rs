@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct LeftOutKind {
     /// The kind's name in the manifest.
     pub kind: String,
-    /// Number of abnormal parts with this kind that were judged. 0 if there are too few bundles to leave out the kind.
+    /// Number of abnormal parts with this kind that were judged. 0 if the kind was left out of no fold.
     pub parts: u64,
     /// Parts that the score calls abnormal, by models trained on all kinds.
     pub caught_when_trained: Option<Rate>,
@@ -25,7 +25,7 @@ impl LeftOutKind {
     /// The name of the sum over all kinds.
     const ALL: &'static str = "all kinds";
 
-    /// The sum over `kinds`.
+    /// The sum over `kinds`. A normal part counts once for each kind that was left out of its fold.
     #[must_use]
     pub fn all(kinds: &[Self]) -> Self {
         let sum = |rate: fn(&Self) -> Option<Rate>| {

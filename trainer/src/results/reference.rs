@@ -25,7 +25,8 @@ pub struct ReferenceResults {
     pub difference: Difference,
     /// The reference parts of each bundle of the data set.
     pub reference_parts: Vec<BundleReference>,
-    /// The parts that look like no training part. `None` as in [`MethodResults::unlike_training`](super::MethodResults::unlike_training).
+    /// What the largest distance is worth with these reference parts. `None` as in
+    /// [`MethodResults::unlike_training`](super::MethodResults::unlike_training).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlike_training: Option<UnlikeTraining>,
 }

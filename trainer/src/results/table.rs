@@ -38,7 +38,7 @@ pub fn summary_table(results: &Results) -> Table {
     table
 }
 
-/// Adds the rows about parts that look like no training part, if there are such figures.
+/// Adds the rows about parts beyond the largest distance, if there are such figures.
 fn add_unlike_training(table: &mut Table, results: &Results) {
     if results.methods.iter().all(|method| method.unlike_training.is_none()) {
         return;

@@ -1,4 +1,4 @@
-//! Defines the figures about parts that look like no training part, and computes them.
+//! Defines the figures about parts beyond the largest distance, and computes them.
 
 use crate::dataset::Label;
 use crate::stats::Rate;

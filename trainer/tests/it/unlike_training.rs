@@ -1,4 +1,4 @@
-//! Tests what `crossval` and `train` write about parts that look like no training part, by running the program.
+//! Tests what `crossval` and `train` write about distances and left-out kinds of anomaly, by running the program.
 
 use cellgate_models::radiograph::{self, Radiograph};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 /// This repository's own backbone.
 const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/weights/resnet34-electrodes.safetensors");
 
-/// Makes a data set of four bundles: three normal parts, one with lines, and one with lines and bubbles each.
+/// Makes a data set of four bundles. Each has three normal parts, a part with lines, and a part with lines and bubbles.
 fn write_dataset(root: &Path) {
     let mut manifest = "image,bundle,label,anomalies\n".to_owned();
     for (index, bundle) in (0..20_u16).map(|index| (index, index / 5)) {

@@ -18,8 +18,8 @@ use tch::Device;
 pub(super) const FILE: &str = "checkpoint.safetensors";
 /// The metadata entry with the [`State`].
 const STATE: &str = "cellgate fine-tune";
-/// Version of the checkpoint. It increases when the code of the training changes: a training that began with the old code must not
-/// continue with the new code.
+/// Version of the checkpoint. Raise it when a change of the code makes another training: a training that began with the old code must
+/// not continue with the new code.
 const FORMAT: u32 = 1;
 /// Prefixes of tensor names: a weight, its average, its first moment, its second moment.
 const PREFIXES: [&str; 4] = ["weight:", "average:", "first:", "second:"];

@@ -23,9 +23,9 @@ const FORWARD: f64 = 1.0 / 3.0;
 /// The time of one or more trainings, and the space of their maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// The time, if each training uses the largest number of epochs.
+    /// The time, if each training uses the largest number of epochs, begins anew, and finds no maps in the cache.
     pub time: Duration,
-    /// The space of the maps in the cache at a time, in bytes.
+    /// The space of the maps of one training, in bytes. Of several trainings, that of the largest.
     pub cache_bytes: u64,
 }
 

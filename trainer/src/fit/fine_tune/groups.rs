@@ -13,7 +13,7 @@ type Counts = [usize; 2];
 /// of bundle and label. Returns the positions of each group's parts.
 ///
 /// The bundles are assigned from the largest to the smallest, each to the group in which the squares of the shares grow least. A class
-/// that is in several bundles is in several groups, so the rest has both classes whichever group is left out.
+/// that is in several bundles is in several groups. So if both classes are, the rest has both, whichever group is left out.
 pub(super) fn divide<'a>(parts: impl Iterator<Item = (&'a str, Label)>) -> Vec<Vec<usize>> {
     let mut bundles: BTreeMap<&str, (Counts, Vec<usize>)> = BTreeMap::new();
     for (position, (bundle, label)) in parts.enumerate() {

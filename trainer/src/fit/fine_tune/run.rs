@@ -80,7 +80,7 @@ fn done(recipe: &FineTuneRecipe, state: &State, parts: usize, groups: &[Vec<usiz
     of_groups + state.last as u64 * steps_per_epoch(recipe, parts)
 }
 
-/// The digest of everything that the result depends on.
+/// The digest of everything that the result depends on, except the number of threads, which is in [`State`].
 fn settings(
     recipe: &FineTuneRecipe,
     training: &TrainingSet<'_>,
