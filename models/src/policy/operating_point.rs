@@ -37,8 +37,9 @@ pub struct LargestDistanceError {
 /// 1999). It is for people and for the wire. No verdict depends on it.
 ///
 /// The distance is that of the part's [whitened features](crate::engine::WhitenedFeatures) from the median of the bundle's reference
-/// parts; without reference parts, from the median of the normal training parts. A part beyond the largest distance is unlike all parts
-/// that the network was trained on, so a person reviews it even if its logit is low.
+/// parts; without reference parts, from the median of the normal training parts. A part beyond the largest distance is unlike the parts
+/// that the network was trained on, so a person reviews it even if its logit is low. The training chooses the largest distance such that
+/// 1 % of the normal training parts that pass by their logit are beyond it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Numbers")]
 pub struct OperatingPoint {
@@ -139,7 +140,8 @@ impl OperatingPoint {
         }
     }
 
-    /// The largest distance of a part that passes. `None` if distances are not checked, because there were too few training bundles.
+    /// The largest distance of a part that passes. `None` if distances are not checked, because only one training bundle had normal parts,
+    /// or no normal training part passes by its logit.
     #[must_use]
     pub fn largest_distance(&self) -> Option<f64> {
         self.largest_distance

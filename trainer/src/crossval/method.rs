@@ -8,7 +8,7 @@ use super::{
 use crate::features::{self, FeatureTable, StageMaps};
 use crate::files;
 use crate::fit::{
-    self, Calibrated, CalibratedWithReference, Fit, FitError, FitInputs, LargestDistances, TrainingSet, Tuning,
+    self, Calibrated, CalibratedWithReference, Fit, FitError, FitInputs, OutOfFoldFeatures, TrainingSet, Tuning,
 };
 use crate::network::{Head, Readout};
 use crate::progress;
@@ -163,19 +163,17 @@ impl<'a> MethodRun<'a> {
         let needs_out_of_fold = recipe.chooses_threshold() || !references.is_empty();
         let inputs = FitInputs { classifier, tuning, seed: *seed, needs_out_of_fold };
         let Fit { head, out_of_fold } = recipe.fit(training, &inputs)?;
-        let distances = LargestDistances::out_of_fold(training, head.flips, references, *seed)?;
-        let operating_point = |calibrated: &Calibrated, largest_distance: Option<f64>| {
-            let point = calibrated.operating_point([calibrated.threshold; 2])?;
-            fit::with_largest_distance(point, largest_distance)
-        };
-        let with_reference = references.iter().zip(distances.with_reference).map(|(&parts, largest_distance)| {
-            let CalibratedWithReference { reference, calibrated } =
+        let features = OutOfFoldFeatures::compute(training, head.flips)?;
+        let one_threshold = |calibrated: &Calibrated| calibrated.operating_point([calibrated.threshold; 2]);
+        let with_reference = references.iter().map(|&parts| {
+            let CalibratedWithReference { reference, calibrated, draws } =
                 CalibratedWithReference::of(&out_of_fold, parts, *seed)?;
-            Ok(FoldReference { operating_point: operating_point(&calibrated, largest_distance)?, reference })
+            let operating_point = features.limit_with_reference(one_threshold(&calibrated)?, &draws)?;
+            Ok(FoldReference { operating_point, reference })
         });
         Ok(Fitted {
             with_reference: with_reference.collect::<Result<_, FitError>>()?,
-            operating_point: operating_point(&recipe.calibrated(&out_of_fold)?, distances.without)?,
+            operating_point: features.limit(one_threshold(&recipe.calibrated(&out_of_fold)?)?, &out_of_fold)?,
             readout: Readout { whitening: fit::whitening(training, head.flips)?, head },
         })
     }

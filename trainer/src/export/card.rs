@@ -130,7 +130,9 @@ fn thresholds(card: &mut String, point: OperatingPoint) {
         Some(distance) => {
             let _ = writeln!(card, "\nA part that would pass is REVIEW if its distance is above {distance:.2}.");
         }
-        None => card.push_str("\nThe distance of a part is not checked: the training had too few bundles.\n"),
+        None => card.push_str(
+            "\nThe distance of a part is not checked: the training had too few normal parts that would pass.\n",
+        ),
     }
 }
 

@@ -1,45 +1,31 @@
-//! Chooses the largest distances of parts that pass, from bundles that were left out of the whitening.
+//! Chooses the largest distance of parts that pass, from bundles that were left out of the whitening.
 
 use super::out_of_fold::each_fold;
-use super::reference::{REFERENCE_DRAWS, reference_draws};
+use super::reference::{REFERENCE_DRAWS, ShiftedDraw};
 use super::whitening::whitening;
-use super::{FitError, TrainingSet};
+use super::{FitError, OutOfFold, TrainingSet};
 use crate::dataset::Label;
 use crate::network::Flips;
 use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::OperatingPoint;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use std::num::NonZeroU32;
 
-/// How many of 100 normal parts are not beyond the largest distance.
+/// How many of 100 normal parts that the score passes are not beyond the largest distance.
 const WITHIN_PERCENT: usize = 99;
 
-/// The largest distances of parts that pass. 1 % of the normal training parts are beyond them.
+/// The whitened features of normal training parts, each by a whitening that was fitted without the part's bundle.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LargestDistances {
-    /// The largest distance from the median of the normal training parts. `None` if fewer than two bundles have normal parts.
-    pub without: Option<f64>,
-    /// The largest distance from the median of the bundle's reference parts, one entry for each number of reference parts. `None` if
-    /// fewer than two bundles have normal parts, or no bundle has two normal parts.
-    pub with_reference: Vec<Option<f64>>,
+pub struct OutOfFoldFeatures {
+    /// The features of each training part, in the order of the parts. `None` if the part is abnormal, or if no other bundle has a normal
+    /// part.
+    parts: Vec<Option<WhitenedFeatures>>,
 }
 
-impl LargestDistances {
-    /// Chooses the distances from `training`. The distances of a bundle's parts are by a whitening that was fitted to the other bundles.
-    /// `flips` are the flip variants of an image that the network judges.
-    ///
-    /// `references` are numbers of reference parts. For each of them, the reference parts of each bundle are drawn
-    /// [`REFERENCE_DRAWS`] times from its normal parts. The distances of the other normal parts count.
+impl OutOfFoldFeatures {
+    /// Computes the features for `training`. `flips` are the flip variants of an image that the network judges.
     ///
     /// # Errors
     /// libtorch fails.
-    pub fn out_of_fold(
-        training: &TrainingSet<'_>,
-        flips: Flips,
-        references: &[NonZeroU32],
-        seed: u64,
-    ) -> Result<Self, FitError> {
+    pub fn compute(training: &TrainingSet<'_>, flips: Flips) -> Result<Self, FitError> {
         let labels: Vec<Label> = training.labels().collect();
         let bundles = each_fold(training, |others, held_out| {
             let normal: Vec<usize> = held_out.into_iter().filter(|&part| labels[part] == Label::Normal).collect();
@@ -47,44 +33,62 @@ impl LargestDistances {
                 return Ok(Vec::new());
             }
             let whitening = whitening(&others, flips)?;
-            Ok(normal.into_iter().map(|part| training.whitened(part, &whitening, flips)).collect())
+            Ok(normal.into_iter().map(|part| (part, training.whitened(part, &whitening, flips))).collect())
         })?;
-        let from_origin = |part: &WhitenedFeatures| part.distance(&WhitenedFeatures::ORIGIN);
-        let without = largest(bundles.iter().flatten().map(from_origin).collect(), 1);
-        let with_reference = references.iter().map(|&parts| {
-            let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let distances = bundles.iter().flat_map(|bundle| from_reference(bundle, parts, &mut random));
-            largest(distances.collect(), REFERENCE_DRAWS)
+        let mut parts = vec![None; labels.len()];
+        bundles.into_iter().flatten().for_each(|(part, features)| parts[part] = Some(features));
+        Ok(Self { parts })
+    }
+
+    /// `point`, for bundles without reference parts, with the largest distance from the median of the normal training parts: 1 % of the
+    /// normal training parts that the score passes at `point` are beyond it. A part without a logit in `out_of_fold` counts as passed.
+    ///
+    /// Returns `point` unchanged if no normal part passes, or if fewer than two bundles have normal parts.
+    ///
+    /// # Errors
+    /// [`FitError::LargestDistance`]: the distance is infinite, because features are not finite.
+    pub fn limit(&self, point: OperatingPoint, out_of_fold: &OutOfFold) -> Result<OperatingPoint, FitError> {
+        let passed = self.parts.iter().enumerate().filter(|&(part, _)| {
+            let logit = out_of_fold.logits.get(part).filter(|logit| !logit.is_nan());
+            logit.is_none_or(|&logit| logit < point.review_from())
         });
-        Ok(Self { without, with_reference: with_reference.collect() })
+        let distances = passed.filter_map(|(_, features)| Some((*features)?.distance(&WhitenedFeatures::ORIGIN)));
+        with_largest_distance(point, largest(distances.collect(), 1))
+    }
+
+    /// `point`, for bundles with reference parts, with the largest distance from the median of the reference parts: in `draws`, 1 % of the
+    /// normal parts that the score passes at `point` are beyond it. Reference parts do not count.
+    ///
+    /// Returns `point` unchanged if no normal part passes.
+    ///
+    /// # Errors
+    /// [`FitError::LargestDistance`]: the distance is infinite, because features are not finite.
+    pub fn limit_with_reference(
+        &self,
+        point: OperatingPoint,
+        draws: &[ShiftedDraw],
+    ) -> Result<OperatingPoint, FitError> {
+        let of_draw = |draw: &ShiftedDraw| -> Vec<f64> {
+            let reference: Vec<WhitenedFeatures> = draw.reference.iter().filter_map(|&part| self.parts[part]).collect();
+            let centre = WhitenedFeatures::median(&reference);
+            let passed = draw.others.iter().filter(|other| other.logit < point.review_from());
+            passed.filter_map(|other| Some(self.parts[other.part]?.distance(&centre?))).collect()
+        };
+        with_largest_distance(point, largest(draws.iter().flat_map(of_draw).collect(), REFERENCE_DRAWS))
     }
 }
 
 /// `point` with the largest distance `distance`, or unchanged without a distance.
-///
-/// # Errors
-/// [`FitError::LargestDistance`]: the distance is infinite, because features are not finite.
-pub fn with_largest_distance(point: OperatingPoint, distance: Option<f64>) -> Result<OperatingPoint, FitError> {
+fn with_largest_distance(point: OperatingPoint, distance: Option<f64>) -> Result<OperatingPoint, FitError> {
     Ok(distance.map_or(Ok(point), |distance| point.with_largest_distance(distance))?)
-}
-
-/// The distances of the normal parts of `bundle` from the median of `parts` reference parts, for all draws of the reference parts.
-fn from_reference(bundle: &[WhitenedFeatures], parts: NonZeroU32, random: &mut ChaCha8Rng) -> Vec<f64> {
-    let draws = reference_draws(&vec![Label::Normal; bundle.len()], parts, REFERENCE_DRAWS, random);
-    let of_draw = draws.into_iter().flat_map(|draw| {
-        let reference: Vec<WhitenedFeatures> = draw.reference.iter().map(|&part| bundle[part]).collect();
-        let centre = WhitenedFeatures::median(&reference);
-        draw.others.into_iter().filter_map(move |part| Some(bundle[part].distance(&centre?)))
-    });
-    of_draw.collect()
 }
 
 /// The distance that a further normal part exceeds with a probability of at most 1 %, if the part is drawn like those of `distances`: the
 /// ceil(0.99 (n + 1))-th smallest of the n distances, or the largest if n is below 99. Source: conformal prediction, as in Bates,
 /// Candes, Lei, Romano, Sesia: Testing for outliers with conformal p-values, The Annals of Statistics 51 (2023), section 2.
 ///
-/// Each part occurs up to `repeats` times in `distances`, and n is the number of parts. `None` if there is no distance, or if the distance
-/// is 0 because the parts do not differ.
+/// Each part occurs up to `repeats` times in `distances`, and n is the number of distances divided by `repeats`. `None` if there is no
+/// distance, or if the distance is 0 because the parts do not differ.
 fn largest(mut distances: Vec<f64>, repeats: usize) -> Option<f64> {
     distances.sort_unstable_by(f64::total_cmp);
     let parts = distances.len().div_ceil(repeats).max(1);

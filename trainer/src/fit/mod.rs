@@ -32,7 +32,7 @@ mod testing;
 mod training;
 mod whitening;
 
-pub use distance::{LargestDistances, with_largest_distance};
+pub use distance::OutOfFoldFeatures;
 pub use error::FitError;
 pub use fine_tune::{Costs, Estimate, FineTuneRecipe, Pace, Rates, Tuning};
 pub use operating_point::Calibrated;
@@ -40,7 +40,7 @@ pub use out_of_fold::{LabelledLogit, OutOfFold};
 pub use outcome::{Fit, FitInputs};
 pub use paper::{Classifier, PaperRecipe};
 pub use recommended::RecommendedRecipe;
-pub use reference::{CalibratedWithReference, Draw, REFERENCE_DRAWS, reference_draws};
+pub use reference::{CalibratedWithReference, Draw, REFERENCE_DRAWS, ShiftedDraw, reference_draws};
 pub use training::TrainingSet;
 pub use whitening::whitening;
 

@@ -5,9 +5,11 @@ use crate::dataset::Label;
 use crate::network::Head;
 use rayon::prelude::*;
 
-/// The logit of a part, and the part's label.
+/// The logit of a training part, and the part's label.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelledLogit {
+    /// The position of the part in the training set.
+    pub part: usize,
     /// The raw logit, or the logit less the offset of the part's bundle.
     pub logit: f64,
     /// The label that a person gave the part.
@@ -51,7 +53,7 @@ impl OutOfFold {
         let mut found = Self { logits: vec![f64::NAN; labels.len()], bundles: Vec::new() };
         for (held_out, logits) in folds.into_iter().flatten() {
             let labelled =
-                held_out.iter().zip(&logits).map(|(&part, &logit)| LabelledLogit { logit, label: labels[part] });
+                held_out.iter().zip(&logits).map(|(&part, &logit)| LabelledLogit { part, logit, label: labels[part] });
             found.bundles.push(labelled.collect());
             held_out.into_iter().zip(logits).for_each(|(part, logit)| found.logits[part] = logit);
         }

@@ -40,6 +40,15 @@ pub fn reference_draws(labels: &[Label], parts: NonZeroU32, draws: usize, random
     (0..draws).map(|_| draw()).collect()
 }
 
+/// A training bundle with simulated reference parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShiftedDraw {
+    /// The reference parts, as positions in the training set.
+    pub reference: Vec<usize>,
+    /// All other parts of the bundle, with their out-of-fold logits less the offset.
+    pub others: Vec<LabelledLogit>,
+}
+
 /// What bundles with reference parts need: the numbers for their offset, and a threshold for logits less the offset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CalibratedWithReference {
@@ -47,6 +56,8 @@ pub struct CalibratedWithReference {
     pub reference: Reference,
     /// Calibration and threshold for logits less the offset.
     pub calibrated: Calibrated,
+    /// The draws that calibration and threshold were chosen from.
+    pub draws: Vec<ShiftedDraw>,
 }
 
 impl CalibratedWithReference {
@@ -61,7 +72,7 @@ impl CalibratedWithReference {
         let normal: Vec<Vec<f64>> = out_of_fold.bundles.iter().map(|bundle| normal(bundle)).collect();
         let reference = Reference::estimate(&normal, parts.get()).ok_or(FitError::NoReference)?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut shifted = Vec::new();
+        let mut shifted_draws = Vec::new();
         for (index, bundle) in out_of_fold.bundles.iter().enumerate() {
             let labels: Vec<Label> = bundle.iter().map(|part| part.label).collect();
             let draws = reference_draws(&labels, parts, REFERENCE_DRAWS, &mut random);
@@ -71,18 +82,22 @@ impl CalibratedWithReference {
             let others: Vec<&[f64]> =
                 (0..normal.len()).filter(|&other| other != index).map(|other| normal[other].as_slice()).collect();
             let of_others = Reference::estimate(&others, parts.get()).ok_or(FitError::NoReference)?;
-            for draw in draws {
-                let logits: Vec<f64> = draw.reference.iter().map(|&part| bundle[part].logit).collect();
+            for Draw { reference, others } in draws {
+                let logits: Vec<f64> = reference.iter().map(|&part| bundle[part].logit).collect();
                 let offset = of_others.offset(&logits);
-                let shift = |&part: &usize| LabelledLogit { logit: bundle[part].logit - offset, ..bundle[part] };
-                shifted.extend(draw.others.iter().map(shift));
+                let shift = |part: usize| LabelledLogit { logit: bundle[part].logit - offset, ..bundle[part] };
+                shifted_draws.push(ShiftedDraw {
+                    reference: reference.into_iter().map(|part| bundle[part].part).collect(),
+                    others: others.into_iter().map(shift).collect(),
+                });
             }
         }
+        let shifted: Vec<LabelledLogit> = shifted_draws.iter().flat_map(|draw| draw.others.iter().copied()).collect();
         let calibrated = Calibrated::of(&shifted, REFERENCE_DRAWS).map_err(|error| match error {
             FitError::TooFewBundles => FitError::NoReference,
             error => error,
         })?;
-        Ok(Self { reference, calibrated })
+        Ok(Self { reference, calibrated, draws: shifted_draws })
     }
 }
 
@@ -129,15 +144,17 @@ mod tests {
     /// Normal parts lie at the bundle's shift, abnormal ones 2 above. Without an offset the classes overlap.
     #[test]
     fn an_offset_separates_bundles_that_are_shifted() {
-        let bundle = |shift: f64| -> Vec<LabelledLogit> {
+        let bundle = |bundle: u32| -> Vec<LabelledLogit> {
+            let shift = 0.5 * (f64::from(bundle) - 3.5);
             let part = |index: u32| {
                 let noise = f64::from(index % 5) / 10.0 - 0.2;
                 let label = if index.is_multiple_of(4) { Abnormal } else { Normal };
-                LabelledLogit { logit: shift + noise + if label == Abnormal { 2.0 } else { 0.0 }, label }
+                let logit = shift + noise + if label == Abnormal { 2.0 } else { 0.0 };
+                LabelledLogit { part: (bundle * 40 + index) as usize, logit, label }
             };
             (0..40).map(part).collect()
         };
-        let bundles: Vec<_> = (0..8).map(|index| bundle(0.5 * (f64::from(index) - 3.5))).collect();
+        let bundles: Vec<_> = (0..8).map(bundle).collect();
         let out_of_fold = OutOfFold { logits: Vec::new(), bundles };
         let without = Calibrated::of(&out_of_fold.parts(), 1).unwrap();
         let with = CalibratedWithReference::of(&out_of_fold, NonZeroU32::new(5).unwrap(), 1).unwrap();
@@ -146,11 +163,23 @@ mod tests {
         };
         assert!(accuracy(&without) < 0.85, "{}", accuracy(&without));
         assert!(accuracy(&with.calibrated) > 0.95, "{}", accuracy(&with.calibrated));
+        assert_eq!(with.draws.len(), 8 * REFERENCE_DRAWS);
+        for (index, ShiftedDraw { reference, others }) in with.draws.iter().enumerate() {
+            let first = index / REFERENCE_DRAWS * 40;
+            let mut parts: Vec<usize> =
+                others.iter().map(|other| other.part).chain(reference.iter().copied()).collect();
+            parts.sort_unstable();
+            assert_eq!((reference.len(), parts), (5, (first..first + 40).collect()));
+            // An offset is the same for all parts of the bundle.
+            let offset =
+                |other: &LabelledLogit| out_of_fold.bundles[first / 40][other.part - first].logit - other.logit;
+            assert!(others.iter().all(|other| (offset(other) - offset(&others[0])).abs() < 1e-9));
+        }
     }
 
     #[test]
     fn two_bundles_or_bundles_without_abnormal_parts_are_too_few() {
-        let bundle = |label| vec![LabelledLogit { logit: 0.5, label }; 8];
+        let bundle = |label| vec![LabelledLogit { part: 0, logit: 0.5, label }; 8];
         let parts = NonZeroU32::new(2).unwrap();
         for bundles in [vec![bundle(Normal); 2], vec![bundle(Normal); 5], vec![bundle(Abnormal); 5]] {
             let found = CalibratedWithReference::of(&OutOfFold { logits: Vec::new(), bundles }, parts, 1);

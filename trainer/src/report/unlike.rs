@@ -20,7 +20,7 @@ pub(super) fn section(analysis: &Analysis<'_>) -> Option<Markup> {
             "A part may have a low score only because nothing like it was in the training. So the network also gives the part’s distance "
             "from the normal training parts, or from the reference parts of its bundle. A part with the verdict PASS that is beyond the "
             "largest distance becomes a REVIEW. The largest distance was chosen without the test bundle: 1 % of the normal training "
-            "parts are beyond it."
+            "parts that the score passes are beyond it."
         }
         @if !rows.is_empty() { (worth(&rows)) }
         @if !kinds.is_empty() { (left_out(&kinds)) }

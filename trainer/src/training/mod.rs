@@ -18,7 +18,7 @@ use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::Label;
 use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
 use crate::features;
-use crate::fit::{self, Calibrated, CalibratedWithReference, Fit, FitInputs, LargestDistances, TrainingSet};
+use crate::fit::{self, Calibrated, CalibratedWithReference, Fit, FitInputs, OutOfFoldFeatures, TrainingSet};
 use crate::network::Readout;
 use crate::progress;
 use crate::stats::{Scored, auroc};
@@ -71,14 +71,14 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let without = inputs.recipe.calibrated(&out_of_fold)?;
     let labels = dataset.labels();
     let share = labels.iter().filter(|&&label| label == Label::Abnormal).count() as f64 / labels.len() as f64;
-    let largest = LargestDistances::out_of_fold(&training, head.flips, inputs.reference.as_slice(), inputs.seed)?;
-    let point = fit::with_largest_distance(thresholds.operating_point(&without, share)?, largest.without)?;
+    let features = OutOfFoldFeatures::compute(&training, head.flips)?;
+    let point = features.limit(thresholds.operating_point(&without, share)?, &out_of_fold)?;
     let with =
         inputs.reference.map(|parts| CalibratedWithReference::of(&out_of_fold, parts, inputs.seed)).transpose()?;
     let with_point = match &with {
         Some(with) => {
             let point = thresholds.operating_point(&with.calibrated, share)?;
-            Some(fit::with_largest_distance(point, largest.with_reference.into_iter().next().flatten())?)
+            Some(features.limit_with_reference(point, &with.draws)?)
         }
         None => None,
     };

@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
         }
         let labels: Vec<Label> = self.training.labels().collect();
         let of_bundle = |(_, parts): (_, Vec<usize>)| {
-            parts.into_iter().map(|part| LabelledLogit { logit: found[part], label: labels[part] }).collect()
+            parts.into_iter().map(|part| LabelledLogit { part, logit: found[part], label: labels[part] }).collect()
         };
         let bundles = self.training.leave_one_bundle_out().into_iter().map(of_bundle).collect();
         Ok(OutOfFold { logits: found, bundles })
