@@ -60,9 +60,9 @@ pub struct MethodResults {
     /// The figures with reference parts, one entry for each number of reference parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<ReferenceResults>,
-    /// The parts without reference parts that look like no training part. `None` in results of an earlier version, or if no fold
-    /// checks distances: each has normal parts in one training bundle only, or the score passes none of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What the largest distance is worth without reference parts. `None` if no fold checks distances: each has normal parts in one
+    /// training bundle only, or the score passes none of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unlike_training: Option<UnlikeTraining>,
     /// One entry for each kind of anomaly, if kinds were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,6 +4,7 @@ use super::network::NetworkArgs;
 use anyhow::Result;
 use cellgate_models::conversion::Method;
 use cellgate_trainer::crossval::{self, BoundsScope, CrossvalConfig, CrossvalInputs, Folds, ReferenceSetting};
+use cellgate_trainer::fit::Recipe;
 use cellgate_trainer::network::device;
 use cellgate_trainer::results;
 use std::path::PathBuf;
@@ -65,6 +66,10 @@ pub(crate) struct Args {
 
 /// Runs `crossval`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let recipe = args.recipe.recipe(None)?;
+    let mut references = without_repeats(&args.reference);
+    references.retain(|&reference| reference != ReferenceSetting::None);
+    refuse_contradictions(args, &recipe, &references)?;
     super::out::check(&args.out, &args.dataset)?;
     let mut dataset = super::dataset::open(&args.dataset)?;
     let leaks = args.leaks.check(&dataset)?;
@@ -75,18 +80,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         dataset = dataset.with_random_bundles(args.recipe.seed);
     }
     let network = args.network.open()?;
-    let mut references = without_repeats(&args.reference);
-    references.retain(|&reference| reference != ReferenceSetting::None);
-    if args.folds == Folds::Random && !references.is_empty() {
-        let text = "--reference good:K with --folds random: random parts are no bundle and have no offset; leave one of them out";
-        return Err(super::misuse(text));
-    }
-    let recipe = args.recipe.recipe(None)?;
-    if args.leave_out_kind && recipe.needs_maps() {
-        let text = "--leave-out-kind with --recipe fine-tune: it would train stage 4 for each kind and bundle, which takes days; use \
-                    --recipe recommended or leave one of them out";
-        return Err(super::misuse(text));
-    }
     let config = CrossvalConfig {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
         dataset: dataset.digest,
@@ -121,6 +114,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             super::print(&format!("{}\n", results::left_out_kinds_table(&found)))?;
             note_skipped(&found);
         }
+        if !args.leave_out_kind && args.out.join(crossval::LEFT_OUT_KINDS).exists() {
+            super::note(
+                "the results have no figures of left-out kinds any more; give --leave-out-kind to show them again",
+            );
+        }
         super::note(format!("report: {}", args.out.join("report.html").display()));
     }
     Ok(ExitCode::SUCCESS)
@@ -134,6 +132,23 @@ fn note_skipped(found: &results::Results) {
             kind.kind
         ));
     }
+}
+
+/// Refuses arguments that contradict each other.
+fn refuse_contradictions(args: &Args, recipe: &Recipe, references: &[ReferenceSetting]) -> Result<()> {
+    let is_random = args.folds == Folds::Random;
+    let text = if is_random && !references.is_empty() {
+        "--reference good:K with --folds random: random parts are no bundle and have no offset; leave one of them out"
+    } else if is_random && args.leave_out_kind {
+        "--leave-out-kind with --folds random: parts with a new kind come with a new bundle, and the figures would be too optimistic; \
+         leave one of them out"
+    } else if args.leave_out_kind && recipe.needs_maps() {
+        "--leave-out-kind with --recipe fine-tune: it would train stage 4 for each kind and bundle, which takes days; leave one of \
+         them out"
+    } else {
+        return Ok(());
+    };
+    Err(super::misuse(text))
 }
 
 /// The values in their order, each once.

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// The folder for the files of folds that leave out a kind, in the folder of the results.
+pub const LEFT_OUT_KINDS: &str = "left-out-kinds";
+
 /// A fold that trains without any part that has one kind of anomaly.
 pub(super) struct KindFold {
     /// Index of the kind in [`KindFolds::kinds`].
@@ -125,10 +128,12 @@ impl FinishedKindFold {
         Self { kind: kind.to_owned(), training: training_digest(dataset, &of.fold), fold }
     }
 
-    /// The path of the file of `of` in the folder of the results.
-    pub(super) fn path(folder: &Path, method: Method, of: &KindFold) -> PathBuf {
-        let kind = format!("kind-{:03}", of.kind + 1);
-        folder.join("left-out-kinds").join(method.to_string()).join(kind).join(format!("{:03}.json", of.fold.number))
+    /// The path of the file of `of`, whose kind is called `kind`, in the folder of the results. Its name depends on the training parts, so
+    /// a change of the manifest's kinds gives another file.
+    pub(super) fn path(folder: &Path, dataset: &Dataset, method: Method, of: &KindFold, kind: &str) -> PathBuf {
+        let digest = Digest::of_fields(&[kind.as_bytes(), training_digest(dataset, &of.fold).as_bytes()]).to_string();
+        let name = format!("{:03}-{}.json", of.fold.number, &digest[..16]);
+        folder.join(LEFT_OUT_KINDS).join(method.to_string()).join(name)
     }
 
     /// Reads the results of `of`, whose kind is called `kind`, from `path`. `None` if the file does not exist.

@@ -82,7 +82,7 @@ impl<'a> MethodRun<'a> {
         out: &Path,
     ) -> Result<FinishedFold, CrossvalError> {
         let dataset = self.inputs.dataset;
-        let path = FinishedKindFold::path(out, self.method, of);
+        let path = FinishedKindFold::path(out, dataset, self.method, of, kind);
         if let Some(finished) = FinishedKindFold::load(&path, dataset, of, kind, conversion)? {
             return Ok(finished);
         }

@@ -22,5 +22,6 @@ pub use error::{CrossvalError, FeasibilityError};
 pub use feasibility::training as check_training;
 pub use folds::{FinishedFold, Fold, FoldPart, FoldReference, leave_one_bundle_out};
 pub use inputs::CrossvalInputs;
+pub use kinds::LEFT_OUT_KINDS;
 pub use reference::ReferenceSetting;
 pub use run::run;

@@ -15,8 +15,8 @@ const WITHIN_PERCENT: usize = 99;
 /// The whitened features of normal training parts, each by a whitening that was fitted without the part's bundle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutOfFoldFeatures {
-    /// The features of each training part, in the order of the parts. `None` if the part is abnormal, or if no other bundle has a normal
-    /// part.
+    /// The features of each training part, in the order of the parts. `None` if the part is abnormal, or if the normal
+    /// parts of the other bundles do not suffice for a whitening.
     parts: Vec<Option<WhitenedFeatures>>,
 }
 
@@ -33,6 +33,10 @@ impl OutOfFoldFeatures {
                 return Ok(Vec::new());
             }
             let whitening = whitening(&others, flips)?;
+            // All whitened features are 0 if the other parts do not differ. They say nothing about distances.
+            if whitening.weight.iter().all(|&weight| weight == 0.0) {
+                return Ok(Vec::new());
+            }
             Ok(normal.into_iter().map(|part| (part, training.whitened(part, &whitening, flips))).collect())
         })?;
         let mut parts = vec![None; labels.len()];

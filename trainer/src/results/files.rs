@@ -101,7 +101,8 @@ impl Prediction {
         };
         let malformed = |found: String, expected| ResultsError::Malformed { path: path.clone(), found, expected };
         let mut reader = csv::Reader::from_reader(bytes.as_slice());
-        let header = "the columns image,bundle,label,method,score,reference,draw,raw_logit,offset,distance";
+        let header = "the columns image,bundle,label,method,score,reference,draw,raw_logit,offset,distance; run crossval again with \
+                      this version";
         let found = reader.headers().map_err(|error| malformed(error.to_string(), header))?;
         if *found != PREDICTION_COLUMNS[..] {
             return Err(malformed(format!("the columns {}", found.iter().collect::<Vec<_>>().join(",")), header));

@@ -66,10 +66,21 @@ fn kinds_can_be_left_out_after_a_cross_validation() {
     let parts: Vec<_> = kinds.iter().map(|kind| (kind["kind"].as_str().unwrap(), kind["parts"].as_u64())).collect();
     // Without lines there would be no abnormal part to train on.
     assert_eq!(parts, [("bubbles", Some(4)), ("lines", Some(0))]);
-    let file = folder.path().join("results/left-out-kinds/local/kind-001/004.json");
-    let written = fs::metadata(&file).unwrap().modified().unwrap();
+    let without = folder.path().join("results/left-out-kinds/local");
+    let files = || {
+        let mut files: Vec<_> = fs::read_dir(&without).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    assert_eq!(files().len(), 4);
+    let file = &files()[3];
+    let of_all_kinds = json(&folder.path().join("results/folds/local/004.json"));
+    let logits =
+        |fold: &Value| fold["parts"].as_array().unwrap().iter().map(|part| part["logit"].clone()).collect::<Vec<_>>();
+    assert_ne!(logits(&json(file)["fold"]), logits(&of_all_kinds), "the kind was not left out of the training");
+    let written = fs::metadata(file).unwrap().modified().unwrap();
     assert_eq!(crossval(&["--leave-out-kind"]), after);
-    assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), written, "the fold was computed again");
+    assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), written, "the fold was computed again");
 
     let predictions = fs::read_to_string(folder.path().join("results/predictions.csv")).unwrap();
     let distances = predictions.lines().skip(1).map(|row| row.rsplit(',').next().unwrap().parse::<f64>().unwrap());

@@ -121,14 +121,16 @@ fn the_file_of_another_kind_or_of_other_training_parts_is_refused() {
     let of = &of.folds[1][0];
     let finished = judged(&dataset, &of.fold, &[2], &[]);
     let folder = tempfile::tempdir().unwrap();
-    let path = FinishedKindFold::path(folder.path(), Method::Local, of);
+    let path = FinishedKindFold::path(folder.path(), &dataset, Method::Local, of, "bubbles");
     let load = |kind: &str, of: &KindFold| FinishedKindFold::load(&path, &dataset, of, kind, &finished.conversion);
     assert_eq!(load("bubbles", of).unwrap(), None);
     crate::files::write_json(&path, &FinishedKindFold::new(&dataset, of, "bubbles", finished.clone())).unwrap();
     assert_eq!(load("bubbles", of).unwrap(), Some(finished.clone()));
     let mut fewer = of.fold.clone();
     fewer.training.pop();
-    for found in [load("lines", of), load("bubbles", &KindFold { kind: of.kind, fold: fewer })] {
+    let fewer = KindFold { kind: of.kind, fold: fewer };
+    assert_ne!(FinishedKindFold::path(folder.path(), &dataset, Method::Local, &fewer, "bubbles"), path);
+    for found in [load("lines", of), load("bubbles", &fewer)] {
         assert!(matches!(found, Err(CrossvalError::Malformed { .. })), "{found:?}");
     }
     let other = ConversionSpec::new(Method::Naive);
