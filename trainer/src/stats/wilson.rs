@@ -7,11 +7,20 @@ const Z_97_5: f64 = 1.959_963_984_540_054;
 /// (Wilson 1927, JASA 22, 209-212). Both ends are in 0..=1. `None` without trials, or with more hits than trials.
 #[must_use]
 pub fn wilson95(hits: u64, trials: u64) -> Option<[f64; 2]> {
+    wilson95_over_draws(hits, trials, 1)
+}
+
+/// The same for trials that occur up to `draws` times in both numbers: that of the rate `hits / trials` in `trials / draws` trials.
+///
+/// # Panics
+/// If `draws` is 0.
+pub(super) fn wilson95_over_draws(hits: u64, trials: u64, draws: u32) -> Option<[f64; 2]> {
+    assert!(draws > 0, "number of draws");
     if trials == 0 || hits > trials {
         return None;
     }
-    let count = trials as f64;
-    let rate = hits as f64 / count;
+    let rate = hits as f64 / trials as f64;
+    let count = trials as f64 / f64::from(draws);
     let z2 = Z_97_5 * Z_97_5;
     let centre = (rate + z2 / (2.0 * count)) / (1.0 + z2 / count);
     let half = Z_97_5 / (1.0 + z2 / count) * (rate * (1.0 - rate) / count + z2 / (4.0 * count * count)).sqrt();
