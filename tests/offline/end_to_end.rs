@@ -119,13 +119,26 @@ fn a_fine_tuning_that_is_killed_ends_with_the_same_results() -> Result<()> {
     let place = Workplace::new()?;
     let options = ["--methods", "global", "--recipe", "fine-tune", "--epochs", "2", "--seed", "11"];
     place.trainer("crossval", "whole", &options)?;
+    ensure!(!Path::new(&place.path("whole/maps")).exists(), "the maps are removed when all folds are finished");
     let arguments = place.arguments("crossval", "killed", &options);
     let (folds, whole) = (place.path("killed/folds/global"), place.path("whole/folds/global"));
+    let is_fold = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    // The checkpoint of an unfinished fold.
+    let is_checkpoint = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.with_extension("json").exists());
+        folder.is_some() && path.ends_with("checkpoint.safetensors")
+    };
+    let mut checkpoint = None;
     let is_unfinished =
         |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".writing-"));
-    for kill in 0..6 {
-        // The command is killed once it has written a checkpoint, a head or a fold, and each third time while it writes.
-        let written = || times(Path::new(&folds)).into_iter().filter(|(path, _)| kill % 3 == 2 || !is_unfinished(path));
+    for kill in 0..12 {
+        // The command is killed once it has written a checkpoint, a head or a fold, and each third time while it writes. The fourth time
+        // it is killed once it has written a fold.
+        let is_counted = |path: &Path| match kill {
+            3 => is_fold(path),
+            kill => kill % 3 == 2 || !is_unfinished(path),
+        };
+        let written = || times(Path::new(&folds)).into_iter().filter(|(path, _)| is_counted(path));
         let before: Vec<_> = written().collect();
         let mut child =
             Command::new(program(TRAINER)?).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
@@ -134,8 +147,31 @@ fn a_fine_tuning_that_is_killed_ends_with_the_same_results() -> Result<()> {
         }
         child.kill()?;
         child.wait()?;
+        checkpoint = times(Path::new(&folds)).into_iter().map(|(path, _)| path).find(|path| is_checkpoint(path));
+        if checkpoint.is_some() && kill >= 5 {
+            break;
+        }
     }
+    let checkpoint = checkpoint.context("a checkpoint after a kill")?;
+    // The checkpoint is read: a damaged one is refused.
+    let sound = std::fs::read(&checkpoint)?;
+    std::fs::write(&checkpoint, &sound[..sound.len() / 2])?;
+    let refused = run(TRAINER, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(1) && stderr.contains("checkpoint.safetensors"), "{stderr}");
+    std::fs::write(&checkpoint, sound)?;
+
+    let maps = place.path("killed/maps");
+    ensure!(!times(Path::new(&maps)).is_empty(), "the maps of an unfinished method stay");
+    let is_finished = |(path, _): &(PathBuf, _)| path.parent() == Some(Path::new(&folds)) && !is_unfinished(path);
+    let finished: Vec<_> = times(Path::new(&folds)).into_iter().filter(is_finished).collect();
     place.trainer("crossval", "killed", &options)?;
+    let after = times(Path::new(&folds));
+    ensure!(finished.iter().any(|(path, _)| is_fold(path)), "a fold was finished before a kill: {finished:?}");
+    for file in &finished {
+        ensure!(after.contains(file), "{} was computed again", file.0.display());
+    }
+    ensure!(!Path::new(&maps).exists(), "the maps are removed when all folds are finished");
     for file in ["results.json", "predictions.csv", "evidence.json"] {
         ensure!(place.read(&format!("killed/{file}"))? == place.read(&format!("whole/{file}"))?, "{file} differs");
     }
@@ -164,6 +200,9 @@ fn trainer_network_and_device_give_the_same_scores() -> Result<()> {
     {
         let (trained, model) = (format!("run-{method}"), format!("model-{method}"));
         place.trainer("train", &trained, &[&["--method", method, "--tta", flips], recipe].concat())?;
+        for folder in ["fine-tune", "maps"] {
+            ensure!(!Path::new(&place.path(&format!("{trained}/{folder}"))).exists(), "{folder} is removed");
+        }
         let precisions = ["--precision", "f32,f16"];
         let export = ["export", &place.path(&trained), "--out", &place.path(&model), precisions[0], precisions[1]];
         stdout_of(TRAINER, &export, 0)?;

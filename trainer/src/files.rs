@@ -56,6 +56,25 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes the temporary files that killed programs have left in `folder`. Does nothing if there is no such folder.
+///
+/// # Errors
+/// The folder can't be read, or a file can't be removed.
+pub(crate) fn remove_temporary(folder: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes `value` as indented JSON, atomically like [`write()`].
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use cellgate_trainer::fit::{Costs, FineTuneRecipe, PaperRecipe, Recipe, RecommendedRecipe};
 use cellgate_trainer::network::Flips;
+use std::num::NonZeroU32;
 
 /// Recipes by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -54,7 +55,7 @@ impl RecipeArgs {
             }
             (RecipeName::FineTune, epochs) => {
                 let default = FineTuneRecipe::default();
-                let epochs = epochs.unwrap_or(default.epochs);
+                let epochs = epochs.and_then(NonZeroU32::new).unwrap_or(default.epochs);
                 Ok(Recipe::FineTune(FineTuneRecipe { epochs, flips: self.tta, costs, ..default }))
             }
         }

@@ -1,7 +1,7 @@
 //! Computes conversions whose bounds or distribution come from the levels of several images, such as the training images of a
 //! fold.
 
-use super::CrossvalError;
+use super::{BoundsScope, CrossvalConfig, CrossvalError, Fold};
 use crate::dataset::Dataset;
 use crate::dataset::images::limits;
 use crate::progress;
@@ -71,5 +71,23 @@ impl LevelStatistics {
             spec = spec.with_distribution(distribution);
         }
         Ok(spec)
+    }
+
+    /// The conversion by `method` in `fold`, from the images that `config` names.
+    ///
+    /// # Errors
+    /// As [`Self::conversion`].
+    pub(super) fn of_fold(
+        &self,
+        method: Method,
+        config: &CrossvalConfig,
+        fold: &Fold,
+    ) -> Result<ConversionSpec, CrossvalError> {
+        match config.bounds {
+            BoundsScope::Training => self.conversion(method, config.size, &fold.training),
+            BoundsScope::WholeDataset => {
+                self.conversion(method, config.size, &[&fold.training[..], &fold.test].concat())
+            }
+        }
     }
 }

@@ -113,7 +113,7 @@ pub enum CrossvalError {
         /// The bundle that is left out.
         bundle: String,
         /// The reason.
-        source: FitError,
+        source: Box<FitError>,
     },
     /// The head of a finished fold can't be read or written.
     #[error(transparent)]
@@ -164,9 +164,17 @@ mod tests {
             CrossvalError::NoKinds { root: root() },
             CrossvalError::NoImages { what: "bounds" },
             CrossvalError::OtherResults { out: "out".into(), difference: "seed is 1 there, 2 here".into() },
-            CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::TooFewBundles },
-            CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::NoClassifier },
-            CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: FitError::NoImages },
+            CrossvalError::Fit {
+                method: "global".into(),
+                bundle: "b1".into(),
+                source: Box::new(FitError::TooFewBundles),
+            },
+            CrossvalError::Fit {
+                method: "global".into(),
+                bundle: "b1".into(),
+                source: Box::new(FitError::NoClassifier),
+            },
+            CrossvalError::Fit { method: "global".into(), bundle: "b1".into(), source: Box::new(FitError::NoImages) },
         ];
         insta::assert_snapshot!("errors", errors.iter().map(|error| format!("{error}\n")).collect::<String>());
     }

@@ -2,8 +2,8 @@
 
 use super::kinds::{FinishedKindFold, KindFold};
 use super::{
-    BoundsScope, CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference,
-    LevelStatistics, fine_tuning,
+    CrossvalConfig, CrossvalError, CrossvalInputs, FinishedFold, Fold, FoldPart, FoldReference, LevelStatistics,
+    fine_tuning,
 };
 use crate::features::{self, FeatureTable, StageMaps};
 use crate::files;
@@ -43,23 +43,20 @@ impl<'a> MethodRun<'a> {
         Self { inputs, method, statistics, table: None }
     }
 
-    /// Frees the memory of the features, which are read from the cache when they are needed again.
-    pub(super) fn forget_features(&mut self) {
+    /// Removes the maps of stage 3, and frees the memory of the features, which are read from the cache when they are needed again.
+    pub(super) fn finish(&mut self, out: &Path) {
         self.table = None;
+        fine_tuning::remove_maps(out, self.method);
     }
 
     /// Returns the results of `fold`: from its file in `out`, or computed and saved to this file. In the latter case also returns the
     /// head.
     pub(super) fn fold(&mut self, fold: &Fold, out: &Path) -> Result<(FinishedFold, Option<Head>), CrossvalError> {
         let CrossvalInputs { dataset, config, .. } = *self.inputs;
-        let scope: Vec<usize> = match config.bounds {
-            BoundsScope::Training => fold.training.clone(),
-            BoundsScope::WholeDataset => (0..dataset.parts.len()).collect(),
-        };
-        let conversion = self.statistics.conversion(self.method, config.size, &scope)?;
+        let conversion = self.statistics.of_fold(self.method, config, fold)?;
         let path = FinishedFold::path(out, self.method, fold);
         if let Some(finished) = FinishedFold::load(&path, dataset, fold, &conversion, &config.reference_parts())? {
-            self.clean_up(fold, &conversion, out);
+            fine_tuning::remove_checkpoint(out, self.method, fold);
             return Ok((finished, None));
         }
         let (finished, readout) = self.judge(fold, conversion, &config.reference_parts(), out)?;
@@ -67,7 +64,7 @@ impl<'a> MethodRun<'a> {
             readout.write(&fine_tuning::head_path(out, self.method, fold))?;
         }
         files::write_json(&path, &finished)?;
-        self.clean_up(fold, &finished.conversion, out);
+        fine_tuning::remove_checkpoint(out, self.method, fold);
         // A head with weights of stage 4 has 52 MB. It is read again if it is needed.
         Ok((finished, Some(readout.head).filter(|head| head.stage_4.is_none())))
     }
@@ -92,7 +89,7 @@ impl<'a> MethodRun<'a> {
     }
 
     /// Trains on the training parts of `fold` and judges its test parts. Also returns what was trained. Recipe `fine-tune` keeps its
-    /// checkpoint in `out`.
+    /// checkpoint and maps in `out`.
     fn judge(
         &mut self,
         fold: &Fold,
@@ -103,7 +100,7 @@ impl<'a> MethodRun<'a> {
         let CrossvalInputs { dataset, config, backbone, .. } = *self.inputs;
         let table = self.features(&conversion)?;
         let training = TrainingSet::new(dataset, &table, &fold.training);
-        let maps = config.recipe.needs_maps().then(|| self.maps(fold, &conversion)).transpose()?;
+        let maps = config.recipe.needs_maps().then(|| self.maps(fold, &conversion, out)).transpose()?;
         let folder = fine_tuning::checkpoint_folder(out, self.method, fold);
         let tuning = maps.as_ref().map(|maps| Tuning { backbone, maps, folder: &folder });
         let Fitted { readout: Readout { head, whitening }, operating_point, with_reference } =
@@ -120,22 +117,6 @@ impl<'a> MethodRun<'a> {
         Ok((FinishedFold { bundle, conversion, operating_point, with_reference, parts }, Readout { head, whitening }))
     }
 
-    /// Removes the checkpoint of a finished fold. If the conversion depends on the training bundles, also removes the maps of stage 3. The
-    /// next fold computes them again if it has the same conversion.
-    fn clean_up(&self, fold: &Fold, conversion: &ConversionSpec, out: &Path) {
-        let CrossvalInputs { dataset, config, backbone, store, .. } = *self.inputs;
-        let folder = fine_tuning::checkpoint_folder(out, self.method, fold);
-        if !folder.exists() {
-            return;
-        }
-        let depends_on_training = self.method.needs_bounds() || self.method == Method::Equalize;
-        if depends_on_training && config.bounds == BoundsScope::Training {
-            store.remove_maps(fold.training.iter().map(|&part| &dataset.parts[part]), conversion, backbone);
-        }
-        // The folder comes last: as long as it exists, the next start cleans up again. A folder that stays does no harm.
-        let _ = std::fs::remove_dir_all(folder);
-    }
-
     /// The head of a fold whose results are known: read from its file in `out`, or trained again if the recipe keeps no file.
     pub(super) fn head(&mut self, fold: &Fold, conversion: &ConversionSpec, out: &Path) -> Result<Head, CrossvalError> {
         let CrossvalInputs { dataset, config: CrossvalConfig { recipe, seed, .. }, classifier, .. } = *self.inputs;
@@ -149,7 +130,7 @@ impl<'a> MethodRun<'a> {
     }
 
     fn fit_error(&self, fold: &Fold, source: FitError) -> CrossvalError {
-        CrossvalError::Fit { method: self.method.to_string(), bundle: fold.bundle.clone(), source }
+        CrossvalError::Fit { method: self.method.to_string(), bundle: fold.bundle.clone(), source: Box::new(source) }
     }
 
     /// Fits everything that a fold needs to `training`. `references` are the numbers of reference parts.
@@ -179,11 +160,12 @@ impl<'a> MethodRun<'a> {
     }
 
     /// The maps of stage 3 of the fold's training parts.
-    fn maps(&self, fold: &Fold, conversion: &ConversionSpec) -> Result<StageMaps, CrossvalError> {
-        let CrossvalInputs { dataset, config, backbone, store, .. } = *self.inputs;
+    fn maps(&self, fold: &Fold, conversion: &ConversionSpec, out: &Path) -> Result<StageMaps, CrossvalError> {
+        let CrossvalInputs { dataset, config, backbone, .. } = *self.inputs;
         let bar = progress::bar(fold.training.len() as u64, "maps");
         let parts = fold.training.iter().map(|&part| &dataset.parts[part]);
-        let maps = store.maps(parts, (conversion, config.size), backbone, &bar)?;
+        let folder = fine_tuning::maps_folder(out, self.method);
+        let maps = StageMaps::store(&folder, parts, (conversion, config.size), backbone, &bar)?;
         bar.finish_and_clear();
         Ok(maps)
     }

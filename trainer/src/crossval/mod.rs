@@ -6,7 +6,7 @@ mod conversions;
 mod error;
 mod evidence;
 mod feasibility;
-pub(crate) mod fine_tuning;
+mod fine_tuning;
 mod folds;
 mod inputs;
 mod kinds;

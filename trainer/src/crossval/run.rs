@@ -27,8 +27,8 @@ pub fn run(inputs: &CrossvalInputs<'_>, out: &Path) -> Result<Results, CrossvalE
         false => KindFolds::none(&folds),
     };
     claim_folder(inputs.config, out)?;
-    fine_tuning::log_estimate(inputs, &folds, out)?;
     let statistics = LevelStatistics::of(inputs.dataset, &inputs.config.methods)?;
+    fine_tuning::log_estimate(inputs, &folds, &statistics, out)?;
     let bar = progress::bar((inputs.config.methods.len() * (folds.len() + kind_folds.count())) as u64, "folds");
     let mut methods = Vec::new();
     for &method in &inputs.config.methods {
@@ -63,7 +63,7 @@ fn judge<'a>(
         heads.push(head);
         without_kinds.push(without);
     }
-    runner.forget_features();
+    runner.finish(out);
     Ok(JudgedMethod { runner, finished, heads, without_kinds })
 }
 

@@ -45,22 +45,26 @@ pub enum FeatureError {
         /// libtorch's error.
         source: tch::TchError,
     },
-    /// The folder of the cache has too little free space for the maps.
+    /// The folder of the maps has too little free space for them.
     #[error(
-        "{}: the maps need {needed} MB, but only {free} MB are free: free some space, name another folder with --cache, or choose a \
+        "{}: the maps need {needed} MB, but only {free} MB are free: free some space, name another folder with --out, or choose a \
          smaller --size",
         folder.display()
     )]
     NoRoom {
-        /// The folder of the cache.
+        /// The folder of the maps.
         folder: PathBuf,
         /// The space that the missing maps need, in MB (1,000,000 bytes).
         needed: u64,
         /// The free space, in MB.
         free: u64,
     },
-    /// A file of maps disappeared or was damaged while it was in use.
-    #[error("{}: found no sound maps, expected those that this command has stored: run the command again", path.display())]
+    /// A file of maps is damaged, or disappeared while it was in use.
+    #[error(
+        "{}: found no maps or damaged ones, expected those that this command has stored: the file is removed; give the same command again \
+         to compute them again",
+        path.display()
+    )]
     Maps {
         /// The file.
         path: PathBuf,

@@ -9,13 +9,15 @@
 //! | 32 | SHA-256 of the numbers' bytes |
 //! | 4 x count or 2 x count | numbers, little-endian: f32 for features, f16 for maps |
 //!
+//! Files are spread over 256 folders, named by the first two hex digits of the key, to keep each folder small.
+//!
 //! The file is written under a temporary name and renamed, so a killed program never leaves an incomplete file under the
 //! final name. The file isn't flushed to the disk, so a power cut may damage it. The digest then shows the damage, and the
 //! numbers of the image are computed again.
 
 use cellgate_models::digest::Digest;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +25,7 @@ pub(super) struct Content {
     magic: &'static [u8; 8],
     bytes_per_number: usize,
     /// Ending of the file's name.
-    pub(super) extension: &'static str,
+    extension: &'static str,
 }
 
 /// The features of an image's four flip variants, in f32.
@@ -32,6 +34,18 @@ pub(super) const FEATURES: Content = Content { magic: b"CGFEAT1\n", bytes_per_nu
 pub(super) const MAPS: Content = Content { magic: b"CGMAPS1\n", bytes_per_number: 2, extension: "maps" };
 
 const HEADER_BYTES: usize = 8 + 32 + 4 + 32;
+
+/// The path in `folder` of the file with the cache key `key`.
+pub(super) fn path(folder: &Path, key: Digest, content: Content) -> PathBuf {
+    let name = key.to_string();
+    folder.join(&name[..2]).join(format!("{name}.{}", content.extension))
+}
+
+/// Whether there is a file at `path` with the length for `count` numbers. Its content is not read.
+pub(super) fn has_length(path: &Path, content: Content, count: usize) -> bool {
+    let expected = (HEADER_BYTES + count * content.bytes_per_number) as u64;
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == expected)
+}
 
 /// Returns the bytes of the file for the bytes of `numbers` under the cache key `key`.
 fn encode(content: Content, key: Digest, numbers: &[u8]) -> Vec<u8> {
@@ -102,6 +116,12 @@ mod tests {
         assert!(decode(&bytes, FEATURES, key, 2).is_none());
         assert!(decode(&bytes, MAPS, key, 3).is_none());
         assert!(decode(&[&bytes[..], &[0]].concat(), FEATURES, key, 3).is_none());
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), key, FEATURES);
+        write(&path, FEATURES, key, &[7; 12]).unwrap();
+        assert!(has_length(&path, FEATURES, 3) && !has_length(&path, FEATURES, 2) && !has_length(&path, MAPS, 3));
+        assert!(!has_length(folder.path(), FEATURES, 3));
     }
 
     proptest! {

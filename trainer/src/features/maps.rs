@@ -1,4 +1,4 @@
-//! Computes the maps of stage 3 once and caches them, for training from stage 4 on.
+//! Computes the maps of stage 3 once and stores them, for training from stage 4 on.
 //!
 //! The maps of a flipped image are not the flipped maps of the image, because the cells of both lie at other pixels. So each flip
 //! variant has its own file. The numbers are f16, so that four variants of 1000 images of 400 x 200 pixels take 0.7 GB.
@@ -6,7 +6,6 @@
 use super::FeatureError;
 use super::file::{self, MAPS};
 use super::key::FeatureSettings;
-use super::store::FeatureStore;
 use super::{compute, room};
 use crate::dataset::Part;
 use crate::network::Backbone;
@@ -17,39 +16,41 @@ use crate::progress;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::digest::Digest;
 use indicatif::ProgressBar;
+use std::path::{Path, PathBuf};
 use tch::{Device, Kind, TchError, Tensor};
 
-/// The cached maps of stage 3 of some parts, in all four flip variants. They are read when they are needed.
+/// The stored maps of stage 3 of some parts, in all four flip variants. They are read when they are needed.
 #[derive(Debug)]
 pub struct StageMaps {
-    store: FeatureStore,
+    folder: PathBuf,
     size: Size,
-    /// The cache key of each part and variant.
+    /// The key of the file of each part and variant.
     keys: Vec<[Digest; VARIANTS]>,
 }
 
-impl FeatureStore {
-    /// The maps of `parts` for images converted by `spec` to `size`. Computes and caches those that are missing. Advances `progress` by
-    /// one for each part.
+impl StageMaps {
+    /// The maps of `parts` for images converted by `spec` to `size`, in files in `folder`. Computes and stores those whose file is missing
+    /// or has another length. Advances `progress` by one for each part.
     ///
     /// # Errors
     /// [`FeatureError::NoRoom`] if the missing maps do not fit on the disk, or the error of the first part that fails.
-    pub fn maps<'a>(
-        &self,
+    pub fn store<'a>(
+        folder: &Path,
         parts: impl IntoIterator<Item = &'a Part>,
         (spec, size): (&ConversionSpec, Size),
         backbone: &Backbone,
         progress: &ProgressBar,
-    ) -> Result<StageMaps, FeatureError> {
+    ) -> Result<Self, FeatureError> {
         let parts: Vec<&Part> = parts.into_iter().collect();
         let settings: [_; VARIANTS] = std::array::from_fn(|variant| FeatureSettings::of_maps(spec, backbone, variant));
         let keys = |part: &&Part| settings.each_ref().map(|settings| settings.key(part.digest));
-        let maps = StageMaps { store: self.clone(), size, keys: parts.iter().map(keys).collect() };
-        let is_missing = |part: &usize| (0..VARIANTS).any(|variant| maps.bytes(*part, variant).is_none());
+        let maps = Self { folder: folder.to_owned(), size, keys: parts.iter().map(keys).collect() };
+        let is_stored = |part: usize, variant| file::has_length(&maps.path(part, variant), MAPS, count(size));
+        let is_missing = |part: &usize| !(0..VARIANTS).all(|variant| is_stored(*part, variant));
         let missing: Vec<usize> = (0..parts.len()).filter(is_missing).collect();
         progress.inc((parts.len() - missing.len()) as u64);
         progress::restart_time_left(progress);
-        room::check(self.folder(), StageMaps::needed_bytes(missing.len(), size))?;
+        room::check(folder, Self::needed_bytes(missing.len(), size))?;
         let to_compute: Vec<&Part> = missing.iter().map(|&part| parts[part]).collect();
         compute::each(&to_compute, spec, backbone.device(), |index, tensor, size| {
             let path = || to_compute[index].path.clone();
@@ -58,8 +59,8 @@ impl FeatureStore {
                 .and_then(|variants| variants.iter().map(half_bytes).collect::<Result<Option<Vec<_>>, _>>());
             let computed = computed.map_err(|source| FeatureError::Torch { path: path(), source })?;
             let computed = computed.ok_or_else(|| FeatureError::NotFinite { path: path() })?;
-            for (key, numbers) in maps.keys[missing[index]].into_iter().zip(&computed) {
-                let path = self.path(key, MAPS);
+            for (variant, numbers) in computed.iter().enumerate() {
+                let (path, key) = (maps.path(missing[index], variant), maps.keys[missing[index]][variant]);
                 file::write(&path, MAPS, key, numbers).map_err(|source| FeatureError::Io { path, source })?;
             }
             progress.inc(1);
@@ -68,22 +69,6 @@ impl FeatureStore {
         Ok(maps)
     }
 
-    /// Removes the maps of `parts` from the cache. Ignores files that are missing or can't be removed. Another program that is training
-    /// with the same maps ends with [`FeatureError::Maps`].
-    pub(crate) fn remove_maps<'a>(
-        &self,
-        parts: impl IntoIterator<Item = &'a Part>,
-        spec: &ConversionSpec,
-        backbone: &Backbone,
-    ) {
-        let settings: [_; VARIANTS] = std::array::from_fn(|variant| FeatureSettings::of_maps(spec, backbone, variant));
-        for key in parts.into_iter().flat_map(|part| settings.each_ref().map(|settings| settings.key(part.digest))) {
-            let _ = std::fs::remove_file(self.path(key, MAPS));
-        }
-    }
-}
-
-impl StageMaps {
     /// The space that the maps of `parts` parts need, in bytes, for an input of `size`.
     #[must_use]
     pub fn needed_bytes(parts: usize, size: Size) -> u64 {
@@ -102,7 +87,7 @@ impl StageMaps {
         self.keys.is_empty()
     }
 
-    /// The cache key of a part's maps in variant 0, the image as it is. It depends on everything that the maps of all variants depend on.
+    /// The key of a part's maps in variant 0, the image as it is. It depends on everything that the maps of all variants depend on.
     pub(crate) fn key(&self, part: usize) -> Digest {
         self.keys[part][0]
     }
@@ -110,12 +95,18 @@ impl StageMaps {
     /// Reads the maps of one variant (0 to 3) of each part: N x 256 x height / 16 x width / 16, in f32, on `device`.
     ///
     /// # Errors
-    /// [`FeatureError::Maps`] if a file is missing or damaged. [`FeatureError::MapsTorch`] if libtorch fails.
+    /// [`FeatureError::Maps`] if a file is missing or damaged. A damaged file is removed. [`FeatureError::MapsTorch`] if libtorch fails.
     pub(crate) fn read(&self, parts_and_variants: &[(usize, usize)], device: Device) -> Result<Tensor, FeatureError> {
         let mut bytes = Vec::new();
         for &(part, variant) in parts_and_variants {
-            let path = || self.store.path(self.keys[part][variant], MAPS);
-            bytes.extend(self.bytes(part, variant).ok_or_else(|| FeatureError::Maps { path: path() })?);
+            let (path, key) = (self.path(part, variant), self.keys[part][variant]);
+            match file::read(&path, MAPS, key, count(self.size)) {
+                Some(maps) => bytes.extend(maps),
+                None => {
+                    let _ = std::fs::remove_file(&path);
+                    return Err(FeatureError::Maps { path });
+                }
+            }
         }
         let [rows, columns] = cells(self.size);
         let shape = [parts_and_variants.len() as i64, CHANNELS[2], rows, columns];
@@ -123,9 +114,8 @@ impl StageMaps {
         maps.and_then(|maps| maps.f_to_device(device)?.f_to_kind(Kind::Float)).map_err(FeatureError::MapsTorch)
     }
 
-    fn bytes(&self, part: usize, variant: usize) -> Option<Vec<u8>> {
-        let key = self.keys[part][variant];
-        file::read(&self.store.path(key, MAPS), MAPS, key, count(self.size))
+    fn path(&self, part: usize, variant: usize) -> PathBuf {
+        file::path(&self.folder, self.keys[part][variant], MAPS)
     }
 }
 
@@ -155,12 +145,13 @@ fn half_bytes(maps: &Tensor) -> Result<Option<Vec<u8>>, TchError> {
 mod tests {
     use super::*;
     use crate::dataset::Label;
+    use crate::features::FeatureStore;
     use crate::network::Weights;
     use cellgate_models::conversion::Method;
     use cellgate_models::radiograph::{self, Radiograph};
 
     #[test]
-    fn maps_come_from_the_cache_unless_it_is_damaged() {
+    fn stored_maps_are_used_unless_they_are_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let part = |step: usize| {
             let path = folder.path().join(format!("{step}.tif"));
@@ -176,7 +167,8 @@ mod tests {
         let size = Size { height: 65, width: 48 };
         let spec = ConversionSpec::new(Method::Local).with_size(size);
         let progress = ProgressBar::hidden();
-        let maps = || store.maps(&parts, (&spec, size), &backbone, &progress).unwrap();
+        let stored = folder.path().join("maps");
+        let maps = || StageMaps::store(&stored, &parts, (&spec, size), &backbone, &progress).unwrap();
         let first = maps();
         let all: Vec<(usize, usize)> = (0..2).flat_map(|part| (0..4).map(move |variant| (part, variant))).collect();
         let read = first.read(&all, Device::Cpu).unwrap();
@@ -191,17 +183,23 @@ mod tests {
             assert!(error < 1e-3 * expected.abs().max().double_value(&[]), "{part} {variant}: {error}");
         }
 
-        let path = store.path(first.keys[1][2], MAPS);
+        let path = first.path(1, 2);
         let whole = std::fs::read(&path).unwrap();
         assert_eq!(whole.len() as u64 - 76, StageMaps::needed_bytes(1, size) / 4);
+        // The start finds a file of another length.
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert!(matches!(first.read(&all, Device::Cpu), Err(FeatureError::Maps { .. })));
         maps();
         assert_eq!(std::fs::read(&path).unwrap(), whole, "the file is repaired");
-        // No image is opened while all maps are cached.
+        // Other damage is found when the file is read. The next start computes the maps again.
+        std::fs::write(&path, [&whole[..100], &[whole[100] ^ 1], &whole[101..]].concat()).unwrap();
+        maps();
+        let error = first.read(&all, Device::Cpu).unwrap_err();
+        assert!(matches!(&error, FeatureError::Maps { path: found } if *found == path), "{error}");
+        maps();
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "the file is repaired");
+        assert!(first.read(&all, Device::Cpu).unwrap() == read);
+        // No image is opened while all maps are stored.
         parts.iter().for_each(|part| std::fs::remove_file(&part.path).unwrap());
         maps();
-        store.remove_maps(&parts, &spec, &backbone);
-        assert!(!path.exists());
     }
 }

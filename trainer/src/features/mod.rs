@@ -2,7 +2,7 @@
 //!
 //! A frozen backbone always computes the same features for a converted image, and flips yield only four variants of the image.
 //! So each image goes through the backbone once for each conversion and variant. Training and cross-validation use the table
-//! of these features. Recipe `fine-tune`, which trains stage 4, also uses the maps of stage 3. They are cached too.
+//! of these features. Recipe `fine-tune`, which trains stage 4, also uses the maps of stage 3. They are stored in the folder of its run.
 
 mod compute;
 mod error;

@@ -1,6 +1,6 @@
 //! Returns features from the cache, or computes and caches them.
 
-use super::file::{Content, FEATURES};
+use super::file::FEATURES;
 use super::key::FeatureSettings;
 use super::table::FeatureTable;
 use super::{FeatureError, compute, default_cache_root, file};
@@ -18,11 +18,9 @@ use std::path::{Path, PathBuf};
 /// The environment variable that replaces the default folder of the cache.
 const VARIABLE: &str = "CELLGATE_CACHE";
 
-/// A folder of cached features and of cached maps of stage 3. For each image, conversion and backbone it has one file of features and,
-/// after recipe `fine-tune`, four files of maps, one for each flip variant. CPU and GPU have separate files.
+/// A folder of cached features, with one file for each image, conversion and backbone. CPU and GPU have separate files.
 ///
-/// All folds and commands share the folder, and several programs may use it at the same time. Only `crossval` with recipe `fine-tune`
-/// removes files, namely maps of finished folds.
+/// All folds and commands share the folder, and several programs may use it at the same time.
 #[derive(Debug, Clone)]
 pub struct FeatureStore {
     folder: PathBuf,
@@ -77,7 +75,7 @@ impl FeatureStore {
                 continue;
             }
             let key = settings.key(part.digest);
-            match file::read(&self.path(key, FEATURES), FEATURES, key, per_part) {
+            match file::read(&file::path(&self.folder, key, FEATURES), FEATURES, key, per_part) {
                 Some(bytes) => {
                     let numbers = bytes.as_chunks().0.iter().map(|&number| f32::from_le_bytes(number));
                     place.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
@@ -93,7 +91,7 @@ impl FeatureStore {
         progress::restart_time_left(progress);
         compute::features(&to_compute, spec, backbone, &blocks, |part, features| {
             let key = settings.key(part.digest);
-            let path = self.path(key, FEATURES);
+            let path = file::path(&self.folder, key, FEATURES);
             let numbers: Vec<u8> = features.iter().flat_map(|number| number.to_le_bytes()).collect();
             file::write(&path, FEATURES, key, &numbers).map_err(|source| FeatureError::Io { path, source })?;
             for &index in &missing[&part.digest] {
@@ -103,13 +101,6 @@ impl FeatureStore {
             Ok(())
         })?;
         Ok(FeatureTable::new(blocks.to_vec(), values))
-    }
-
-    /// The path of the file with the cache key `key` and this content. Files are spread over 256 folders, named by the first two hex
-    /// digits of the key, to keep each folder small.
-    pub(super) fn path(&self, key: Digest, content: Content) -> PathBuf {
-        let name = key.to_string();
-        self.folder.join(&name[..2]).join(format!("{name}.{}", content.extension))
     }
 }
 
@@ -136,7 +127,7 @@ mod tests {
     }
 
     fn cached_files(store: &FeatureStore) -> Vec<PathBuf> {
-        let folders = std::fs::read_dir(store.folder()).unwrap().map(|entry| entry.unwrap().path());
+        let folders = std::fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap().path());
         folders.flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path())).collect()
     }
 

@@ -47,15 +47,15 @@ pub enum FitError {
     /// A largest distance is infinite.
     #[error(transparent)]
     LargestDistance(#[from] LargestDistanceError),
-    /// The loss is not finite.
-    #[error(
-        "the training diverged at step {step}: found a loss of {found}, expected a finite number: check the backbone's weights"
-    )]
+    /// The loss or a logit is not finite, or all logits are equal.
+    #[error("the training diverged at step {step}: found {found}, expected {expected}: check the backbone's weights")]
     Diverged {
-        /// Number of steps done when the loss was found.
+        /// Number of steps done.
         step: u64,
-        /// The loss.
-        found: f64,
+        /// The number, such as `a loss of NaN`.
+        found: String,
+        /// The numbers expected.
+        expected: &'static str,
     },
     /// The folder holds the checkpoint of an unfinished training with other settings, images or weights.
     #[error(

@@ -36,6 +36,16 @@ pub enum TrainingError {
         /// The `run.json` of the training run in the folder.
         path: PathBuf,
     },
+    /// Another command has written a training run into the folder since this training began. It is not overwritten.
+    #[error(
+        "{}: another command has written a training run here since this training began: name another folder with --out; with recipe \
+         fine-tune, first move the folders `fine-tune` and `maps` there, and the training continues from its last epoch",
+        path.display()
+    )]
+    Appeared {
+        /// The `run.json` of the other training run.
+        path: PathBuf,
+    },
     /// No thresholds can be chosen, because the out-of-fold scores are of one class only.
     #[error("found out-of-fold scores of one class only, expected normal and abnormal parts to choose thresholds from")]
     OneClass,
@@ -96,18 +106,23 @@ mod tests {
             TrainingError::OneBundle { root: "data".into(), bundles: 1 },
             TrainingError::TooLittle { root: "data".into(), source: FeasibilityError::NoOperatingPoint },
             TrainingError::Exists { path: "run/run.json".into() },
+            TrainingError::Appeared { path: "run/run.json".into() },
             TrainingError::OneClass,
             TrainingError::TooManyEscapes { passing: 2, abnormal: 10, max_escape: 0.1 },
             TrainingError::Fit(FitError::OneClass { found: Label::Normal, missing: Label::Abnormal }),
             TrainingError::Fit(FitError::NoReference),
-            TrainingError::Fit(FitError::Diverged { step: 7, found: f64::NAN }),
+            TrainingError::Fit(FitError::Diverged {
+                step: 7,
+                found: "a loss of NaN".into(),
+                expected: "a finite number",
+            }),
             TrainingError::Fit(FitError::OtherTraining { path: checkpoint() }),
             TrainingError::Fit(FitError::Checkpoint {
                 path: checkpoint(),
                 source: CheckpointError::Version { found: "2".into(), expected: 1 },
             }),
-            TrainingError::Features(FeatureError::NoRoom { folder: "cache".into(), needed: 1200, free: 300 }),
-            TrainingError::Features(FeatureError::Maps { path: "cache/ab/abcd.maps".into() }),
+            TrainingError::Features(FeatureError::NoRoom { folder: "run/maps".into(), needed: 1200, free: 300 }),
+            TrainingError::Features(FeatureError::Maps { path: "run/maps/ab/abcd.maps".into() }),
         ];
         insta::assert_snapshot!("errors", errors.map(|error| format!("{error}\n")).concat());
     }

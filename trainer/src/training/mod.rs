@@ -56,7 +56,10 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let all: Vec<usize> = (0..dataset.parts.len()).collect();
     check_training(dataset, &all, inputs.recipe, inputs.reference.is_some())
         .map_err(|source| TrainingError::TooLittle { root: dataset.root.clone(), source })?;
-    refuse_other_run(out)?;
+    if let Some(path) = finished_run(out) {
+        fine_tuning::clean_up(out);
+        return Err(TrainingError::Exists { path });
+    }
     let conversion = LevelStatistics::of(dataset, &[inputs.method])?.conversion(inputs.method, inputs.size, &all)?;
     let bar = progress::bar(dataset.parts.len() as u64, "features");
     let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
@@ -121,17 +124,20 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         golden: golden.collect::<Result<_, TrainingError>>()?,
     };
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
+    // A training takes hours. Another command may have written a training run in the meantime.
+    if let Some(path) = finished_run(out) {
+        return Err(TrainingError::Appeared { path });
+    }
     scores::write(out, dataset, &logits, &out_of_fold.logits, point)?;
     run.save(out, &Readout { head, whitening })?;
-    fine_tuning.into_iter().for_each(FineTuning::finish);
+    fine_tuning::clean_up(out);
     let scored_with_reference = with.map(|with| with.calibrated.scored);
     Ok(Trained { run, scored: without.scored, scored_with_reference })
 }
 
-/// Refuses the folder `out` if it holds a training run, so that no training run is overwritten.
-fn refuse_other_run(out: &Path) -> Result<(), TrainingError> {
-    let path = out.join(RUN);
-    if path.exists() { Err(TrainingError::Exists { path }) } else { Ok(()) }
+/// The `run.json` of the folder `out` if it holds a training run. No training run is overwritten.
+fn finished_run(out: &Path) -> Option<PathBuf> {
+    Some(out.join(RUN)).filter(|path| path.exists())
 }
 
 /// The absolute form of `path`, so that `export` finds the file from any folder.

@@ -6,7 +6,7 @@ use super::recipe::FineTuneRecipe;
 use super::run::{STANDARDISED_ON, steps};
 use super::start::Start;
 use crate::dataset::Label;
-use crate::features::StageMaps;
+use crate::features::free_bytes;
 use crate::fit::FitError;
 use crate::network::architecture::CHANNELS;
 use crate::network::backbone::VARIANTS;
@@ -14,6 +14,7 @@ use crate::network::{Backbone, Block, Stage4, placement};
 use cellgate_models::conversion::Size;
 use indicatif::HumanBytes;
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tch::{Kind, Tensor};
 
@@ -23,16 +24,23 @@ const FORWARD: f64 = 1.0 / 3.0;
 /// The time of one or more trainings, and the space of their maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// The time, if each training uses the largest number of epochs, begins anew, and finds no maps in the cache.
+    /// The time, if each training uses the largest number of epochs, begins anew, and finds no maps.
     pub time: Duration,
-    /// The space of the maps of one training, in bytes. Of several trainings, that of the largest.
-    pub cache_bytes: u64,
+    /// The largest space of all maps that exist at the same time, in bytes.
+    pub maps_bytes: u64,
+}
+
+impl Estimate {
+    /// Logs the estimate for `trainings` trainings, and the free space of the disk of `folder`, where the maps are.
+    pub fn log(self, trainings: usize, folder: &Path) {
+        let free = free_bytes(folder).map_or_else(|| "unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
+        tracing::info!(event = "fine_tuning", trainings, %free, "fine-tuning takes {self}");
+    }
 }
 
 /// The measured times of one part at one size of the network's input.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    size: Size,
     /// The time of a training step.
     step: Duration,
     /// The time in which the maps of an image's variants are computed.
@@ -69,31 +77,30 @@ impl Pace {
             maps[VARIANTS - 1].f_double_value(&[0, 0, 0, 0])?;
             of_maps = of_maps.min(start.elapsed());
         }
-        Ok(Self { size, step, maps: of_maps })
+        Ok(Self { step, maps: of_maps })
     }
 
-    /// The estimate for one training. `parts` are the bundle and the label of each part.
+    /// The time of one training and of its maps. `parts` are the bundle and the label of each part.
     #[must_use]
-    pub fn estimate<'a>(&self, recipe: &FineTuneRecipe, parts: impl Iterator<Item = (&'a str, Label)>) -> Estimate {
+    pub fn time<'a>(&self, recipe: &FineTuneRecipe, parts: impl Iterator<Item = (&'a str, Label)>) -> Duration {
         let groups = groups::divide(parts);
         let count: usize = groups.iter().map(Vec::len).sum();
         let judged = count * recipe.flips.count() + groups.len() * count.min(STANDARDISED_ON);
-        let judged = FORWARD * (judged * recipe.epochs as usize) as f64 / recipe.batch.max(1) as f64;
+        let judged = FORWARD * (judged * recipe.epochs.get() as usize) as f64 / recipe.batch.max(1) as f64;
         let steps = steps(recipe, count, &groups) as f64 + judged;
-        let time = self.step.mul_f64(steps) + self.maps.mul_f64(count as f64);
-        Estimate { time, cache_bytes: StageMaps::needed_bytes(count, self.size) }
+        self.step.mul_f64(steps) + self.maps.mul_f64(count as f64)
     }
 }
 
 impl fmt::Display for Estimate {
-    /// Writes the estimate for people, such as `about 2 h 10 min, cache 1.20 GiB`.
+    /// Writes the estimate for people, such as `at most 2 h 10 min, maps 1.20 GiB`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = self.time.as_secs().div_ceil(60);
         let time = match minutes / 60 {
             0 => format!("{minutes} min"),
             hours => format!("{hours} h {} min", minutes % 60),
         };
-        write!(out, "about {time}, cache {}", HumanBytes(self.cache_bytes))
+        write!(out, "at most {time}, maps {}", HumanBytes(self.maps_bytes))
     }
 }
 
@@ -102,21 +109,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_estimate_counts_steps_judged_parts_and_maps() {
-        let size = Size { height: 400, width: 200 };
-        let pace = Pace { size, step: Duration::from_secs(3), maps: Duration::from_secs(1) };
-        let recipe = FineTuneRecipe { epochs: 2, ..FineTuneRecipe::default() };
+    fn the_time_counts_steps_judged_parts_and_maps() {
+        let pace = Pace { step: Duration::from_secs(3), maps: Duration::from_secs(1) };
+        let recipe = FineTuneRecipe { epochs: 2.try_into().unwrap(), ..FineTuneRecipe::default() };
         let parts = ["a", "b", "c", "d"].into_iter().flat_map(|bundle| {
             (0..16).map(move |part| (bundle, if part % 4 == 0 { Label::Abnormal } else { Label::Normal }))
         });
         // Four groups of 16 parts: 4 x 3 steps an epoch without a group, and 4 with all parts. In an epoch 64 + 4 x 64 parts are judged,
         // which takes as long as 20 / 3 steps.
         let expected = Duration::from_secs(2 * 16 * 3 + 2 * 20 + 64);
-        let estimate = pace.estimate(&recipe, parts);
-        assert!(estimate.time.abs_diff(expected) < Duration::from_millis(1), "{estimate:?}");
-        assert_eq!(estimate.cache_bytes, 64 * 4 * 256 * 25 * 13 * 2);
-        let text = |seconds| Estimate { time: Duration::from_secs(seconds), cache_bytes: 3 << 29 }.to_string();
-        assert_eq!(text(59), "about 1 min, cache 1.50 GiB");
-        assert_eq!(text(7800), "about 2 h 10 min, cache 1.50 GiB");
+        let time = pace.time(&recipe, parts);
+        assert!(time.abs_diff(expected) < Duration::from_millis(1), "{time:?}");
+        let text = |seconds| Estimate { time: Duration::from_secs(seconds), maps_bytes: 3 << 29 }.to_string();
+        assert_eq!(text(59), "at most 1 min, maps 1.50 GiB");
+        assert_eq!(text(7800), "at most 2 h 10 min, maps 1.50 GiB");
     }
 }

@@ -105,7 +105,11 @@ impl Network {
             logits.f_binary_cross_entropy_with_logits(&targets, Some(&weights), None::<&Tensor>, Reduction::Mean)?;
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
-            return Err(FitError::Diverged { step: self.optimizer.steps, found: value });
+            return Err(FitError::Diverged {
+                step: self.optimizer.steps,
+                found: format!("a loss of {value}"),
+                expected: "a finite number",
+            });
         }
         loss.f_backward()?;
         let rates = recipe.rates;
@@ -179,6 +183,7 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recipe::Rates;
     use super::*;
     use crate::network::{Backbone, Weights};
 
@@ -186,7 +191,8 @@ mod tests {
     fn steps_lower_the_loss_and_the_averages_follow() {
         let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
         let stage_4 = Stage4::of(backbone.network()).unwrap();
-        let recipe = FineTuneRecipe { averaging: 0.5, ..FineTuneRecipe::default() };
+        let rates = Rates { stage_4: 1e-4, linear: 1e-3 };
+        let recipe = FineTuneRecipe { averaging: 0.5, rates, ..FineTuneRecipe::default() };
         let mut network = Network::new(&stage_4, &Start::new(vec![0.0; 512], 0.0), &recipe, Device::Cpu).unwrap();
         let maps = Tensor::linspace(-1, 1, 4 * 256 * 3 * 2, (Kind::Float, Device::Cpu)).view([4, 256, 3, 2]);
         let (targets, weights) = ([1.0, 0.0, 0.0, 1.0], [1.5, 0.5, 0.5, 1.5]);

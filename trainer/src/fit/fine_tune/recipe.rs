@@ -2,13 +2,14 @@
 
 use crate::network::Flips;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 
 /// Settings of recipe `fine-tune`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FineTuneRecipe {
-    /// Largest number of passes over the training images, at least 1. The number of passes is the one with the lowest out-of-fold loss.
-    pub epochs: u32,
+    /// Largest number of passes over the training images. The number of passes is the one with the lowest out-of-fold loss.
+    pub epochs: NonZeroU32,
     /// The learning rates.
     pub rates: Rates,
     /// Weight decay per step, relative to the learning rate.
@@ -44,10 +45,15 @@ pub struct Costs {
     pub overkill: f64,
 }
 
+impl FineTuneRecipe {
+    /// Largest number of epochs by default.
+    const EPOCHS: NonZeroU32 = NonZeroU32::new(8).expect("8 is not 0");
+}
+
 impl Default for FineTuneRecipe {
     fn default() -> Self {
         Self {
-            epochs: 8,
+            epochs: Self::EPOCHS,
             rates: Rates { stage_4: 3e-5, linear: 1e-4 },
             weight_decay: 0.02,
             batch: 16,

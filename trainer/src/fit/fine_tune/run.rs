@@ -9,6 +9,7 @@ use super::recipe::FineTuneRecipe;
 use super::start::{MEANS, Start, scorer_settings};
 use super::tuning::Tuning;
 use crate::dataset::Label;
+use crate::files;
 use crate::fit::recommended::COVARIANCE;
 use crate::fit::{Fit, FitError, LabelledLogit, OutOfFold, TrainingSet};
 use crate::network::head::Activation;
@@ -19,6 +20,8 @@ use indicatif::ProgressBar;
 
 /// The logits of at most this many training parts give the standard deviation that the linear layer is divided by.
 pub(super) const STANDARDISED_ON: usize = 256;
+/// Smallest standard deviation of the logits. The network of logits that vary less has collapsed: what they vary by is rounding.
+const SMALLEST_DEVIATION: f64 = 1e-9;
 
 /// Trains a head and computes the out-of-fold logits. Continues from the checkpoint in the folder of `tuning`.
 ///
@@ -32,7 +35,8 @@ pub(super) const STANDARDISED_ON: usize = 256;
 /// # Errors
 /// - `training` is empty or has one class only, or a class is in one bundle only.
 /// - The checkpoint can't be read or written, or belongs to another training.
-/// - Maps can't be read, the loss is not finite, or libtorch fails.
+/// - [`FitError::Diverged`]: the loss or a logit is not finite, or all logits are equal.
+/// - Maps can't be read, or libtorch fails.
 pub(in crate::fit) fn train(
     recipe: &FineTuneRecipe,
     training: &TrainingSet<'_>,
@@ -44,6 +48,7 @@ pub(in crate::fit) fn train(
     }
     let groups = groups::divide(training.bundles().zip(training.labels()));
     let path = tuning.folder.join(checkpoint::FILE);
+    files::remove_temporary(tuning.folder).map_err(|source| FitError::Io { path: tuning.folder.to_owned(), source })?;
     let settings = settings(recipe, training, tuning, seed)?;
     let (state, network) = match checkpoint::read(&path, settings, recipe, tuning.backbone.device())? {
         Some(found) => found,
@@ -64,7 +69,7 @@ pub(in crate::fit) fn train(
 /// The number of steps of a training of `parts` parts, if the last training uses the largest number of epochs.
 pub(super) fn steps(recipe: &FineTuneRecipe, parts: usize, groups: &[Vec<usize>]) -> u64 {
     let epochs = groups.iter().map(|group| steps_per_epoch(recipe, parts - group.len())).sum::<u64>();
-    u64::from(recipe.epochs) * (epochs + steps_per_epoch(recipe, parts))
+    u64::from(recipe.epochs.get()) * (epochs + steps_per_epoch(recipe, parts))
 }
 
 fn steps_per_epoch(recipe: &FineTuneRecipe, parts: usize) -> u64 {
@@ -112,7 +117,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     /// Trains without each group in turn. Returns the number of epochs with the lowest loss.
     fn groups(&mut self, groups: &[Vec<usize>], all: &[usize]) -> Result<usize, FitError> {
-        let epochs = self.recipe.epochs as usize;
+        let epochs = self.recipe.epochs.get() as usize;
         for (number, group) in groups.iter().enumerate() {
             let first = self.state.groups[number].len();
             if first >= epochs {
@@ -135,6 +140,7 @@ impl<'a> Run<'a> {
                 let deviation = self.deviation(&network, &examples.parts)?;
                 let variants = self.recipe.flips.count();
                 let logits = logits(&network, self.tuning, group, variants, self.recipe.batch)?;
+                check_finite(&logits, network.optimizer.steps)?;
                 self.state.groups[number].push(GroupEpoch { deviation, logits });
                 let unfinished = (epoch + 1 < epochs).then_some(&network);
                 checkpoint::write(&self.path, &mut self.state, unfinished)?;
@@ -153,9 +159,9 @@ impl<'a> Run<'a> {
             }
             loss(&logits, &examples.targets, &examples.weights)
         };
-        let losses: Vec<f64> = (0..self.recipe.epochs as usize).map(of_epoch).collect();
+        let losses: Vec<f64> = (0..self.recipe.epochs.get() as usize).map(of_epoch).collect();
         let best = (0..losses.len()).min_by(|&left, &right| losses[left].total_cmp(&losses[right]));
-        let epochs = best.map_or(1, |best| best + 1);
+        let epochs = best.expect("at least one epoch") + 1;
         tracing::debug!(event = "fine_tune_epochs", epochs, ?losses, "the number of epochs is chosen");
         Ok(epochs)
     }
@@ -171,7 +177,8 @@ impl<'a> Run<'a> {
             checkpoint::write(&self.path, &mut self.state, Some(&network))?;
         }
         let linear = network.linear(self.deviation(&network, all)?)?;
-        let head = head(self.recipe, linear, &self.covariance(self.training)?, network.stage_4()?);
+        let covariance = covariance(self.training, Block::MEAN_4.width())?;
+        let head = head(self.recipe, linear, covariance, network.stage_4()?);
         Ok(Fit { head, out_of_fold: self.out_of_fold(groups, all, epochs)? })
     }
 
@@ -180,7 +187,7 @@ impl<'a> Run<'a> {
         let mut found = vec![f64::NAN; all.len()];
         for (group, finished) in groups.iter().zip(&self.state.groups) {
             let others: Vec<usize> = all.iter().copied().filter(|part| group.binary_search(part).is_err()).collect();
-            let scorer = covariance_head(self.recipe, self.covariance(&self.training.subset(&others))?);
+            let scorer = covariance_head(self.recipe, covariance(&self.training.subset(&others), 0)?);
             let GroupEpoch { deviation, logits } = &finished[epochs - 1];
             for (&part, logit) in group.iter().zip(logits) {
                 found[part] = (logit / deviation + f64::from(self.training.logit(part, &scorer))) / 2.0;
@@ -218,17 +225,42 @@ impl<'a> Run<'a> {
     fn deviation(&self, network: &Network, parts: &[usize]) -> Result<f64, FitError> {
         let some: Vec<usize> = parts.iter().copied().step_by(parts.len().div_ceil(STANDARDISED_ON).max(1)).collect();
         let logits = logits(network, self.tuning, &some, 1, self.recipe.batch)?;
-        let mean = logits.iter().sum::<f64>() / logits.len() as f64;
-        let variance = logits.iter().map(|logit| (logit - mean).powi(2)).sum::<f64>() / logits.len() as f64;
-        Ok(variance.sqrt().max(1e-12))
-    }
-
-    /// The layers of the covariance scorer, for features that hold the covariance only.
-    fn covariance(&self, training: &TrainingSet<'_>) -> Result<Vec<Layer>, FitError> {
-        COVARIANCE.fit(training, 0, scorer_settings())
+        deviation(&logits, network.optimizer.steps)
     }
 }
 
+/// Checks that all logits after `step` steps are finite.
+///
+/// # Errors
+/// [`FitError::Diverged`].
+fn check_finite(logits: &[f64], step: u64) -> Result<(), FitError> {
+    let diverged =
+        |logit: &f64| FitError::Diverged { step, found: format!("a logit of {logit}"), expected: "finite numbers" };
+    logits.iter().find(|logit| !logit.is_finite()).map_or(Ok(()), |logit| Err(diverged(logit)))
+}
+
+/// The standard deviation of logits after `step` steps.
+///
+/// # Errors
+/// [`FitError::Diverged`] if a logit is not finite, or the deviation is below [`SMALLEST_DEVIATION`].
+fn deviation(logits: &[f64], step: u64) -> Result<f64, FitError> {
+    check_finite(logits, step)?;
+    let mean = logits.iter().sum::<f64>() / logits.len() as f64;
+    let variance = logits.iter().map(|logit| (logit - mean).powi(2)).sum::<f64>() / logits.len() as f64;
+    let deviation = variance.sqrt();
+    if deviation < SMALLEST_DEVIATION {
+        let found = format!("logits that are all {mean}");
+        return Err(FitError::Diverged { step, found, expected: "logits that differ" });
+    }
+    Ok(deviation)
+}
+
+/// The layers of the covariance scorer. Its features begin at `start` in the head's features.
+fn covariance(training: &TrainingSet<'_>, start: usize) -> Result<Vec<Layer>, FitError> {
+    COVARIANCE.fit(training, start, scorer_settings())
+}
+
+/// The head of a covariance scorer whose features begin at 0.
 fn covariance_head(recipe: &FineTuneRecipe, layers: Vec<Layer>) -> Head {
     Head {
         blocks: COVARIANCE.blocks.to_vec(),
@@ -239,17 +271,12 @@ fn covariance_head(recipe: &FineTuneRecipe, layers: Vec<Layer>) -> Head {
     }
 }
 
-/// The head with both ensemble members. `covariance` are the layers for features that hold the covariance only.
-fn head(recipe: &FineTuneRecipe, linear: Layer, covariance: &[Layer], stage_4: Stage4) -> Head {
-    let width = Block::MEAN_4.width();
-    let shift = |layer: &Layer| match layer {
-        Layer::Slice { start, length } => Layer::Slice { start: start + width, length: *length },
-        layer => layer.clone(),
-    };
-    let tuned = vec![Layer::Slice { start: 0, length: width }, linear];
+/// The head with both ensemble members. The features of `covariance` begin after those of `linear`.
+fn head(recipe: &FineTuneRecipe, linear: Layer, covariance: Vec<Layer>, stage_4: Stage4) -> Head {
+    let tuned = vec![Layer::Slice { start: 0, length: Block::MEAN_4.width() }, linear];
     Head {
         blocks: [MEANS.blocks, COVARIANCE.blocks].concat(),
-        members: vec![tuned, covariance.iter().map(shift).collect()],
+        members: vec![tuned, covariance],
         activation: Activation::Sigmoid,
         flips: recipe.flips,
         stage_4: Some(stage_4),

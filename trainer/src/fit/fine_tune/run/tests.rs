@@ -5,6 +5,7 @@ use crate::network::{Backbone, Block, Flips, Readout, Weights, Whitening};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::radiograph::{self, Radiograph};
+use std::num::NonZeroU32;
 use std::path::Path;
 use tch::Device;
 
@@ -24,7 +25,7 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let part = |number: usize| {
-            let is_abnormal = number % 3 == 0;
+            let is_abnormal = number.is_multiple_of(3);
             let level = |pixel: usize| {
                 let is_bright = is_abnormal && pixel / 32 < 12 && pixel % 32 < 12;
                 (1700 + pixel * (7 + number) % 500 + if is_bright { 900 } else { 0 }) as u16
@@ -49,7 +50,8 @@ impl Place {
         let store = FeatureStore::open(Some(&folder.path().join("cache"))).unwrap();
         let bar = ProgressBar::hidden();
         let table = store.features(&dataset.parts, &spec, &backbone, &bar).unwrap();
-        let maps = store.maps(&dataset.parts, (&spec, SIZE), &backbone, &bar).unwrap();
+        let maps =
+            StageMaps::store(&folder.path().join("maps"), &dataset.parts, (&spec, SIZE), &backbone, &bar).unwrap();
         Self { folder, dataset, backbone, table, maps, spec }
     }
 
@@ -68,6 +70,10 @@ impl Place {
     }
 }
 
+fn epochs(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
 fn file(head: &Head, path: &Path) -> Vec<u8> {
     let blocks = vec![Block::MEAN_3];
     let weight = vec![0.5; WhitenedFeatures::COUNT * Block::MEAN_3.width()];
@@ -81,7 +87,7 @@ fn file(head: &Head, path: &Path) -> Vec<u8> {
 #[test]
 fn a_continued_training_gives_the_same_bytes_and_the_logits_are_those_of_the_network() {
     let place = Place::new();
-    let recipe = FineTuneRecipe { epochs: 2, batch: 9, flips: Flips::Two, ..FineTuneRecipe::default() };
+    let recipe = FineTuneRecipe { epochs: epochs(2), batch: 9, flips: Flips::Two, ..FineTuneRecipe::default() };
     let whole = place.train(&recipe, 1, "whole").unwrap();
     let path = place.folder.path().join("head.safetensors");
     let bytes = file(&whole.head, &path);
@@ -103,7 +109,11 @@ fn a_continued_training_gives_the_same_bytes_and_the_logits_are_those_of_the_net
     state.last = 0;
     state.groups[1..].iter_mut().for_each(Vec::clear);
     checkpoint::write(&place.checkpoint("continued"), &mut state, None).unwrap();
+    // A killed program has left a file that it was writing.
+    let temporary = place.checkpoint("continued").with_file_name(format!("{}x", files::TEMPORARY));
+    std::fs::write(&temporary, "half").unwrap();
     let continued = place.train(&recipe, 1, "continued").unwrap();
+    assert!(!temporary.exists());
     assert_eq!(continued.out_of_fold, whole.out_of_fold);
     assert!(file(&continued.head, &path) == bytes, "the same seed must give the same head");
     let other = place.train(&recipe, 2, "other").unwrap();
@@ -138,7 +148,7 @@ fn a_continued_training_gives_the_same_bytes_and_the_logits_are_those_of_the_net
 #[test]
 fn other_settings_and_a_class_in_one_bundle_are_refused() {
     let place = Place::new();
-    let recipe = FineTuneRecipe { epochs: 1, batch: 16, ..FineTuneRecipe::default() };
+    let recipe = FineTuneRecipe { epochs: epochs(1), batch: 16, ..FineTuneRecipe::default() };
     let fit = place.train(&recipe, 1, "run").unwrap();
     let costs = Some(super::super::recipe::Costs { escape: 20.0, overkill: 1.0 });
     let with_costs = FineTuneRecipe { costs, ..recipe.clone() };
@@ -157,4 +167,27 @@ fn other_settings_and_a_class_in_one_bundle_are_refused() {
     let error = train(&recipe, &place.set().subset(&normal), &tuning, 1).unwrap_err();
     assert!(matches!(error, FitError::TooFewBundles | FitError::OneClass { .. }), "{error}");
     assert!(matches!(train(&recipe, &place.set().subset(&[]), &tuning, 1), Err(FitError::NoImages)));
+}
+
+#[test]
+fn a_network_that_diverges_or_collapses_is_no_result() {
+    let place = Place::new();
+    // One step an epoch: the loss before the step is finite, the logits after it are not.
+    let rates = super::super::recipe::Rates { stage_4: 1e30, linear: 1e30 };
+    let recipe = FineTuneRecipe { epochs: epochs(1), rates, ..FineTuneRecipe::default() };
+    let error = place.train(&recipe, 1, "diverged").unwrap_err();
+    assert!(matches!(error, FitError::Diverged { step: 1, .. }), "{error}");
+    assert!(!place.checkpoint("diverged").exists());
+
+    assert!((deviation(&[1.0, 3.0], 5).unwrap() - 1.0).abs() < 1e-12);
+    for logits in [[0.1; 3], [1.0, f64::NAN, 2.0], [1.0, f64::INFINITY, 2.0]] {
+        assert!(matches!(deviation(&logits, 5), Err(FitError::Diverged { step: 5, .. })), "{logits:?}");
+    }
+}
+
+#[test]
+fn a_recipe_without_epochs_is_refused() {
+    let json = serde_json::to_string(&FineTuneRecipe::default()).unwrap();
+    assert!(serde_json::from_str::<FineTuneRecipe>(&json).is_ok());
+    assert!(serde_json::from_str::<FineTuneRecipe>(&json.replace("\"epochs\":8", "\"epochs\":0")).is_err());
 }
