@@ -108,6 +108,7 @@ pub(super) fn read(
         return Err(ExportError::NoGolden);
     }
     let mut converter = Converter::new(&run.conversion)?;
+    let with_head = backbone.with_head(&readout.head)?;
     let mut read = Vec::new();
     for golden in &run.golden {
         let (path, expected) = (folder.join(&golden.path), golden.digest);
@@ -120,7 +121,7 @@ pub(super) fn read(
         let radiograph = radiograph::decode(&tiff, &path, &limits())?;
         let mut tensor = vec![0.0; 3 * size.pixels()];
         converter.to_tensor(&radiograph, &mut tensor)?;
-        let torch = backbone.output(&tensor, size, readout)?;
+        let torch = with_head.output(&tensor, size, &readout.whitening)?;
         let logit = torch.logit;
         if (logit - golden.logit).abs() > tolerance(Precision::F32, run.policy.without()) || logit.is_nan() {
             return Err(ExportError::GoldenLogitChanged { path, found: logit, expected: golden.logit });
