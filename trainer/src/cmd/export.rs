@@ -20,7 +20,7 @@ Examples:
 
 The command first compares ONNX Runtime with libtorch on the golden images. It writes nothing unless the scores agree within 1e-4 \
 (f32) or 5e-3 (f16), the shares of each map agree within 0.1 % (f32) or 20 % (f16) of its largest share, each map sums to its logit, \
-the whitened features lie at most 0.1 % (f32) or 10 % (f16) of the largest distance apart, and all verdicts are the same.
+the whitened features lie at most 0.1 % (f32) or 3 % (f16) of the largest distance apart, and all verdicts are the same.
 
 A TensorRT plan is executable code. It works on one GPU architecture with one version of TensorRT only. Copy model-plans only to \
 hosts that trust this one. Devices do not load it: they build their own plans from the model (`cellgate-edge plan build`).")]
@@ -101,7 +101,7 @@ fn text(args: &Args, exported: &Exported, plans: Option<&Value>) -> String {
         text += &format!(
             "{precision:7} golden images: {images}, largest difference between ONNX Runtime and libtorch: \
              {largest_difference:.1e} (logit), {largest_map_difference:.1e} (share, of the largest), \
-             {largest_features_difference:.1e} (features)\n"
+             {largest_features_difference:.1e} (features, of the largest distance)\n"
         );
     }
     if let Some(folder) = plans.and_then(|plans| plans["folder"].as_str()) {

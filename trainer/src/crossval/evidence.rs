@@ -93,7 +93,7 @@ impl JudgedMethod<'_> {
         let size = inputs.config.size;
         let mut tensor = vec![0.0; 3 * size.pixels()];
         Converter::new(conversion)?.to_tensor(&radiograph, &mut tensor)?;
-        let (_, map) = inputs.backbone.logit_and_map(&tensor, size, head)?;
+        let (_, map) = inputs.backbone.with_head(head)?.logit_and_map(&tensor, size)?;
         Ok(Some(SuspectMap {
             image: part.image.clone(),
             method: self.runner.method.name().to_owned(),

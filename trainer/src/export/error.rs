@@ -69,6 +69,20 @@ pub enum ExportError {
         /// The logit at training.
         expected: f32,
     },
+    /// libtorch computes another distance for a golden image than at training.
+    #[error(
+        "{}: found the distance {found:.4}, expected {expected:.4} as at training: the whitening, the trainer or libtorch has changed; \
+         train again",
+        path.display()
+    )]
+    GoldenDistanceChanged {
+        /// The image.
+        path: PathBuf,
+        /// The distance now.
+        found: f64,
+        /// The distance at training.
+        expected: f64,
+    },
     /// A golden image can't be decoded.
     #[error(transparent)]
     Radiograph(#[from] ReadError),
@@ -129,8 +143,9 @@ pub enum ExportError {
     /// libtorch and ONNX Runtime disagree on the map of a golden image.
     #[error(
         "{}: the map of the {precision} network does not match libtorch: a share differs by {found}, expected at most {tolerance} \
-         for a largest share of {largest_share}; no model was written; train again, or export only `--precision f32`",
-        path.display()
+         for a largest share of {largest_share}; no model was written; {}",
+        path.display(),
+        advice(*precision)
     )]
     MapParity {
         /// The network's precision.
@@ -147,8 +162,9 @@ pub enum ExportError {
     /// libtorch and ONNX Runtime disagree on the whitened features of a golden image.
     #[error(
         "{}: the whitened features of the {precision} network do not match libtorch: they lie {found:.4} apart, expected at most \
-         {tolerance}; no model was written; train again, or export only `--precision f32`",
-        path.display()
+         {tolerance}; no model was written; {}",
+        path.display(),
+        advice(*precision)
     )]
     FeaturesParity {
         /// The network's precision.
@@ -165,6 +181,14 @@ pub enum ExportError {
     Model(#[from] ModelError),
 }
 
+/// What to do if the network of this precision does not match libtorch.
+fn advice(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "train again",
+        Precision::F16 => "train again, or export only `--precision f32`",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +200,7 @@ mod tests {
             ExportError::NoSize,
             ExportError::NoGolden,
             ExportError::GoldenLogitChanged { path: path(), found: 0.25, expected: 0.5 },
+            ExportError::GoldenDistanceChanged { path: path(), found: 9.75, expected: 7.5 },
             ExportError::Parity {
                 precision: Precision::F16,
                 path: path(),
@@ -200,7 +225,15 @@ mod tests {
                 tolerance: 0.125,
                 largest_share: 2.5,
             },
+            ExportError::MapParity {
+                precision: Precision::F32,
+                path: path(),
+                found: 0.25,
+                tolerance: 0.125,
+                largest_share: 2.5,
+            },
             ExportError::FeaturesParity { precision: Precision::F16, path: path(), found: 1.25, tolerance: 1.0 },
+            ExportError::FeaturesParity { precision: Precision::F32, path: path(), found: 1.25, tolerance: 1.0 },
             ExportError::Onnx(OnnxError::NotFinite { tensor: "conv1.weight".into() }),
             ExportError::Onnx(OnnxError::OutOfRange { tensor: "conv1.weight".into() }),
             ExportError::Onnx(OnnxError::Unsound("two values called score".into())),

@@ -8,10 +8,11 @@ use cellgate_models::policy::OperatingPoint;
 /// within its tolerance gives the same verdict.
 pub const THRESHOLD_MARGIN: f64 = 0.01;
 
-/// By how much the distance of a golden image differs from the largest distance, as a fraction of the latter. It is more than the
+/// By how much the distance of a golden image that passes by its logit differs from the largest distance, as a fraction of the latter. It
+/// is more than the
 /// [`features_tolerance`](super::features_tolerance) of f16, so an engine whose features are within their tolerance gives the same
 /// verdict.
-pub const DISTANCE_MARGIN: f64 = 0.11;
+pub const DISTANCE_MARGIN: f64 = 0.035;
 
 /// Chooses up to `count` golden images. Returns their indices into `logits` (the raw logits of the trained head), `distances` (without
 /// reference parts) and `labels`.
@@ -20,16 +21,20 @@ pub const DISTANCE_MARGIN: f64 = 0.11;
 ///    above.
 /// 2. Then images of both classes in turn, spread over the logits of their class.
 ///
-/// All chosen images keep [`THRESHOLD_MARGIN`] and [`DISTANCE_MARGIN`]. The same logits and distances always give the same choice.
+/// All chosen images keep [`THRESHOLD_MARGIN`]. Those that pass by their logit keep [`DISTANCE_MARGIN`] too; the verdict on the others does
+/// not depend on their distance. The same logits and distances always give the same choice.
 #[must_use]
 pub fn choose(logits: &[f32], distances: &[f64], labels: &[Label], point: OperatingPoint, count: usize) -> Vec<usize> {
     let thresholds = [point.review_from(), point.reject_from()];
     let margin = of_logit(THRESHOLD_MARGIN, point);
     let far = |logit: f32| thresholds.iter().all(|threshold| (f64::from(logit) - threshold).abs() > margin);
-    let inside = |distance: f64| {
-        point.largest_distance().is_none_or(|largest| (distance - largest).abs() > DISTANCE_MARGIN * largest)
+    let far_in_distance = |index: usize| match point.largest_distance() {
+        Some(largest) if f64::from(logits[index]) < point.review_from() => {
+            (distances[index] - largest).abs() > DISTANCE_MARGIN * largest
+        }
+        _ => true,
     };
-    let candidates = || (0..logits.len()).filter(|&index| far(logits[index]) && inside(distances[index]));
+    let candidates = || (0..logits.len()).filter(|&index| far(logits[index]) && far_in_distance(index));
     let by_logit = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(a.cmp(b));
     let mut chosen = Vec::new();
     let mut choose = |index: usize| {
@@ -88,18 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn no_chosen_image_is_near_the_largest_distance() {
+    fn no_chosen_image_that_passes_by_its_logit_is_near_the_largest_distance() {
         let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
         let checked = point.with_largest_distance(10.0).unwrap();
-        let (logits, labels) = ([0.1; 6], [Label::Normal; 6]);
-        let distances = [8.8, 8.95, 10.0, 11.05, 11.2, 30.0];
-        let sorted = |point| {
+        let labels = [Label::Normal; 6];
+        let distances = [9.6, 9.7, 10.0, 10.3, 10.4, 30.0];
+        let sorted = |logits: [f32; 6], point| {
             let mut chosen = choose(&logits, &distances, &labels, point, 8);
             chosen.sort_unstable();
             chosen
         };
-        assert_eq!(sorted(checked), [0, 4, 5]);
-        assert_eq!(sorted(point).len(), 6);
+        assert_eq!(sorted([0.1; 6], checked), [0, 4, 5]);
+        assert_eq!(sorted([0.1; 6], point).len(), 6);
+        // The verdicts REVIEW and REJECT do not depend on the distance.
+        assert_eq!(sorted([0.1, 0.1, 0.5, 0.9, 0.1, 0.1], checked), [0, 2, 3, 4, 5]);
     }
 
     proptest! {

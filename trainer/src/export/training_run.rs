@@ -64,6 +64,8 @@ pub struct GoldenFile {
     pub label: Label,
     /// The trained head's raw logit, computed by `train`.
     pub logit: f32,
+    /// The distance of the whitened features from the median of the normal training parts, computed by `train`.
+    pub distance: f64,
 }
 
 /// Error of reading or writing a training run.

@@ -26,10 +26,15 @@ pub fn logits(
     let parts: Vec<&Part> = parts.iter().map(|&part| &all[part]).collect();
     let bar = progress::bar(parts.len() as u64, "logits");
     let mut logits = vec![0.0; parts.len()];
+    let mut prepared = None;
     compute::each(&parts, spec, backbone.device(), |index, tensor, size| {
         let path = || parts[index].path.clone();
-        let output = backbone.logit_and_map(tensor, size, head);
-        logits[index] = output.map_err(|source| FeatureError::Torch { path: path(), source })?.0;
+        let torch = |source| FeatureError::Torch { path: path(), source };
+        let with_head = match &mut prepared {
+            Some(with_head) => with_head,
+            missing => missing.insert(backbone.with_head(head).map_err(torch)?),
+        };
+        logits[index] = with_head.logit_and_map(tensor, size).map_err(torch)?.0;
         if !logits[index].is_finite() {
             return Err(FeatureError::NotFinite { path: path() });
         }

@@ -9,62 +9,52 @@ use super::backbone::flipped;
 use super::basis;
 use super::flips::Variant;
 use super::pooling::{Block, Pool, last_stage, upper_triangle};
-use super::{Backbone, Head, placement};
+use super::{Backbone, BackboneWithHead, Head, placement};
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::LogitMap;
 use tch::{Device, Kind, TchError, Tensor};
 
-impl Backbone {
+impl BackboneWithHead<'_> {
     /// The raw logit and its map, for one image. `tensor` holds the image's 3 x height x width normalised values, channel by channel.
     ///
     /// The logit is computed from pooled features, and the map by position in f64.
     ///
     /// # Errors
-    /// `tensor` has a wrong length, the head has a block that does not exist, or libtorch fails.
-    ///
-    /// # Panics
-    /// If the head fails [`Head::check`].
-    pub fn logit_and_map(&self, tensor: &[f32], size: Size, head: &Head) -> Result<(f32, LogitMap), TchError> {
-        self.logit_and_map_of(&self.maps_of_variants(tensor, size, head, &head.blocks)?, size, head)
+    /// `tensor` has a wrong length, or libtorch fails.
+    pub fn logit_and_map(&self, tensor: &[f32], size: Size) -> Result<(f32, LogitMap), TchError> {
+        self.logit_and_map_with(tensor, size, &self.head.blocks, |_| Ok(()))
     }
 
-    /// The maps of the stages that `blocks` need, for each of the flip variants of an image that `head` judges. Those of stage 4 are by
-    /// the head's own weights if it has some.
-    pub(super) fn maps_of_variants(
+    /// As [`Self::logit_and_map`]. Also calls `each` for each flip variant that the head judges, with its maps of the stages that `blocks`
+    /// need. `blocks` must include those of the head. The maps of only one variant are in memory at a time.
+    pub(super) fn logit_and_map_with(
         &self,
         tensor: &[f32],
         size: Size,
-        head: &Head,
         blocks: &[Block],
-    ) -> Result<Vec<Vec<Tensor>>, TchError> {
-        let image = self.image(tensor, size.height, size.width)?;
-        let tuned = head.stage_4.as_ref().map(|stage_4| stage_4.residuals(self.device())).transpose()?;
-        let of_variant =
-            |&variant| self.network().forward_with(&flipped(&image, variant)?, last_stage(blocks), tuned.as_deref());
-        head.flips.variants().iter().map(of_variant).collect()
-    }
-
-    /// The raw logit and its map, from the `maps` of the flip variants of an image.
-    pub(super) fn logit_and_map_of(
-        &self,
-        maps: &[Vec<Tensor>],
-        size: Size,
-        head: &Head,
+        mut each: impl FnMut(&[Tensor]) -> Result<(), TchError>,
     ) -> Result<(f32, LogitMap), TchError> {
+        let Self { backbone, head, stage_4 } = self;
+        let image = backbone.image(tensor, size.height, size.width)?;
         let cells = LogitMap::size_for(size);
-        let mut sum = Tensor::f_zeros([cells.height.into(), cells.width.into()], (Kind::Double, self.device()))?;
+        let mut sum = Tensor::f_zeros([cells.height.into(), cells.width.into()], (Kind::Double, backbone.device()))?;
         let mut features = Vec::new();
-        for (&variant, maps) in head.flips.variants().iter().zip(maps) {
-            let (of_variant, shares) = self.shares_of_variant(maps, size, variant, head)?;
+        for &variant in head.flips.variants() {
+            let image = flipped(&image, variant)?;
+            let maps = backbone.network().forward_with(&image, last_stage(blocks), stage_4.as_deref())?;
+            let (of_variant, shares) = backbone.shares_of_variant(&maps, size, variant, head)?;
             features.extend(of_variant);
             sum = sum.f_add(&shares)?;
+            each(&maps)?;
         }
         let mean = sum.f_div_scalar(head.flips.count() as i64)?;
         let shares = mean.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
         let map = LogitMap::new(cells, Vec::try_from(shares)?).expect("the sum has one share for each cell");
         Ok((head.logit(&features), map))
     }
+}
 
+impl Backbone {
     /// The features of a variant of an image with these `maps`, and its map in f64, turned back.
     fn shares_of_variant(
         &self,
@@ -135,6 +125,10 @@ mod tests {
         (Backbone::new(&Weights::random(3), Device::Cpu).unwrap(), image)
     }
 
+    fn logit_and_map(backbone: &Backbone, image: &[f32], size: Size, head: &Head) -> (f32, LogitMap) {
+        backbone.with_head(head).unwrap().logit_and_map(image, size).unwrap()
+    }
+
     fn head(blocks: &[Block], weight: Vec<f32>, bias: f32, is_rooted: bool) -> Head {
         let mut layers: Vec<Layer> = is_rooted.then_some(Layer::SignedSqrt).into_iter().collect();
         layers.push(Layer::Affine { inputs: width(blocks), outputs: 1, weight, bias: vec![bias] });
@@ -153,7 +147,7 @@ mod tests {
         let mut weight = vec![0.0; 256];
         weight[7] = 2.0;
         let head = head(&[Block::MEAN_3], weight, 0.5, false);
-        let (_, map) = backbone.logit_and_map(&image, SIZE, &head).unwrap();
+        let (_, map) = logit_and_map(&backbone, &image, SIZE, &head);
         let maps = backbone.network().forward(&backbone.image(&image, 75, 98).unwrap(), 3).unwrap();
         assert_eq!(map.size(), Size { height: 5, width: 7 });
         for row in 0..5 {
@@ -171,7 +165,7 @@ mod tests {
         let weight: Vec<f32> = (0..width(&Block::ALL)).map(|at| (at as f32).sin()).collect();
         for is_rooted in [false, true] {
             let head = head(&Block::ALL, weight.clone(), -0.25, is_rooted);
-            let (logit, map) = backbone.logit_and_map(&image, SIZE, &head).unwrap();
+            let (logit, map) = logit_and_map(&backbone, &image, SIZE, &head);
             let features = backbone.features(&image, 75, 98, &Block::ALL).unwrap();
             assert_eq!(logit, head.logit(&features));
             assert!(
@@ -191,11 +185,11 @@ mod tests {
         let own = Stage4::of(backbone.network()).unwrap();
         let weight: Vec<f32> = (0..width(&Block::ALL)).map(|at| (at as f32).sin()).collect();
         let mut head = head(&Block::ALL, weight, -0.25, false);
-        let frozen = backbone.logit_and_map(&image, SIZE, &head).unwrap();
+        let frozen = logit_and_map(&backbone, &image, SIZE, &head);
         head.stage_4 = Some(own.clone());
-        assert_eq!(backbone.logit_and_map(&image, SIZE, &head).unwrap(), frozen);
+        assert_eq!(logit_and_map(&backbone, &image, SIZE, &head), frozen);
         head.stage_4 = Some(scaled(&own, 1.1));
-        let (logit, map) = backbone.logit_and_map(&image, SIZE, &head).unwrap();
+        let (logit, map) = logit_and_map(&backbone, &image, SIZE, &head);
         assert!((logit - frozen.0).abs() > 1e-3, "{logit} {}", frozen.0);
         let sum = map.sum();
         assert!((sum - f64::from(logit)).abs() < 1e-4 * sum.abs().max(1.0), "{sum} {logit}");
@@ -212,7 +206,7 @@ mod tests {
         let four = Head { flips: Flips::Four, ..one.clone() };
         let turned: Vec<f32> = image.chunks(size.pixels()).flat_map(|channel| channel.iter().rev().copied()).collect();
         let [(logit, map), (_, of_turned), (_, of_one)] = [(image, &four), (&turned, &four), (image, &one)]
-            .map(|(image, head)| backbone.logit_and_map(image, size, head).unwrap());
+            .map(|(image, head)| logit_and_map(&backbone, image, size, head));
         let mean = backbone.features_of_variants(image, 65, 97, &Block::ALL).unwrap();
         let mean = mean.chunks(width(&Block::ALL)).map(|features| f64::from(one.logit(features))).sum::<f64>() / 4.0;
         assert!((f64::from(logit) - mean).abs() < 1e-4, "{logit} {mean}");

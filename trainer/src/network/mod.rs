@@ -15,6 +15,7 @@
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
 //! | [`flips`] | the flip variants of an image, and how many of them a head judges |
 //! | [`head`] | computes the raw logit from a feature vector |
+//! | `with_head` | a backbone with a head: what computes the raw logits of images |
 //! | `logit_map` | divides the raw logit of an image among its positions, with libtorch |
 //! | `placement` | places the positions of other stages on those of stage 3 |
 //! | `whitening` | maps features to whitened features, which show how unlike the training an image is |
@@ -40,13 +41,15 @@ pub mod resnet34;
 pub(crate) mod stage_4;
 pub mod weights;
 mod whitening;
+mod with_head;
 
 pub use backbone::Backbone;
 pub use cuda::CudaError;
 pub use flips::Flips;
 pub use head::{Head, Layer};
 pub use pooling::{Block, Pool};
-pub use readout::Readout;
+pub use readout::{Readout, ReadoutError};
 pub use stage_4::Stage4;
 pub use weights::Weights;
 pub use whitening::{Whitening, WhiteningError};
+pub use with_head::BackboneWithHead;

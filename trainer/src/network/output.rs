@@ -1,29 +1,28 @@
 //! Computes all outputs of the network for an image, with libtorch.
 
-use super::{Backbone, Readout};
+use super::{BackboneWithHead, Whitening};
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::Output;
 use tch::TchError;
 
-impl Backbone {
+impl BackboneWithHead<'_> {
     /// The raw logit, its map and the whitened features of one image. `tensor` holds the image's 3 x height x width normalised values,
     /// channel by channel.
     ///
     /// The logit and the whitened features are computed from pooled features, and the map by position in f64.
     ///
     /// # Errors
-    /// `tensor` has a wrong length, the readout has a block that does not exist, or libtorch fails.
+    /// `tensor` has a wrong length, the whitening has a block that does not exist, or libtorch fails.
     ///
     /// # Panics
-    /// If head or whitening fail their check.
-    pub fn output(&self, tensor: &[f32], size: Size, readout: &Readout) -> Result<Output, TchError> {
-        let Readout { head, whitening } = readout;
-        let maps = self.maps_of_variants(tensor, size, head, &readout.blocks())?;
-        let (logit, map) = self.logit_and_map_of(&maps, size, head)?;
+    /// If `whitening` fails [`Whitening::check`].
+    pub fn output(&self, tensor: &[f32], size: Size, whitening: &Whitening) -> Result<Output, TchError> {
+        let blocks = [&self.head.blocks[..], &whitening.blocks[..]].concat();
         let mut features = Vec::new();
-        for maps in &maps {
-            features.extend(self.pooled(maps, &whitening.blocks)?);
-        }
+        let (logit, map) = self.logit_and_map_with(tensor, size, &blocks, |maps| {
+            features.extend(self.backbone.pooled(maps, &whitening.blocks)?);
+            Ok(())
+        })?;
         Ok(Output { logit, map, features: whitening.apply(&features) })
     }
 }
@@ -32,7 +31,7 @@ impl Backbone {
 mod tests {
     use super::*;
     use crate::network::head::{Activation, Layer};
-    use crate::network::{Block, Flips, Head, Weights, Whitening};
+    use crate::network::{Backbone, Block, Flips, Head, Weights};
     use cellgate_models::engine::WhitenedFeatures;
     use tch::Device;
 
@@ -54,14 +53,14 @@ mod tests {
             };
             let weight = wave(WhitenedFeatures::COUNT * 512);
             let whitening = Whitening { blocks: blocks.to_vec(), weight, bias: wave(WhitenedFeatures::COUNT) };
-            let readout = Readout { head, whitening };
-            let found = backbone.output(&image, size, &readout).unwrap();
-            let (logit, map) = backbone.logit_and_map(&image, size, &readout.head).unwrap();
+            let with_head = backbone.with_head(&head).unwrap();
+            let found = with_head.output(&image, size, &whitening).unwrap();
+            let (logit, map) = with_head.logit_and_map(&image, size).unwrap();
             assert_eq!((found.logit, &found.map), (logit, &map));
             let variants = backbone.features_of_variants(&image, 65, 97, &blocks).unwrap();
-            let expected = readout.whitening.apply(&variants[..512 * flips.count()]);
+            let expected = whitening.apply(&variants[..512 * flips.count()]);
             assert!(found.features.distance(&expected) < 1e-3, "{flips}: {:?} {expected:?}", found.features);
-            let of_one = readout.whitening.apply(&variants[..512]);
+            let of_one = whitening.apply(&variants[..512]);
             assert_eq!(of_one.distance(&expected) > 0.1, flips != Flips::One, "the image must not be symmetric");
         }
     }

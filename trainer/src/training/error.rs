@@ -1,7 +1,7 @@
 //! Defines the error of a training run.
 
 use crate::crossval::{CrossvalError, FeasibilityError};
-use crate::export::TrainingRunError;
+use crate::export::{DISTANCE_MARGIN, THRESHOLD_MARGIN, TrainingRunError};
 use crate::features::FeatureError;
 use crate::files::FileError;
 use crate::fit::FitError;
@@ -62,6 +62,20 @@ pub enum TrainingError {
         /// The largest share of abnormal parts that may pass.
         max_escape: f64,
     },
+    /// No training image is suitable as a golden image, so no model could be exported from this training.
+    #[error(
+        "{}: each of the {images} images has a score within {THRESHOLD_MARGIN} of a threshold, or a distance within {:.1} % of the largest \
+         distance; expected an image whose verdict withstands rounding, to prove the exported network with: add images, or choose other \
+         thresholds",
+        root.display(),
+        100.0 * DISTANCE_MARGIN
+    )]
+    NoGolden {
+        /// The data set's folder.
+        root: PathBuf,
+        /// The number of images.
+        images: usize,
+    },
     /// The scores can't be written as CSV.
     #[error("scores.csv can't be written: {0}")]
     Table(#[from] csv::Error),
@@ -109,6 +123,7 @@ mod tests {
             TrainingError::Appeared { path: "run/run.json".into() },
             TrainingError::OneClass,
             TrainingError::TooManyEscapes { passing: 2, abnormal: 10, max_escape: 0.1 },
+            TrainingError::NoGolden { root: "data".into(), images: 12 },
             TrainingError::Fit(FitError::OneClass { found: Label::Normal, missing: Label::Abnormal }),
             TrainingError::Fit(FitError::NoReference),
             TrainingError::Fit(FitError::Diverged {

@@ -2,6 +2,7 @@
 
 mod error;
 mod fine_tuning;
+mod golden;
 mod inputs;
 mod scores;
 mod table;
@@ -16,7 +17,7 @@ pub use thresholds::Thresholds;
 
 use crate::crossval::{LevelStatistics, check_training};
 use crate::dataset::Label;
-use crate::export::{BackboneFile, GoldenFile, RUN, TrainingRun, choose};
+use crate::export::{BackboneFile, RUN, TrainingRun};
 use crate::features;
 use crate::fit::{self, Calibrated, CalibratedWithReference, Fit, FitInputs, OutOfFoldFeatures, TrainingSet};
 use crate::network::Readout;
@@ -26,9 +27,6 @@ use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::model;
 use cellgate_models::policy::{OperatingPoint, Policy};
 use std::path::{Path, PathBuf};
-
-/// Number of golden images in a training run.
-const GOLDEN_IMAGES: usize = 8;
 
 /// A training run and the scores that its thresholds were chosen from.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,11 +91,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let logits = features::logits((&dataset.parts, &all), &table, (&conversion, inputs.network), &head)?;
     let features = all.iter().map(|&part| table.whitened(part, &whitening, head.flips));
     let distances: Vec<f64> = features.map(|features| features.distance(&WhitenedFeatures::ORIGIN)).collect();
-    let golden = choose(&logits, &distances, &labels, point, GOLDEN_IMAGES).into_iter().map(|part| {
-        let entry = &dataset.parts[part];
-        let path = absolute(&entry.path)?;
-        Ok(GoldenFile { path, digest: entry.digest, label: entry.label, logit: logits[part] })
-    });
+    let golden = golden::golden(dataset, (&logits, &distances), point)?;
     let mut config = serde_json::json!({
         "settings": inputs.recipe,
         "thresholds": thresholds,
@@ -121,7 +115,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         recipe: model::RecipeRecord { name: inputs.recipe.name().into(), config },
         seed: inputs.seed,
         metrics,
-        golden: golden.collect::<Result<_, TrainingError>>()?,
+        golden,
     };
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     // A training takes hours. Another command may have written a training run in the meantime.

@@ -8,7 +8,9 @@ use cellgate_test_support::models::policy;
 use cellgate_trainer::export::{features_tolerance, map_tolerance, tolerance};
 use cellgate_trainer::network::head::{Activation, HeadError};
 use cellgate_trainer::network::onnx::OnnxError;
-use cellgate_trainer::network::{Backbone, Block, Flips, Head, Layer, Pool, Readout, Stage4, Weights, Whitening, onnx};
+use cellgate_trainer::network::{
+    Backbone, Block, Flips, Head, Layer, Pool, Readout, ReadoutError, Stage4, Weights, Whitening, onnx,
+};
 use std::num::NonZeroUsize;
 use tch::Device;
 
@@ -52,11 +54,9 @@ fn head(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activa
     Head { blocks, members, activation, flips, stage_4: None }
 }
 
-/// A whitening of the means of stages 2 to 4, of which the head does not use stage 2. The features are standardised over `images`, so
-/// that the whitened features are of moderate size.
-fn whitening(backbone: &Backbone, images: &[Vec<f32>], size: Size) -> Whitening {
-    let blocks = vec![Block { stage: 2, pool: Pool::Mean }, Block::MEAN_3, Block::MEAN_4];
-    let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, &blocks).unwrap();
+/// A whitening of `blocks`. The features are standardised over `images`, so that the whitened features are of moderate size.
+fn whitening(backbone: &Backbone, images: &[Vec<f32>], size: Size, blocks: &[Block]) -> Whitening {
+    let features = |image: &Vec<f32>| backbone.features(image, size.height, size.width, blocks).unwrap();
     let rows: Vec<Vec<f32>> = images.iter().map(features).collect();
     let width = rows[0].len();
     let mut weight: Vec<f32> = wave(WhitenedFeatures::COUNT * width, 1.1);
@@ -70,22 +70,26 @@ fn whitening(backbone: &Backbone, images: &[Vec<f32>], size: Size) -> Whitening 
             *bias -= row[column] * mean;
         }
     }
-    Whitening { blocks, weight, bias }
+    Whitening { blocks: blocks.to_vec(), weight, bias }
 }
 
 /// Writes the network in f32 and in f16, and checks each with ONNX's checker and on `images`: the outputs of ONNX Runtime must be those
 /// of libtorch, and each map must sum to its logit.
 fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activation, flips: Flips) {
-    check_head(backbone, images, size, head(backbone, images, size, activation, flips));
+    // The head does not use stage 2.
+    let blocks = [Block { stage: 2, pool: Pool::Mean }, Block::MEAN_3, Block::MEAN_4];
+    let whitening = whitening(backbone, images, size, &blocks);
+    check_readout(backbone, images, size, Readout { head: head(backbone, images, size, activation, flips), whitening });
 }
 
-/// As [`check`], for this head.
-fn check_head(backbone: &Backbone, images: &[Vec<f32>], size: Size, head: Head) {
-    let (activation, flips) = (head.activation, head.flips);
-    let readout = Readout { head, whitening: whitening(backbone, images, size) };
+/// As [`check`], for this readout.
+fn check_readout(backbone: &Backbone, images: &[Vec<f32>], size: Size, readout: Readout) {
+    let Head { activation, flips, .. } = readout.head;
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
-    let expected: Vec<Output> = images.iter().map(|image| backbone.output(image, size, &readout).unwrap()).collect();
+    let with_head = backbone.with_head(&readout.head).unwrap();
+    let output = |image: &Vec<f32>| with_head.output(image, size, &readout.whitening).unwrap();
+    let expected: Vec<Output> = images.iter().map(output).collect();
     let infinity = f32::INFINITY;
     let logits = expected.iter().map(|output| output.logit);
     let (low, high) = logits.fold((infinity, -infinity), |(low, high), logit| (low.min(logit), high.max(logit)));
@@ -156,16 +160,18 @@ fn onnx_runtime_equals_libtorch_on_random_weights_and_images() {
 
     // The weights of stage 4 that the head has replace those of the backbone.
     let mut head = head(&backbone, &images, size, Activation::Sigmoid, Flips::Two);
-    let (frozen, _) = backbone.logit_and_map(&images[0], size, &head).unwrap();
+    let logit = |head| backbone.with_head(head).unwrap().logit_and_map(&images[0], size).unwrap().0;
+    let frozen = logit(&head);
     let changed = |(name, values): (&String, &Vec<f32>)| {
         let change = wave(values.len(), 0.9);
         (name.clone(), values.iter().zip(change).map(|(value, change)| value * (1.0 + 0.3 * change)).collect())
     };
     let own = Stage4::of(backbone.network()).unwrap();
     head.stage_4 = Some(Stage4::new(own.values().iter().map(changed).collect()));
-    let (tuned, _) = backbone.logit_and_map(&images[0], size, &head).unwrap();
+    let tuned = logit(&head);
     assert!((tuned - frozen).abs() > 0.01, "{tuned} {frozen}");
-    check_head(&backbone, &images, size, head);
+    let whitening = whitening(&backbone, &images, size, &[Block { stage: 2, pool: Pool::Mean }, Block::MEAN_3]);
+    check_readout(&backbone, &images, size, Readout { head, whitening });
 }
 
 #[test]
@@ -218,11 +224,11 @@ fn an_inconsistent_head_is_refused_and_unused_stages_are_left_out() {
     };
     let error = write(head(65), whitening(1)).unwrap_err();
     assert!(
-        matches!(&error, OnnxError::Head(HeadError { place, .. }) if place == "ensemble member 0, layer 0"),
+        matches!(&error, OnnxError::Readout(ReadoutError::Head(HeadError { place, .. })) if place == "ensemble member 0, layer 0"),
         "{error}"
     );
     let error = write(head(64), Whitening { bias: vec![], ..whitening(1) }).unwrap_err();
-    assert!(matches!(&error, OnnxError::Whitening(_)), "{error}");
+    assert!(matches!(&error, OnnxError::Readout(ReadoutError::Whitening(_))), "{error}");
     // Head and whitening use stage 1 only, so the file does not hold the other three stages.
     assert!(write(head(64), whitening(1)).unwrap().len() < 2_000_000);
     // The second stage has 1.1 million weights of four bytes.

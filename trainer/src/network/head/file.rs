@@ -4,12 +4,12 @@
 //! index of a layer in this ensemble member. Those of the whitening are `whitening.weight` and `whitening.bias`. If the structure says
 //! `stage_4`, the weights of stage 4 are f32 tensors named `stage_4.<name>`, such as `stage_4.layer4.0.conv1.weight`.
 
-use super::{Activation, Head, HeadError, Layer};
+use super::{Activation, Head, Layer};
 use crate::files;
 use crate::network::flips::Flips;
 use crate::network::pooling::Block;
 use crate::network::stage_4::Stage4;
-use crate::network::{Readout, Whitening, WhiteningError};
+use crate::network::{Readout, ReadoutError, Whitening};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -44,22 +44,20 @@ pub enum HeadFileError {
         /// The content expected.
         expected: String,
     },
-    /// The head is inconsistent.
+    /// The readout is inconsistent.
     #[error("{}: {source}", path.display())]
-    Head {
+    Readout {
         /// The file.
         path: PathBuf,
         /// The first fault.
-        source: HeadError,
+        source: ReadoutError,
     },
-    /// The whitening is inconsistent.
-    #[error("{}: {source}", path.display())]
-    Whitening {
-        /// The file.
-        path: PathBuf,
-        /// The first fault.
-        source: WhiteningError,
-    },
+}
+
+/// What the structure has in all versions of the file.
+#[derive(Deserialize)]
+struct AnyVersion {
+    version: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,7 +88,7 @@ impl Readout {
     /// Writes the readout to `path` atomically.
     ///
     /// # Errors
-    /// [`HeadFileError`]: head or whitening is inconsistent, or the file can't be written.
+    /// [`HeadFileError`]: the readout is inconsistent, or the file can't be written.
     pub fn write(&self, path: &Path) -> Result<(), HeadFileError> {
         let io = |source| HeadFileError::Io { path: path.to_owned(), source };
         let bytes = self.to_bytes(path)?;
@@ -107,8 +105,8 @@ impl Readout {
     }
 
     fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, HeadFileError> {
-        self.check(path)?;
-        let Self { head, whitening } = self;
+        self.check().map_err(|source| HeadFileError::Readout { path: path.to_owned(), source })?;
+        let head = &self.head;
         let malformed = |error: String| malformed(path, error, "a head that can be written");
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         let mut members = Vec::new();
@@ -132,18 +130,11 @@ impl Readout {
             }
             members.push(kinds);
         }
-        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let [count, width] = [whitening.bias.len(), whitening.width()];
-        tensors.push(("whitening.weight".to_owned(), vec![count, width], bytes(&whitening.weight)));
-        tensors.push(("whitening.bias".to_owned(), vec![count], bytes(&whitening.bias)));
-        if let Some(stage_4) = &head.stage_4 {
-            for (name, shape) in Stage4::shapes() {
-                let shape = shape.into_iter().map(|side| side as usize).collect();
-                tensors.push((format!("{STAGE_4}{name}"), shape, bytes(&stage_4.values()[&name])));
-            }
+        for (name, shape, values) in self.fixed_tensors() {
+            tensors.push((name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect()));
         }
         let Head { activation, flips, .. } = *head;
-        let (blocks, whitening) = (head.blocks.clone(), whitening.blocks.clone());
+        let (blocks, whitening) = (head.blocks.clone(), self.whitening.blocks.clone());
         let stage_4 = head.stage_4.is_some();
         let structure = Structure { version: VERSION, blocks, activation, flips, members, whitening, stage_4 };
         let structure = serde_json::to_string(&structure).map_err(|error| malformed(error.to_string()))?;
@@ -159,10 +150,12 @@ impl Readout {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| no_head(error.to_string()))?;
         let structure = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
         let structure = structure.ok_or_else(|| no_head(format!("no metadata entry {METADATA}")))?;
-        let structure: Structure = serde_json::from_str(structure).map_err(|error| no_head(error.to_string()))?;
-        if structure.version != VERSION {
-            return Err(malformed(path, format!("version {}", structure.version), &format!("version {VERSION}")));
+        let AnyVersion { version } = serde_json::from_str(structure).map_err(|error| no_head(error.to_string()))?;
+        if version != VERSION {
+            let expected = format!("version {VERSION}; train again with this version of the trainer");
+            return Err(malformed(path, format!("version {version}"), &expected));
         }
+        let structure: Structure = serde_json::from_str(structure).map_err(|error| no_head(error.to_string()))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| no_head(error.to_string()))?;
         let tensor = |name: String| {
             let view = file.tensor(&name).map_err(|error| no_head(error.to_string()))?;
@@ -202,15 +195,31 @@ impl Readout {
         let (weight, bias) = (numbers("whitening.weight")?, numbers("whitening.bias")?);
         let head = Head { blocks, members, activation, flips, stage_4 };
         let readout = Self { head, whitening: Whitening { blocks: whitening, weight, bias } };
-        readout.check(path)?;
+        readout.check().map_err(|source| HeadFileError::Readout { path: path.to_owned(), source })?;
+        for (name, shape, _) in readout.fixed_tensors() {
+            let found = tensor(name.clone())?.0;
+            if found != shape {
+                return Err(malformed(path, format!("{name} of shape {found:?}"), &format!("the shape {shape:?}")));
+            }
+        }
         Ok(readout)
     }
 
-    /// Checks head and whitening, whose file is `path`.
-    fn check(&self, path: &Path) -> Result<(), HeadFileError> {
-        let path = || path.to_owned();
-        self.head.check().map_err(|source| HeadFileError::Head { path: path(), source })?;
-        self.whitening.check().map_err(|source| HeadFileError::Whitening { path: path(), source })
+    /// Name, shape and numbers of each tensor whose shape follows from the structure: those of the whitening and of stage 4. The readout
+    /// must pass [`Self::check`].
+    fn fixed_tensors(&self) -> Vec<(String, Vec<usize>, &[f32])> {
+        let Whitening { weight, bias, .. } = &self.whitening;
+        let mut tensors = vec![
+            ("whitening.weight".to_owned(), vec![bias.len(), self.whitening.width()], &weight[..]),
+            ("whitening.bias".to_owned(), vec![bias.len()], &bias[..]),
+        ];
+        if let Some(stage_4) = &self.head.stage_4 {
+            for (name, shape) in Stage4::shapes() {
+                let shape = shape.into_iter().map(|side| side as usize).collect();
+                tensors.push((format!("{STAGE_4}{name}"), shape, &stage_4.values()[&name][..]));
+            }
+        }
+        tensors
     }
 }
 
@@ -231,6 +240,45 @@ mod tests {
         let weight = (0..count * 256).map(|index| (index as f32).sin()).collect();
         let whitening = Whitening { blocks: vec![Block::MEAN_3], weight, bias: vec![0.5; count] };
         Readout { head: head(activation), whitening }
+    }
+
+    /// Replaces the first occurrence of `before` by `after`, which is as long.
+    fn replace(bytes: &mut [u8], before: &[u8], after: &[u8]) {
+        let place = bytes.windows(before.len()).position(|text| text == before).unwrap();
+        bytes[place..][..before.len()].copy_from_slice(after);
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_refused_whatever_its_structure() {
+        let path = Path::new("head.safetensors");
+        let mut bytes = readout(Activation::Sigmoid).to_bytes(path).unwrap();
+        replace(&mut bytes, br#"version\":2"#, br#"version\":1"#);
+        replace(&mut bytes, b"whitening", b"something");
+        let error = Readout::from_bytes(&bytes, path).unwrap_err();
+        insta::assert_snapshot!("other_version", error.to_string());
+    }
+
+    #[test]
+    fn a_transposed_weight_is_refused() {
+        let path = Path::new("head.safetensors");
+        let backbone = Backbone::new(&Weights::random(1), tch::Device::Cpu).unwrap();
+        let mut readout = readout(Activation::Sigmoid);
+        readout.head.stage_4 = Some(Stage4::of(backbone.network()).unwrap());
+        let bytes = readout.to_bytes(path).unwrap();
+        let cases: [(&[u8], &[u8], &str); 2] = [
+            (b"[64,256]", b"[256,64]", "found whitening.weight of shape [256, 64], expected the shape [64, 256]"),
+            (
+                b"[512,256,3,3]",
+                b"[256,512,3,3]",
+                "found stage_4.layer4.0.conv1.weight of shape [256, 512, 3, 3], expected the shape [512, 256, 3, 3]",
+            ),
+        ];
+        for (before, after, expected) in cases {
+            let mut bytes = bytes.clone();
+            replace(&mut bytes, before, after);
+            let error = Readout::from_bytes(&bytes, path).unwrap_err().to_string();
+            assert_eq!(error, format!("head.safetensors: {expected}"));
+        }
     }
 
     #[test]
@@ -260,7 +308,8 @@ mod tests {
         let file = SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(file.tensor("stage_4.layer4.0.conv1.weight").unwrap().shape(), [512, 256, 3, 3]);
         readout.head.stage_4 = Some(Stage4::new(std::collections::BTreeMap::new()));
-        assert!(matches!(readout.write(&path), Err(HeadFileError::Head { .. })));
+        let error = readout.write(&path).unwrap_err();
+        assert!(matches!(error, HeadFileError::Readout { source: ReadoutError::Head(_), .. }), "{error}");
     }
 
     #[test]
@@ -279,14 +328,12 @@ mod tests {
         let mut wrong = readout(Activation::Sigmoid);
         wrong.whitening.bias.pop();
         let error = wrong.to_bytes(path).unwrap_err();
-        assert!(matches!(error, HeadFileError::Whitening { .. }), "{error}");
+        assert!(matches!(error, HeadFileError::Readout { source: ReadoutError::Whitening(_), .. }), "{error}");
         let mut bytes = readout(Activation::Sigmoid).to_bytes(path).unwrap();
         // The head takes stage 4, and the whitening stage 3.
-        let [before, after] = [br#"stage\":3,"#, br#"stage\":4,"#];
-        let place = bytes.windows(before.len()).position(|text| text == before).unwrap();
-        bytes[place..][..after.len()].copy_from_slice(after);
+        replace(&mut bytes, br#"stage\":3,"#, br#"stage\":4,"#);
         let error = Readout::from_bytes(&bytes, path).unwrap_err();
-        assert!(matches!(error, HeadFileError::Whitening { .. }), "{error}");
+        assert!(matches!(error, HeadFileError::Readout { source: ReadoutError::Whitening(_), .. }), "{error}");
     }
 
     #[test]

@@ -1,17 +1,13 @@
 //! Errors of writing an ONNX file.
 
-use crate::network::WhiteningError;
-use crate::network::head::HeadError;
+use crate::network::ReadoutError;
 
 /// Error of writing an ONNX file.
 #[derive(Debug, thiserror::Error)]
 pub enum OnnxError {
-    /// The head is inconsistent.
+    /// The readout is inconsistent.
     #[error(transparent)]
-    Head(#[from] HeadError),
-    /// The whitening is inconsistent.
-    #[error(transparent)]
-    Whitening(#[from] WhiteningError),
+    Readout(#[from] ReadoutError),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

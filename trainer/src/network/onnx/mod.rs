@@ -42,7 +42,7 @@ const IR_VERSION: i64 = 8;
 /// `precision`. `metadata` holds pairs of a name and a text for people; they are stored in the file.
 ///
 /// # Errors
-/// [`OnnxError`]: head or whitening is inconsistent, a weight is not finite or too large for f16, or libtorch fails.
+/// [`OnnxError`]: the readout is inconsistent, a weight is not finite or too large for f16, or libtorch fails.
 pub fn write(
     network: &ResNet34,
     readout: &Readout,
@@ -51,8 +51,7 @@ pub fn write(
     metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, OnnxError> {
     let Readout { head, whitening } = readout;
-    head.check()?;
-    whitening.check()?;
+    readout.check()?;
     let element = match precision {
         Precision::F32 => Element::F32,
         Precision::F16 => Element::F16,

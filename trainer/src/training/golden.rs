@@ -1,0 +1,67 @@
+//! Makes the list of golden images of a training run.
+
+use super::TrainingError;
+use crate::dataset::Dataset;
+use crate::export::{GoldenFile, choose};
+use cellgate_models::policy::OperatingPoint;
+
+/// Number of golden images in a training run.
+const COUNT: usize = 8;
+
+/// The golden images of a training on `dataset`, at least one. `logits` and `distances` are those of all its parts, without reference
+/// parts.
+///
+/// # Errors
+/// [`TrainingError::NoGolden`] if no part is suitable, or [`TrainingError::Io`] if the path of an image can't be made absolute.
+pub(super) fn golden(
+    dataset: &Dataset,
+    (logits, distances): (&[f32], &[f64]),
+    point: OperatingPoint,
+) -> Result<Vec<GoldenFile>, TrainingError> {
+    let chosen = choose(logits, distances, &dataset.labels(), point, COUNT);
+    if chosen.is_empty() {
+        return Err(TrainingError::NoGolden { root: dataset.root.clone(), images: logits.len() });
+    }
+    let file = |part: usize| {
+        let entry = &dataset.parts[part];
+        let io = |source| TrainingError::Io { path: entry.path.clone(), source };
+        Ok(GoldenFile {
+            path: std::path::absolute(&entry.path).map_err(io)?,
+            digest: entry.digest,
+            label: entry.label,
+            logit: logits[part],
+            distance: distances[part],
+        })
+    };
+    chosen.into_iter().map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Label, Part};
+    use cellgate_models::digest::Digest;
+    use cellgate_models::policy::Calibration;
+
+    #[test]
+    fn a_training_without_a_suitable_image_is_refused() {
+        let part = |image: &str| Part {
+            image: image.into(),
+            path: image.into(),
+            digest: Digest::of(image.as_bytes()),
+            bundle: "b".into(),
+            label: Label::Normal,
+            anomalies: vec![],
+            experts: vec![],
+        };
+        let dataset = Dataset { root: "data".into(), parts: vec![part("a"), part("b")], digest: Digest::of(b"") };
+        let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let point = point.with_largest_distance(10.0).unwrap();
+        let found = golden(&dataset, (&[0.1, 0.301], &[5.0, 5.0]), point).unwrap();
+        let [file] = &found[..] else { panic!("{found:?}") };
+        assert!(file.path.is_absolute() && file.path.ends_with("a"), "{file:?}");
+        assert_eq!((file.digest, file.logit, file.distance), (Digest::of(b"a"), 0.1, 5.0));
+        let error = golden(&dataset, (&[0.1, 0.301], &[10.1, 5.0]), point).unwrap_err();
+        assert!(matches!(error, TrainingError::NoGolden { images: 2, .. }), "{error}");
+    }
+}
