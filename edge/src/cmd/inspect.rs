@@ -116,6 +116,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .transpose()?;
     let rule = reference.as_ref().map_or_else(|| model.policy().rule(), |reference| reference.rule);
     pipeline.set_rule(rule);
+    let common = Common {
+        offset: reference.is_some().then(|| rule.offset()),
+        largest_distance: rule.largest_distance(),
+        precision: args.precision,
+        model: model.digest(),
+    };
     let input = model.conversion().size.expect("a model's conversion has the size of the network's input");
     let mut output = io::stdout().lock();
     let mut judgements = Vec::new();
@@ -146,13 +152,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
             continue;
         }
-        let line = JsonLine {
-            evidence: evidence.zip(judgement.size).map(|(evidence, size)| Places::new(&evidence, input, size)),
-            overlay: overlay.map(|path| path.to_string_lossy().into_owned()),
-            offset: reference.is_some().then(|| rule.offset()),
-            largest_distance: rule.largest_distance(),
-            ..JsonLine::new(path, &judgement, args.precision, model.digest())
-        };
+        let places = evidence.zip(judgement.size).map(|(evidence, size)| Places::new(&evidence, input, size));
+        let line = JsonLine::new(path, &judgement, places, overlay, common);
         if !print_line(&mut output, &line)? {
             // The reader has gone, so it can't know whether the remaining images pass.
             return Ok(ExitCode::from(1));
@@ -219,6 +220,15 @@ struct JsonLine<'j> {
     ms: Milliseconds,
 }
 
+/// What the lines of all images have in common, as in [`JsonLine`].
+#[derive(Clone, Copy)]
+struct Common {
+    offset: Option<f64>,
+    largest_distance: Option<f64>,
+    precision: Precision,
+    model: Digest,
+}
+
 /// The evidence of an image.
 #[derive(Serialize)]
 struct Places {
@@ -244,7 +254,13 @@ struct Milliseconds {
 }
 
 impl<'j> JsonLine<'j> {
-    fn new(path: &Path, judgement: &'j Judgement, precision: Precision, model: Digest) -> Self {
+    fn new(
+        path: &Path,
+        judgement: &'j Judgement,
+        evidence: Option<Places>,
+        overlay: Option<PathBuf>,
+        common: Common,
+    ) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let times = &judgement.times;
         Self {
@@ -253,14 +269,14 @@ impl<'j> JsonLine<'j> {
             reason: judgement.decision.reason.name(),
             score: judgement.score,
             logit: judgement.output.as_ref().map(|output| output.logit).filter(|logit| logit.is_finite()),
-            offset: None,
+            offset: common.offset,
             distance: judgement.distance.filter(|distance| distance.is_finite()),
-            largest_distance: None,
+            largest_distance: common.largest_distance,
             detail: judgement.detail.as_deref(),
-            evidence: None,
-            overlay: None,
-            precision: precision.name(),
-            model,
+            evidence,
+            overlay: overlay.map(|path| path.to_string_lossy().into_owned()),
+            precision: common.precision.name(),
+            model: common.model,
             image: judgement.image,
             ms: Milliseconds {
                 read: ms(times.read),

@@ -27,7 +27,7 @@ use crate::sandbox::Sandbox;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, Output};
-use cellgate_models::policy::{Decision, Reason, Rule};
+use cellgate_models::policy::{Decision, Reason, Rule, distinct};
 use cellgate_models::radiograph::{BUFFER_START, RadiographView};
 use scorer::CpuScorer;
 use std::path::Path;
@@ -152,9 +152,10 @@ impl Pipeline {
     /// The distance and the largest distance in words, for a part that does not pass because of its distance.
     fn explanation(&self, decision: Decision, distance: Option<f64>) -> Option<String> {
         let (found, most) = distance.zip(self.rule.largest_distance())?;
-        let text =
-            || format!("found distance {found:.2} from normal parts, expected at most {most:.2}: a person decides");
-        (decision.reason == Reason::UnlikeTraining).then(text)
+        (decision.reason == Reason::UnlikeTraining).then(|| {
+            let [found, most] = distinct(found, most);
+            format!("found distance {found} from normal parts, expected at most {most}: a person decides")
+        })
     }
 
     /// Reads and decodes the image at `path` without judging it. Returns the radiograph and the digest of the file's bytes.

@@ -184,7 +184,7 @@ pub enum ModelError {
         precision: Precision,
         /// The tolerance of the whitened features.
         features_tolerance: f32,
-        /// The largest distance of a part that passes, without reference parts.
+        /// The largest distance of the policy, or the smaller one if it has two.
         largest_distance: f64,
     },
     /// Not all whitened features within the tolerance of a golden image give the same verdict.

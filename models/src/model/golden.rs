@@ -3,7 +3,7 @@
 use super::{Expectation, GoldenEntry, ModelError, Precision};
 use crate::conversion::Size;
 use crate::engine::{LogitMap, WhitenedFeatures};
-use crate::policy::Policy;
+use crate::policy::{Policy, Verdict};
 use crate::radiograph::{self, Radiograph, ReadError};
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,8 @@ pub const MAX_SCORE_TOLERANCE: f64 = 0.02;
 /// nothing.
 pub const MAX_MAP_TOLERANCE: f32 = 0.25;
 
-/// The largest tolerance of a golden image's whitened features, as a fraction of the largest distance of a part that passes: a larger
-/// tolerance would prove nothing.
+/// The largest tolerance of a golden image's whitened features, as a fraction of the policy's largest distance, or of the smaller one
+/// if it has two: a larger tolerance would prove nothing.
 pub const MAX_FEATURES_TOLERANCE: f64 = 0.25;
 
 /// What every engine must compute from a golden image, in every precision.
@@ -104,12 +104,14 @@ pub(super) fn read_features(path: &Path, bytes: &[u8]) -> Result<WhitenedFeature
 ///
 /// - No tolerance is so large that it proves nothing.
 /// - Every logit and all features within their tolerances give the same verdict as the expected ones, for a bundle without reference
-///   parts. With reference parts, any logit may come near a threshold, and any distance near the largest one. So this check, like the
+///   parts. The distance matters only if the logit is that of a PASS. With reference parts, any logit may come near a threshold, and any distance near the largest one. So this check, like the
 ///   proof, leaves reference parts out.
 /// - The map's sum is the expected logit within its tolerance.
 pub(super) fn check(entry: &GoldenEntry, outputs: &ExpectedOutputs, policy: &Policy) -> Result<(), ModelError> {
     let (point, map) = (policy.without(), &outputs.map);
     let (largest_share, distance) = (map.largest_share(), outputs.features.distance(&WhitenedFeatures::ORIGIN));
+    let with = policy.with().and_then(|(with, _)| with.largest_distance());
+    let smallest = point.largest_distance().into_iter().chain(with).reduce(f64::min);
     let member = || entry.member.to_string();
     for (&precision, &expected) in &entry.expected {
         let Expectation { logit, tolerance, map_tolerance, features_tolerance } = expected;
@@ -128,8 +130,9 @@ pub(super) fn check(entry: &GoldenEntry, outputs: &ExpectedOutputs, policy: &Pol
         if !map.sums_to(logit, tolerance) {
             return Err(ModelError::MapSum { member: member(), precision, sum: map.sum(), logit, tolerance });
         }
-        let Some(largest_distance) = point.largest_distance() else { continue };
-        if f64::from(features_tolerance) > MAX_FEATURES_TOLERANCE * largest_distance {
+        if let Some(largest_distance) = smallest
+            && f64::from(features_tolerance) > MAX_FEATURES_TOLERANCE * largest_distance
+        {
             return Err(ModelError::FeaturesTolerance {
                 member: member(),
                 precision,
@@ -137,7 +140,11 @@ pub(super) fn check(entry: &GoldenEntry, outputs: &ExpectedOutputs, policy: &Pol
                 largest_distance,
             });
         }
-        if expected.features_agree((distance - largest_distance).abs()) {
+        let passes_by_logit = point.reason(f64::from(logit), 0.0).verdict() == Verdict::Pass;
+        if let Some(largest_distance) = point.largest_distance()
+            && passes_by_logit
+            && expected.features_agree((distance - largest_distance).abs())
+        {
             let tolerance = features_tolerance;
             return Err(ModelError::GoldenAtDistance {
                 member: member(),
@@ -156,6 +163,7 @@ mod tests {
     use super::*;
     use crate::model::samples::{contents, map};
     use crate::model::{Contents, Existing, Model, ModelLimits, write};
+    use crate::policy::Reference;
     use std::fs;
 
     /// Writes the sample model after `change`, and reads it back.
@@ -217,6 +225,28 @@ mod tests {
         contents.policy = Policy::without_reference(contents.policy.without().with_largest_distance(largest).unwrap());
     }
 
+    #[test]
+    fn a_features_tolerance_is_compared_with_the_smaller_largest_distance() {
+        let with = |without: Option<f64>, with: Option<f64>| {
+            written(|contents| {
+                expectation(contents, Precision::F32).features_tolerance = 1.0;
+                let point = |largest: Option<f64>| {
+                    let point = contents.policy.without();
+                    largest.map_or(point, |largest| point.with_largest_distance(largest).unwrap())
+                };
+                let reference = Reference::estimate(&[[0.0, 1.0], [0.5, 1.5]], 5).unwrap();
+                contents.policy = Policy::with_reference(point(without), point(with), reference);
+            })
+        };
+        for (without, largest) in [(None, 4.0), (Some(8.0), 4.0)] {
+            assert!(with(without, Some(largest)).is_ok());
+            let error = with(without, Some(largest - 0.01)).unwrap_err();
+            let is_named = matches!(error, ModelError::FeaturesTolerance { largest_distance: 3.99, .. });
+            assert!(is_named, "{error}");
+        }
+        assert!(with(Some(4.0), Some(8.0)).is_ok() && with(Some(3.99), Some(8.0)).is_err());
+    }
+
     /// The distance of the sample's features is the root of 32, about 5.657.
     #[test]
     fn a_features_tolerance_of_at_most_a_quarter_of_the_largest_distance_is_accepted() {
@@ -250,6 +280,19 @@ mod tests {
                 assert!(is_named, "{error}");
             }
         }
+    }
+
+    /// The second golden image is a REJECT by its logit, so its distance does not matter.
+    #[test]
+    fn the_distance_of_a_golden_image_matters_only_if_its_logit_is_that_of_a_pass() {
+        let of = |index: usize| {
+            written(|contents| {
+                contents.golden[index].expected.get_mut(&Precision::F32).unwrap().features_tolerance = 0.5;
+                check_distances(contents, 32.0_f64.sqrt() + 0.2);
+            })
+        };
+        assert!(of(1).is_ok());
+        assert!(matches!(of(0), Err(ModelError::GoldenAtDistance { .. })));
     }
 
     #[test]

@@ -8,17 +8,20 @@
 //! |---|---|
 //! | `reason` | verdicts, and the reasons for them |
 //! | `operating_point` | the thresholds in logits, the map from logits to scores, and the largest distance |
+//! | `digits` | texts of a number and its limit |
 //! | `reference` | the offset that a bundle's reference parts give, and the guard that refuses them |
 //! | `rule` | how the parts of one bundle are judged |
 
+mod digits;
 mod operating_point;
 mod reason;
 mod reference;
 mod rule;
 
+pub use digits::distinct;
 pub use operating_point::{Calibration, LargestDistanceError, OperatingPoint, PolicyError};
 pub use reason::{Decision, Reason, Verdict};
-pub use reference::{Reference, ReferenceNumbersError, UnlikeTraining};
+pub use reference::{Reference, ReferenceNumbersError, RefusedReference};
 pub use rule::{ReferenceError, Rule};
 
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,8 @@
 //! by empirical Bayes: the posterior mean of a normal mean under a normal prior whose mean and variance are estimated from the
 //! training bundles (Efron and Morris 1975; Gelman et al., Bayesian Data Analysis, section 5.4).
 
+use super::digits::distinct;
+use crate::engine::WhitenedFeatures;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
@@ -75,7 +77,7 @@ impl TryFrom<Numbers> for Reference {
 
 /// Reference parts that the guard refuses: either the parts are bad, or the model does not know bundles like this one.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum UnlikeTraining {
+pub enum RefusedReference {
     /// The median of the reference parts' logits is too far from the mean of the training bundles.
     #[error(
         "the median logit of the reference parts is {found:.3}, expected {expected:.3} +- {limit:.3} as for normal parts of the \
@@ -98,6 +100,19 @@ pub enum UnlikeTraining {
         /// The variance of the logits.
         found: f64,
         /// The largest variance that is accepted.
+        limit: f64,
+    },
+    /// The median of the reference parts' whitened features is too far from that of the normal training parts.
+    #[error(
+        "the median of the reference parts has the distance {} from normal training parts, expected at most {}, the largest \
+         distance without reference parts",
+        distinct(*.found, *.limit)[0],
+        distinct(*.found, *.limit)[1]
+    )]
+    Distance {
+        /// The distance of the median.
+        found: f64,
+        /// The largest distance that is accepted.
         limit: f64,
     },
 }
@@ -158,13 +173,24 @@ impl Reference {
         if distance.is_nan() { f64::NAN } else { self.0.mean + lambda * distance.min(self.between()) }
     }
 
-    /// Why the guard refuses the reference parts with the raw logits `logits`; `None` if it accepts them.
+    /// Why the guard refuses the reference parts with the raw logits `logits` and the median `centre` of their whitened features;
+    /// `None` if it accepts them. `largest` is the largest distance without reference parts.
     ///
     /// The median of K logits must be within t(B - 1; 0.995) sqrt(tau^2 (1 + 1 / B) + within variance / K) of the mean, with B
     /// training bundles. The variance of two or more logits must be at most the within variance times F(K - 1, degrees of
-    /// freedom; 0.99).
+    /// freedom; 0.99). The distance of `centre` from 0 must be at most `largest`, if that is a number.
     #[must_use]
-    pub fn unlike_training(&self, logits: &[f64]) -> Option<UnlikeTraining> {
+    pub fn refusal(&self, logits: &[f64], centre: &WhitenedFeatures, largest: Option<f64>) -> Option<RefusedReference> {
+        self.refusal_by_logits(logits).or_else(|| {
+            let (found, limit) = (centre.distance(&WhitenedFeatures::ORIGIN), largest?);
+            // Written so that NaN is refused.
+            let is_near = found <= limit;
+            (!is_near).then_some(RefusedReference::Distance { found, limit })
+        })
+    }
+
+    /// Why the guard refuses reference parts with the raw logits `logits`, whatever their whitened features are.
+    fn refusal_by_logits(&self, logits: &[f64]) -> Option<RefusedReference> {
         let (count, bundles) = (length(logits), f64::from(self.0.bundles));
         let quantile = StudentsT::new(0.0, 1.0, bundles - 1.0).map_or(0.0, |t| t.inverse_cdf(MEDIAN_QUANTILE));
         let variance = self.0.between_variance * (1.0 + 1.0 / bundles) + self.0.within_variance / count;
@@ -172,7 +198,7 @@ impl Reference {
         // Written so that NaN is refused.
         let is_near = (found - self.0.mean).abs() <= limit;
         if !is_near {
-            return Some(UnlikeTraining::Median { found, expected: self.0.mean, limit });
+            return Some(RefusedReference::Median { found, expected: self.0.mean, limit });
         }
         if logits.len() < 2 {
             return None;
@@ -181,7 +207,7 @@ impl Reference {
             .map_or(0.0, |f| f.inverse_cdf(SPREAD_QUANTILE));
         let (found, limit) = (sum_of_squares(logits) / (count - 1.0), self.0.within_variance * quantile);
         let is_narrow = found <= limit;
-        (!is_narrow).then_some(UnlikeTraining::Spread { found, limit })
+        (!is_narrow).then_some(RefusedReference::Spread { found, limit })
     }
 }
 
@@ -257,7 +283,7 @@ mod tests {
             degrees_of_freedom: u32::MAX,
         };
         let reference = Reference::try_from(numbers).unwrap();
-        assert_eq!(reference.unlike_training(&[-0.5, 0.0, 0.5]), None);
+        assert_eq!(reference.refusal_by_logits(&[-0.5, 0.0, 0.5]), None);
         assert!(Reference::try_from(Numbers { bundles: MAX_COUNT + 1, ..numbers }).is_err());
     }
 
@@ -295,17 +321,34 @@ mod tests {
     #[test]
     fn the_guard_refuses_a_far_median_and_a_wide_spread() {
         let limit = 3.105_806_515_5 * (0.25 * (1.0 + 1.0 / 12.0) + 1.0 / 5.0_f64).sqrt();
-        let at = |distance: f64| reference().unlike_training(&[-1.0 + distance; 5]);
+        let at = |distance: f64| reference().refusal_by_logits(&[-1.0 + distance; 5]);
         assert_eq!((at(limit - 1e-6), at(1e-6 - limit)), (None, None));
         for distance in [limit + 1e-6, -limit - 1e-6] {
-            assert!(matches!(at(distance), Some(UnlikeTraining::Median { .. })), "{distance}");
+            assert!(matches!(at(distance), Some(RefusedReference::Median { .. })), "{distance}");
         }
-        let spread = |size: f64| reference().unlike_training(&[-1.0 - size, -1.0, -1.0, -1.0, -1.0 + size]);
+        let spread = |size: f64| reference().refusal_by_logits(&[-1.0 - size, -1.0, -1.0, -1.0, -1.0 + size]);
         // The variance of these five logits is size^2 / 2.
         let size = (2.0 * 3.356_854_977_1_f64).sqrt();
         assert_eq!(spread(size - 1e-3), None);
-        assert!(matches!(spread(size + 1e-3), Some(UnlikeTraining::Spread { .. })));
-        assert_eq!(reference().unlike_training(&[-1.0]), None);
+        assert!(matches!(spread(size + 1e-3), Some(RefusedReference::Spread { .. })));
+        assert_eq!(reference().refusal_by_logits(&[-1.0]), None);
+    }
+
+    #[test]
+    fn the_guard_refuses_a_median_beyond_the_largest_distance() {
+        let centre = |first: f32| {
+            let mut components = [0.0; WhitenedFeatures::COUNT];
+            components[0] = first;
+            WhitenedFeatures::new(components)
+        };
+        let refusal = |first: f32, largest| reference().refusal(&[-1.0; 5], &centre(first), largest);
+        assert_eq!((refusal(-2.5, Some(2.5)), refusal(1e9, None)), (None, None));
+        let found = refusal(2.75, Some(2.5)).unwrap();
+        assert_eq!(found, RefusedReference::Distance { found: 2.75, limit: 2.5 });
+        insta::assert_snapshot!("refused_by_distance", found);
+        assert!(matches!(refusal(f32::NAN, Some(2.5)), Some(RefusedReference::Distance { .. })));
+        let by_logits = reference().refusal(&[9.0; 5], &centre(2.75), Some(2.5));
+        assert!(matches!(by_logits, Some(RefusedReference::Median { .. })), "{by_logits:?}");
     }
 
     proptest! {
@@ -314,7 +357,7 @@ mod tests {
             mut logits in proptest::collection::vec(-3.0..1.0, 1..9), value in prop_oneof![Just(f64::NAN), Just(f64::INFINITY)],
         ) {
             logits.iter_mut().step_by(2).for_each(|logit| *logit = value);
-            prop_assert!(reference().unlike_training(&logits).is_some());
+            prop_assert!(reference().refusal_by_logits(&logits).is_some());
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! Judges the parts of one bundle.
 
 use super::reference::MAX_PARTS;
-use super::{Decision, OperatingPoint, Policy, Reason, UnlikeTraining, Verdict};
+use super::{Decision, OperatingPoint, Policy, Reason, RefusedReference, Verdict};
 use crate::engine::WhitenedFeatures;
 
 /// How the parts of one bundle are judged.
@@ -11,7 +11,7 @@ pub struct Rule {
     offset: f64,
     /// The place that distances are measured from.
     centre: WhitenedFeatures,
-    unlike_training: Option<UnlikeTraining>,
+    refused: Option<RefusedReference>,
 }
 
 /// Reference parts that no rule can be made from.
@@ -44,7 +44,7 @@ impl Policy {
     #[must_use]
     pub fn rule(&self) -> Rule {
         let (operating_point, centre) = (self.without(), WhitenedFeatures::ORIGIN);
-        Rule { operating_point, offset: 0.0, centre, unlike_training: None }
+        Rule { operating_point, offset: 0.0, centre, refused: None }
     }
 
     /// The rule for the bundle whose reference parts have the raw logits and whitened features `parts`. Distances are measured from the
@@ -68,9 +68,9 @@ impl Policy {
             return Err(ReferenceError::NotFinite { found });
         }
         let logits: Vec<f64> = logits.into_iter().map(f64::from).collect();
-        Ok(match reference.unlike_training(&logits) {
-            unlike_training @ Some(_) => Rule { unlike_training, ..self.rule() },
-            None => Rule { operating_point, offset: reference.offset(&logits), centre, unlike_training: None },
+        Ok(match reference.refusal(&logits, &centre, self.without().largest_distance()) {
+            refused @ Some(_) => Rule { refused, ..self.rule() },
+            None => Rule { operating_point, offset: reference.offset(&logits), centre, refused: None },
         })
     }
 }
@@ -90,8 +90,8 @@ impl Rule {
 
     /// Why the guard refused the reference parts; `None` if it accepted them, or if the bundle has no reference parts.
     #[must_use]
-    pub fn unlike_training(&self) -> Option<UnlikeTraining> {
-        self.unlike_training
+    pub fn refused(&self) -> Option<RefusedReference> {
+        self.refused
     }
 
     /// The distance of a part from the median of the bundle's reference parts. Without reference parts, or if the guard refused them, it
@@ -112,7 +112,7 @@ impl Rule {
     pub fn decide(&self, raw: f32, features: &WhitenedFeatures) -> Decision {
         let reason = self.operating_point.reason(f64::from(raw) - self.offset, self.distance(features));
         match reason.verdict() {
-            Verdict::Pass | Verdict::Review if self.unlike_training.is_some() => Reason::BundleUnlikeTraining.into(),
+            Verdict::Pass | Verdict::Review if self.refused.is_some() => Reason::BundleUnlikeTraining.into(),
             _ => reason.into(),
         }
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn refused_reference_parts_let_no_part_pass() {
         let rule = policy().rule_with_reference(&[(-50.0, ORIGIN); 5]).unwrap();
-        assert!(rule.unlike_training().is_some() && rule.offset() == 0.0);
+        assert!(rule.refused().is_some() && rule.offset() == 0.0);
         assert_eq!(rule.reject_from(), policy().rule().reject_from());
         let found = [-60.0, -0.5, 1.5, f32::NAN].map(|raw| rule.decide(raw, &ORIGIN).reason);
         use Reason::{BundleUnlikeTraining, ScoreFromReject, ScoreInvalid};
@@ -218,10 +218,10 @@ mod tests {
 
     #[test]
     fn with_reference_parts_the_distance_is_that_from_their_median() {
-        let parts = [9.0, 5.0, 6.0].map(|first| (-2.0, features(first)));
+        let parts = [6.0, 2.0, 3.0].map(|first| (-2.0, features(first)));
         let rule = checking().rule_with_reference(&parts).unwrap();
-        assert_eq!((rule.largest_distance(), rule.distance(&features(4.5))), (Some(2.0), 1.5));
-        let found = [0.0, 3.5, 7.5, 8.5].map(|first| rule.decide(-2.0, &features(first)).reason);
+        assert_eq!((rule.refused(), rule.largest_distance(), rule.distance(&features(1.5))), (None, Some(2.0), 1.5));
+        let found = [-3.0, 0.5, 4.5, 5.5].map(|first| rule.decide(-2.0, &features(first)).reason);
         use Reason::{ScoreBelowReview, UnlikeTraining};
         assert_eq!(found, [UnlikeTraining, UnlikeTraining, ScoreBelowReview, UnlikeTraining]);
     }
@@ -231,6 +231,19 @@ mod tests {
         let refused = checking().rule_with_reference(&[(-50.0, features(9.0)); 5]).unwrap();
         assert_eq!(refused.distance(&features(9.0)), 9.0, "measured as without reference parts");
         assert_eq!(refused.decide(-60.0, &features(9.0)).reason, Reason::BundleUnlikeTraining);
+    }
+
+    /// Their logits are ordinary, and their median is 0.5 too far from the normal training parts.
+    #[test]
+    fn reference_parts_of_another_product_let_no_part_pass() {
+        let parts = [3.5, 9.0, 0.0].map(|first| (-2.0, features(first)));
+        let rule = checking().rule_with_reference(&parts).unwrap();
+        assert_eq!(rule.refused(), Some(RefusedReference::Distance { found: 3.5, limit: 3.0 }));
+        assert_eq!((rule.offset(), rule.distance(&features(3.5)), rule.largest_distance()), (0.0, 3.5, Some(3.0)));
+        let found =
+            [(-2.0, 3.5), (-2.0, 0.0), (1.5, 3.5)].map(|(raw, first)| rule.decide(raw, &features(first)).reason);
+        use Reason::{BundleUnlikeTraining, ScoreFromReject};
+        assert_eq!(found, [BundleUnlikeTraining, BundleUnlikeTraining, ScoreFromReject]);
     }
 
     proptest! {

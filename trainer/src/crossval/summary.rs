@@ -71,9 +71,9 @@ fn draws(fold: &FinishedFold, index: usize, reference: &Reference, parts: NonZer
     let labels: Vec<Label> = fold.parts.iter().map(|part| part.label).collect();
     let draws = reference_draws(&labels, parts, DRAWS as usize, &mut random).into_iter().filter_map(|draw| {
         let logits: Vec<f64> = draw.reference.iter().map(|&part| f64::from(fold.parts[part].logit)).collect();
-        let is_refused = reference.unlike_training(&logits).is_some();
         let features: Vec<WhitenedFeatures> = draw.reference.iter().map(|&part| fold.parts[part].features).collect();
         let centre = WhitenedFeatures::median(&features)?;
+        let is_refused = reference.refusal(&logits, &centre, fold.operating_point.largest_distance()).is_some();
         Some(ReferenceDraw { offset: reference.offset(&logits), centre, is_refused, draw })
     });
     draws.collect()
@@ -228,6 +228,14 @@ mod tests {
         [("a", -shift), ("b", shift)].map(fold).into()
     }
 
+    /// Sets the largest distance without reference parts.
+    fn with_largest_distance(mut folds: Vec<FinishedFold>, largest: f64) -> Vec<FinishedFold> {
+        for fold in &mut folds {
+            fold.operating_point = fold.operating_point.with_largest_distance(largest).unwrap();
+        }
+        folds
+    }
+
     #[test]
     fn reference_parts_are_normal_never_scored_and_the_same_for_all_methods() {
         let rows = predictions(Method::Naive, &folds(1.5), &config());
@@ -260,7 +268,8 @@ mod tests {
 
     #[test]
     fn an_offset_corrects_what_the_threshold_without_it_gets_wrong() {
-        let results = of(Method::Naive, &folds(1.5), &config());
+        // The reference parts lie within this distance.
+        let results = of(Method::Naive, &with_largest_distance(folds(1.5), 13.0), &config());
         let found = &results.references[0];
         assert_eq!((found.reference.as_str(), found.parts, found.draws), ("good:3", 3, 20));
         assert_eq!(found.overall.balanced_accuracy, Some(1.0));
@@ -269,7 +278,17 @@ mod tests {
         assert_eq!(found.none_on_same_parts.bundles[0].threshold, Calibration::IDENTITY.score(0.5));
         assert!(found.reference_parts.iter().all(|bundle| bundle.parts == 3 && bundle.refused_draws == 0));
         // The offset of a bundle that is shifted beyond all training bundles is limited, and the guard refuses its reference parts.
-        let far = of(Method::Naive, &folds(40.0), &config());
+        let far = of(Method::Naive, &with_largest_distance(folds(40.0), 1e3), &config());
         assert!(far.references[0].reference_parts.iter().all(|bundle| bundle.refused_draws == 20));
+    }
+
+    /// The largest distance without reference parts counts.
+    #[test]
+    fn the_guard_also_refuses_draws_whose_median_is_far_from_the_training() {
+        for (largest, expected) in [(11.9, 20), (13.0, 0)] {
+            let results = of(Method::Naive, &with_largest_distance(folds(1.5), largest), &config());
+            let found = &results.references[0].reference_parts;
+            assert!(found.iter().all(|bundle| bundle.refused_draws == expected), "{largest}: {found:?}");
+        }
     }
 }

@@ -3,8 +3,9 @@
 use anyhow::bail;
 use cellgate_edge::pipeline::{Judgement, Pipeline};
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::{Policy, Rule};
+use cellgate_models::policy::{Policy, Rule, distinct};
 use std::collections::HashMap;
+use std::fmt::Arguments;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
@@ -17,8 +18,8 @@ pub(super) struct ReferenceParts {
 }
 
 impl ReferenceParts {
-    /// Runs the network on `images`, and says on stderr what the guard refuses. Every image must give a logit, and no image may
-    /// occur twice.
+    /// Runs the network on `images`. Says on stderr what it gives for each of them, which of them are unlike the training, and whether
+    /// the guard refuses them. Every image must give a logit, and no image may occur twice.
     pub(super) fn new(pipeline: &mut Pipeline, policy: &Policy, images: &[PathBuf]) -> anyhow::Result<Self> {
         let (mut parts, mut seen) = (Vec::new(), HashMap::new());
         for image in images {
@@ -34,16 +35,26 @@ impl ReferenceParts {
             parts.push((output.logit, output.features));
         }
         let rule = policy.rule_with_reference(&parts)?;
+        let without = policy.rule();
+        for (image, (logit, features)) in images.iter().zip(&parts) {
+            let (image, distance) = (image.display(), without.distance(features));
+            say(format_args!(
+                "reference part {image}: logit {logit:.3}, distance {distance:.2} from normal training parts"
+            ));
+            if let Some(most) = without.largest_distance().filter(|&most| distance > most) {
+                let [found, most] = distinct(distance, most);
+                warn(format_args!(
+                    "{image}: found distance {found}, expected at most {most}: check that the part is good"
+                ));
+            }
+        }
         let expected = policy.with().map_or(0, |(_, reference)| reference.parts());
         if usize::try_from(expected) != Ok(parts.len()) {
             let found = parts.len();
             warn(format_args!("found {found} reference parts, but the model's thresholds were chosen for {expected}"));
         }
-        if let Some(unlike) = rule.unlike_training() {
-            warn(format_args!("no part passes: {unlike}"));
-            for (image, (logit, _)) in images.iter().zip(&parts) {
-                warn(format_args!("{}: logit {logit:.3}", image.display()));
-            }
+        if let Some(refused) = rule.refused() {
+            warn(format_args!("no part passes: {refused}"));
         }
         Ok(Self { rule, images: seen })
     }
@@ -54,7 +65,12 @@ impl ReferenceParts {
     }
 }
 
-/// Writes a warning to stderr. If stderr is closed, the reason of each part still says why it does not pass.
-fn warn(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "warning: --reference: {text}");
+/// Writes a warning to stderr.
+fn warn(text: Arguments<'_>) {
+    say(format_args!("warning: --reference: {text}"));
+}
+
+/// Writes a line to stderr. If stderr is closed, the reason of each part still says why it does not pass.
+fn say(line: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
