@@ -38,7 +38,7 @@ pub fn map_tolerance(precision: Precision, largest_share: f32) -> f32 {
 }
 
 /// The largest distance between the whitened features of two engines that the parity check allows: 0.1 % of `distance` for f32, and 3 %
-/// for f16. For f16 it is about three times what was found on a trained network. The distances of normal parts differ little from each
+/// for f16. For f16 it is about three times what was found on radiographs. The distances of normal parts differ little from each
 /// other, so a larger one would prove little. A model allows more
 /// ([`MAX_FEATURES_TOLERANCE`](cellgate_models::model::MAX_FEATURES_TOLERANCE)). `distance` is the model's largest distance; if it has
 /// none, that of the image from the normal training parts, at least 1.

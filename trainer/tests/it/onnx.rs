@@ -160,7 +160,7 @@ fn onnx_runtime_equals_libtorch_on_random_weights_and_images() {
 
     // The weights of stage 4 that the head has replace those of the backbone.
     let mut head = head(&backbone, &images, size, Activation::Sigmoid, Flips::Two);
-    let logit = |head| backbone.with_head(head).unwrap().logit_and_map(&images[0], size).unwrap().0;
+    let logit = |head: &Head| backbone.with_head(head).unwrap().logit_and_map(&images[0], size).unwrap().0;
     let frozen = logit(&head);
     let changed = |(name, values): (&String, &Vec<f32>)| {
         let change = wave(values.len(), 0.9);
