@@ -258,7 +258,7 @@ impl<'j> JsonLine<'j> {
         path: &Path,
         judgement: &'j Judgement,
         evidence: Option<Places>,
-        overlay: Option<PathBuf>,
+        overlay: Option<&Path>,
         common: Common,
     ) -> Self {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
