@@ -6,6 +6,7 @@ mod archive;
 mod cable;
 mod closed_log;
 mod decoder;
+mod distance;
 mod engine;
 mod frozen;
 mod hard_links;

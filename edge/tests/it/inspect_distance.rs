@@ -3,8 +3,9 @@
 use crate::inspect::{assert_text, contents_with_reference, images_of, inspect, level_of};
 use crate::support::*;
 use cellgate_models::model::Precision;
-use cellgate_models::policy::Policy;
+use cellgate_models::policy::{Policy, Reference};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 /// A model with mean.onnx that checks distances: a part with a logit of -1.5 to 1.5 is near enough to pass.
 fn model_with_distances(folder: &Path) -> PathBuf {
@@ -48,6 +49,52 @@ fn with_reference_parts_the_distance_is_measured_from_them() {
     let distance = f64::from(mean_logit(level_of(0.3)) - mean_logit(level_of(-0.4)));
     assert!((lines[1]["distance"].as_f64().unwrap() - distance).abs() < 1e-5, "{}", lines[1]);
     assert_eq!(lines[1]["largest_distance"], 0.5);
+}
+
+/// The guard accepts the median of the reference parts, whose distance is about 0.3. One part is far from the others.
+#[test]
+fn a_reference_part_unlike_the_training_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = reference_parts(folder.path(), &[0.3, -0.2, 0.5]);
+    let model = model_with_distances_and_reference(folder.path(), 0.4);
+    let part = image(folder.path(), "part", level_of(-1.2));
+    let output = run(inspect(&model).args(["--reference", &list]).arg(part), 0);
+    insta::assert_snapshot!("distant_reference_part", stderr_in(&output, folder.path()));
+}
+
+#[test]
+fn no_part_passes_if_the_median_of_the_reference_parts_is_unlike_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = reference_parts(folder.path(), &[0.5, 0.52, -0.2]);
+    let model = model_with_distances_and_reference(folder.path(), 0.4);
+    let part = image(folder.path(), "part", level_of(-1.2));
+    let output = run(inspect(&model).args(["--reference", &list]).arg(part), 1);
+    let line = lines(&output).remove(0);
+    assert_eq!((&line["verdict"], &line["reason"]), (&"REVIEW".into(), &"BUNDLE_UNLIKE_TRAINING".into()));
+    assert_eq!((line["offset"].as_f64(), line["largest_distance"].as_f64()), (Some(0.0), Some(0.4)));
+    insta::assert_snapshot!("distant_reference_parts", stderr_in(&output, folder.path()));
+}
+
+/// Writes reference parts with about these logits. Returns the value of `--reference`.
+fn reference_parts(folder: &Path, logits: &[f32]) -> String {
+    let levels: Vec<u16> = logits.iter().map(|&logit| level_of(logit)).collect();
+    let images = images_of(&folder.join("good"), &levels);
+    images.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// A model for bundles with and without reference parts. It accepts logits of reference parts with any spread, and its largest distance
+/// without reference parts is `largest`.
+fn model_with_distances_and_reference(folder: &Path, largest: f64) -> PathBuf {
+    let mut contents = contents_with_reference();
+    let (without, (with, _)) = (contents.policy.without(), contents.policy.with().unwrap());
+    let reference = Reference::estimate(&[[-3.0, 3.0], [-2.0, 4.0], [-4.0, 2.0]], 3).unwrap();
+    contents.policy = Policy::with_reference(without.with_largest_distance(largest).unwrap(), with, reference);
+    model(folder, &contents)
+}
+
+/// Stderr without the name of the folder.
+fn stderr_in(output: &Output, folder: &Path) -> String {
+    stderr(output).replace(&folder.display().to_string(), "FOLDER")
 }
 
 #[test]
