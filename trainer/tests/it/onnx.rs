@@ -79,11 +79,12 @@ fn check(backbone: &Backbone, images: &[Vec<f32>], size: Size, activation: Activ
     // The head does not use stage 2.
     let blocks = [Block { stage: 2, pool: Pool::Mean }, Block::MEAN_3, Block::MEAN_4];
     let whitening = whitening(backbone, images, size, &blocks);
-    check_readout(backbone, images, size, Readout { head: head(backbone, images, size, activation, flips), whitening });
+    let head = head(backbone, images, size, activation, flips);
+    check_readout(backbone, images, size, &Readout { head, whitening });
 }
 
 /// As [`check`], for this readout.
-fn check_readout(backbone: &Backbone, images: &[Vec<f32>], size: Size, readout: Readout) {
+fn check_readout(backbone: &Backbone, images: &[Vec<f32>], size: Size, readout: &Readout) {
     let Head { activation, flips, .. } = readout.head;
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxRuntimeOptions { library: None, threads: NonZeroUsize::new(1) };
@@ -105,7 +106,7 @@ fn check_readout(backbone: &Backbone, images: &[Vec<f32>], size: Size, readout: 
     assert!(far > 1.0, "the features are too similar to compare");
     for precision in [Precision::F32, Precision::F16] {
         let metadata = [("cellgate.test", "yes".to_owned())];
-        let network = onnx::write(backbone.network(), &readout, size, precision, &metadata).unwrap();
+        let network = onnx::write(backbone.network(), readout, size, precision, &metadata).unwrap();
         let path = folder.path().join(precision.member());
         std::fs::write(&path, &network).unwrap();
         let output = cellgate_test_support::oracle("onnx_check.py", &[path.to_str().unwrap()]).unwrap();
@@ -171,7 +172,7 @@ fn onnx_runtime_equals_libtorch_on_random_weights_and_images() {
     let tuned = logit(&head);
     assert!((tuned - frozen).abs() > 0.01, "{tuned} {frozen}");
     let whitening = whitening(&backbone, &images, size, &[Block { stage: 2, pool: Pool::Mean }, Block::MEAN_3]);
-    check_readout(&backbone, &images, size, Readout { head, whitening });
+    check_readout(&backbone, &images, size, &Readout { head, whitening });
 }
 
 #[test]
