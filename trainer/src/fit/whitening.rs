@@ -22,7 +22,7 @@ const SMALLEST_VARIANCE: f64 = 1e-3;
 /// 1. Subtracts the mean of each bundle, and divides each feature by its standard deviation within bundles.
 /// 2. Projects onto the first [`WhitenedFeatures::COUNT`] principal components, or onto fewer if there are fewer. The whitened features
 ///    that are left are 0.
-/// 3. Multiplies by the inverse root of the covariance within bundles, which is shrunk by [`ledoit_wolf`].
+/// 3. Multiplies by the inverse root of the covariance within bundles, which is shrunk as Ledoit and Wolf do.
 /// 4. Subtracts the median of each whitened feature over the parts.
 ///
 /// The components are those of the variation within bundles. With those of the whole variation, fewer abnormal parts of a new bundle

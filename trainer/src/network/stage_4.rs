@@ -23,7 +23,7 @@ impl fmt::Debug for Stage4 {
 }
 
 impl Stage4 {
-    /// The weights with these numbers. [`Self::check`] says whether they are complete.
+    /// The weights with these numbers. `check` says whether they are complete.
     #[must_use]
     pub fn new(values: BTreeMap<String, Vec<f32>>) -> Self {
         Self { values }
