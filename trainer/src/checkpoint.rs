@@ -1,6 +1,11 @@
-//! Writes and reads the tensors of checkpoints: files in the safetensors format from which a training is continued.
+//! Writes and reads checkpoints: files in the safetensors format from which a training is continued. They hold f32 tensors, and the
+//! training's state as JSON in the metadata.
 
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// A fault of a checkpoint.
@@ -41,11 +46,54 @@ pub enum CheckpointError {
     Torch(#[from] TchError),
 }
 
-/// The bytes of a tensor's f32 numbers, little-endian.
+/// A tensor of a checkpoint: its name, its shape, and its f32 numbers as little-endian bytes.
+pub(crate) struct NamedTensor(String, Vec<usize>, Vec<u8>);
+
+impl NamedTensor {
+    /// `tensor` under the name `name`.
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub(crate) fn new(name: String, tensor: &Tensor) -> Result<Self, TchError> {
+        Ok(Self(name, tensor.size().into_iter().map(|side| side as usize).collect(), bytes(tensor)?))
+    }
+}
+
+/// The bytes of a checkpoint with `tensors`, and with `state` in the metadata entry `entry`.
 ///
 /// # Errors
-/// libtorch fails.
-pub(crate) fn bytes(tensor: &Tensor) -> Result<Vec<u8>, TchError> {
+/// `state` can't be written as JSON, or the tensors not as safetensors.
+pub(crate) fn encode<E: From<SafeTensorError> + From<serde_json::Error>>(
+    entry: &str,
+    state: &impl Serialize,
+    tensors: &[NamedTensor],
+) -> Result<Vec<u8>, E> {
+    let views = tensors
+        .iter()
+        .map(|NamedTensor(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
+    let views = views.collect::<Result<Vec<_>, E>>()?;
+    let metadata = HashMap::from([(entry.to_owned(), serde_json::to_string(state)?)]);
+    Ok(safetensors::serialize(views, Some(metadata))?)
+}
+
+/// The state in the metadata entry `entry` of the checkpoint with the bytes `file`. Its field `format` must be `format`. It is looked at
+/// first, because a state of another version may have other fields.
+///
+/// # Errors
+/// [`CheckpointError`]: the file is damaged or from another version.
+pub(crate) fn state<S: DeserializeOwned>(file: &[u8], entry: &'static str, format: u32) -> Result<S, CheckpointError> {
+    let (_, header) = SafeTensors::read_metadata(file)?;
+    let state = header.metadata().as_ref().and_then(|metadata| metadata.get(entry));
+    let state = state.ok_or(CheckpointError::NoState { expected: entry })?;
+    let version = serde_json::from_str::<serde_json::Value>(state)?["format"].clone();
+    if version != format {
+        return Err(CheckpointError::Version { found: version.to_string(), expected: format });
+    }
+    Ok(serde_json::from_str(state)?)
+}
+
+/// The bytes of a tensor's f32 numbers, little-endian.
+fn bytes(tensor: &Tensor) -> Result<Vec<u8>, TchError> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; 4 * tensor.numel()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;

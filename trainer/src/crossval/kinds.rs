@@ -1,7 +1,7 @@
 //! Leaves out one kind of anomaly at a time: how many parts with a kind are caught by models that were never trained on it.
 
 use super::folds::{self, damaged};
-use super::unlike::{is_caught, passed};
+use super::unlike::passed_without_reference;
 use super::{CrossvalError, FinishedFold, Fold, check_training};
 use crate::dataset::{Dataset, Label};
 use crate::fit::Recipe;
@@ -9,7 +9,6 @@ use crate::results::{LeftOutKind, UnlikeTraining};
 use crate::stats::Rate;
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::WhitenedFeatures;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -82,16 +81,15 @@ impl KindFolds {
             let mut all_passed = Vec::new();
             for ((all_kinds, of_fold), judged) in finished.iter().zip(&self.folds).zip(without) {
                 for (KindFold { fold, .. }, found) in of_fold.iter().zip(judged).filter(|(of, _)| of.kind == kind) {
-                    let point = found.operating_point;
                     for (index, part) in found.parts.iter().enumerate() {
-                        let passed = passed(part, point, 0.0, &WhitenedFeatures::ORIGIN);
+                        let passed = passed_without_reference(found, part);
                         all_passed.extend(passed);
                         let has_kind = dataset.parts[fold.test[index]].anomalies.contains(name);
                         if has_kind && part.label == Label::Abnormal {
                             parts += 1;
-                            when_trained +=
-                                u64::from(is_caught(&all_kinds.parts[index], all_kinds.operating_point, 0.0));
-                            by_score += u64::from(is_caught(part, point, 0.0));
+                            let by_trained = passed_without_reference(all_kinds, &all_kinds.parts[index]);
+                            when_trained += u64::from(by_trained.is_none());
+                            by_score += u64::from(passed.is_none());
                             by_either += u64::from(passed.is_none_or(|passed| passed.is_unlike));
                         }
                     }

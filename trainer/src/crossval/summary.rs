@@ -6,7 +6,6 @@ use crate::dataset::Label;
 use crate::fit::{Draw, reference_draws};
 use crate::results::{
     BundleReference, BundleResults, DrawScores, MethodResults, Prediction, ReferenceResults, ScoredDraws,
-    UnlikeTraining,
 };
 use crate::stats::{BundleBootstrap, BundleRanks, Scored};
 use cellgate_models::conversion::Method;
@@ -117,10 +116,9 @@ fn with_reference(
         });
     }
     let reference = ReferenceSetting::Good(parts).to_string();
-    let has_distance =
-        folds.iter().any(|fold| fold.with_reference[setting].operating_point.largest_distance().is_some());
+    let points = folds.iter().map(|fold| fold.with_reference[setting].operating_point);
     ReferenceResults {
-        unlike_training: has_distance.then(|| UnlikeTraining::of(&passed, DRAWS)),
+        unlike_training: unlike::figures(points, &passed, DRAWS),
         ..ReferenceResults::summarise(reference, [parts.get(), DRAWS], &all, reference_parts, bootstrap)
     }
 }
@@ -180,6 +178,7 @@ mod tests {
     use super::*;
     use crate::crossval::{BoundsScope, FoldPart, Folds};
     use crate::fit::{Recipe, RecommendedRecipe};
+    use crate::results::UnlikeTraining;
     use crate::stats::Rate;
     use cellgate_models::conversion::{ConversionSpec, Size};
     use cellgate_models::digest::Digest;

@@ -3,29 +3,35 @@
 use super::{FinishedFold, FoldPart};
 use crate::results::{Passed, UnlikeTraining};
 use cellgate_models::engine::WhitenedFeatures;
-use cellgate_models::policy::OperatingPoint;
-
-/// Whether the score calls `part` abnormal at `point`, with the bundle's `offset`. NaN is abnormal.
-pub(super) fn is_caught(part: &FoldPart, point: OperatingPoint, offset: f64) -> bool {
-    let is_below = f64::from(part.logit) - offset < point.reject_from();
-    !is_below
-}
+use cellgate_models::policy::{OperatingPoint, Reason};
 
 /// `part` if the score passes it at `point`, with the bundle's `offset`. Its distance is that from `centre`.
 pub(super) fn passed(part: &FoldPart, point: OperatingPoint, offset: f64, centre: &WhitenedFeatures) -> Option<Passed> {
-    let distance = part.features.distance(centre);
-    let is_unlike = point.largest_distance().is_some_and(|largest| distance > largest);
-    (!is_caught(part, point, offset)).then_some(Passed { label: part.label, is_unlike })
+    let reason = point.reason(f64::from(part.logit) - offset, part.features.distance(centre));
+    let is_unlike = reason == Reason::UnlikeTraining;
+    (is_unlike || reason == Reason::ScoreBelowReview).then_some(Passed { label: part.label, is_unlike })
+}
+
+/// `part` of `fold` if the score passes it without reference parts.
+pub(super) fn passed_without_reference(fold: &FinishedFold, part: &FoldPart) -> Option<Passed> {
+    passed(part, fold.operating_point, 0.0, &WhitenedFeatures::ORIGIN)
+}
+
+/// The figures of the parts `passed`, which occur up to `draws` times. `None` if no fold has a largest distance in its operating point,
+/// one of `points`.
+pub(super) fn figures(
+    mut points: impl Iterator<Item = OperatingPoint>,
+    passed: &[Passed],
+    draws: u32,
+) -> Option<UnlikeTraining> {
+    points.any(|point| point.largest_distance().is_some()).then(|| UnlikeTraining::of(passed, draws))
 }
 
 /// The figures without reference parts. `None` if no fold has a largest distance.
 pub(super) fn without_reference(folds: &[FinishedFold]) -> Option<UnlikeTraining> {
-    let of_fold = |fold: &FinishedFold| -> Vec<Passed> {
-        let parts = fold.parts.iter();
-        parts.filter_map(|part| passed(part, fold.operating_point, 0.0, &WhitenedFeatures::ORIGIN)).collect()
-    };
-    let has_distance = folds.iter().any(|fold| fold.operating_point.largest_distance().is_some());
-    has_distance.then(|| UnlikeTraining::of(&folds.iter().flat_map(of_fold).collect::<Vec<_>>(), 1))
+    let parts = folds.iter().flat_map(|fold| fold.parts.iter().map(move |part| (fold, part)));
+    let passed: Vec<Passed> = parts.filter_map(|(fold, part)| passed_without_reference(fold, part)).collect();
+    figures(folds.iter().map(|fold| fold.operating_point), &passed, 1)
 }
 
 #[cfg(test)]

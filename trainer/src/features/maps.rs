@@ -7,6 +7,7 @@ use super::FeatureError;
 use super::file::{self, MAPS};
 use super::key::FeatureSettings;
 use super::{compute, room};
+use crate::checkpoint::is_finite;
 use crate::dataset::Part;
 use crate::network::Backbone;
 use crate::network::architecture::CHANNELS;
@@ -133,7 +134,7 @@ fn count(size: Size) -> usize {
 /// The bytes of the numbers in f16. `None` if one is not finite in f16.
 fn half_bytes(maps: &Tensor) -> Result<Option<Vec<u8>>, TchError> {
     let maps = maps.f_to_kind(Kind::Half)?.f_to_device(Device::Cpu)?.f_contiguous()?;
-    if maps.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
+    if !is_finite(&maps)? {
         return Ok(None);
     }
     let mut bytes = vec![0; 2 * maps.numel()];

@@ -4,6 +4,7 @@ use super::{FitError, TrainingSet};
 use crate::dataset::Label;
 use crate::network::Head;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// The logit of a training part, and the part's label.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,15 +50,22 @@ impl OutOfFold {
             let logits: Vec<f64> = held_out.iter().map(|&part| f64::from(training.logit(part, &head))).collect();
             Ok(Some((held_out, logits)))
         })?;
-        let labels: Vec<Label> = training.labels().collect();
-        let mut found = Self { logits: vec![f64::NAN; labels.len()], bundles: Vec::new() };
+        let mut found = vec![f64::NAN; training.len()];
         for (held_out, logits) in folds.into_iter().flatten() {
-            let labelled =
-                held_out.iter().zip(&logits).map(|(&part, &logit)| LabelledLogit { part, logit, label: labels[part] });
-            found.bundles.push(labelled.collect());
-            held_out.into_iter().zip(logits).for_each(|(part, logit)| found.logits[part] = logit);
+            held_out.into_iter().zip(logits).for_each(|(part, logit)| found[part] = logit);
         }
-        Ok(found)
+        Ok(Self::new(training, found))
+    }
+
+    /// The logits of all parts of `training`, in their order. NaN stands for a part without a logit.
+    pub(super) fn new(training: &TrainingSet<'_>, logits: Vec<f64>) -> Self {
+        let mut bundles: BTreeMap<&str, Vec<LabelledLogit>> = BTreeMap::new();
+        let parts = training.bundles().zip(training.labels()).zip(&logits).enumerate();
+        for (part, ((bundle, label), &logit)) in parts.filter(|(_, (_, logit))| !logit.is_nan()) {
+            bundles.entry(bundle).or_default().push(LabelledLogit { part, logit, label });
+        }
+        let bundles = bundles.into_values().collect();
+        Self { logits, bundles }
     }
 }
 

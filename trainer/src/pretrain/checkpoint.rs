@@ -7,12 +7,11 @@ use super::held_out::Figures;
 use super::network::{TrainableNetwork, all};
 use super::optimizer::optimizer;
 use crate::adamw::AdamW;
-use crate::checkpoint::{CheckpointError, bytes, is_finite, read as read_tensor};
+use crate::checkpoint::{self, CheckpointError, NamedTensor, is_finite};
 use crate::files::{self, FileError};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use tch::Device;
 
@@ -94,20 +93,14 @@ pub(super) fn write(
     }
     let mut tensors = Vec::new();
     for (name, tensor) in &network.tensors {
-        tensors.push((PREFIXES[0], name, bytes(tensor)?, tensor.size()));
+        tensors.push(NamedTensor::new(format!("{}{name}", PREFIXES[0]), tensor)?);
     }
     for (name, moments) in &optimizer.moments {
         for (prefix, tensor) in PREFIXES[1..].iter().zip(moments) {
-            tensors.push((prefix, name, bytes(tensor)?, tensor.size()));
+            tensors.push(NamedTensor::new(format!("{prefix}{name}"), tensor)?);
         }
     }
-    let views = tensors.iter().map(|(prefix, name, bytes, shape)| {
-        let shape = shape.iter().map(|side| *side as usize).collect();
-        Ok((format!("{prefix}{name}"), TensorView::new(Dtype::F32, shape, bytes)?))
-    });
-    let views = views.collect::<Result<Vec<_>, PretrainError>>()?;
-    let metadata = HashMap::from([(STATE.to_owned(), serde_json::to_string(state)?)]);
-    let file = safetensors::serialize(views, Some(metadata))?;
+    let file = checkpoint::encode::<PretrainError>(STATE, state, &tensors)?;
     Ok(files::write(path, &file).map_err(FileError::writing(path))?)
 }
 
@@ -125,16 +118,9 @@ pub(super) fn read(path: &Path, device: Device) -> Result<Option<(State, Trainab
 }
 
 fn parse(file: &[u8], device: Device) -> Result<(State, TrainableNetwork, AdamW), CheckpointError> {
-    let (_, header) = SafeTensors::read_metadata(file)?;
-    let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE));
-    let state = state.ok_or(CheckpointError::NoState { expected: STATE })?;
-    let version = serde_json::from_str::<serde_json::Value>(state)?["format"].clone();
-    if version != FORMAT {
-        return Err(CheckpointError::Version { found: version.to_string(), expected: FORMAT });
-    }
-    let state: State = serde_json::from_str(state)?;
+    let state: State = checkpoint::state(file, STATE, FORMAT)?;
     let stored = SafeTensors::deserialize(file)?;
-    let read = |prefix: &str, name: &str, shape: &[i64]| read_tensor(&stored, &format!("{prefix}{name}"), shape);
+    let read = |prefix: &str, name: &str, shape: &[i64]| checkpoint::read(&stored, &format!("{prefix}{name}"), shape);
     let mut tensors = BTreeMap::new();
     for (name, shape) in all() {
         let tensor = read(PREFIXES[0], &name, &shape)?;

@@ -4,6 +4,7 @@ use super::*;
 use crate::crossval::{FoldPart, leave_one_bundle_out};
 use crate::dataset::Part;
 use crate::fit::RecommendedRecipe;
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::{Calibration, OperatingPoint};
 
 /// Four bundles with a normal part, a part with lines and a part with both kinds. Bundle a also has a normal part with bubbles, and a

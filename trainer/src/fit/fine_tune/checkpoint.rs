@@ -3,14 +3,13 @@
 
 use super::network::{Network, shapes};
 use super::recipe::FineTuneRecipe;
-use crate::checkpoint::{self, CheckpointError, bytes};
+use crate::checkpoint::{self, CheckpointError, NamedTensor};
 use crate::files::{self, FileError};
 use crate::fit::FitError;
 use cellgate_models::digest::Digest;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use tch::Device;
 
@@ -66,24 +65,17 @@ impl State {
 /// libtorch fails, or the file can't be written.
 pub(super) fn write(path: &Path, state: &mut State, network: Option<&Network>) -> Result<(), FitError> {
     state.steps = network.map_or(0, |network| network.optimizer.steps);
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors = Vec::new();
     if let Some(network) = network {
         for (name, weight) in &network.tensors {
             let [first, second] = &network.optimizer.moments[name];
             for (prefix, tensor) in PREFIXES.iter().zip([weight, &network.averages[name], first, second]) {
-                let shape = tensor.size().into_iter().map(|side| side as usize).collect();
-                tensors.push((format!("{prefix}{name}"), shape, bytes(tensor)?));
+                tensors.push(NamedTensor::new(format!("{prefix}{name}"), tensor)?);
             }
         }
     }
-    let file = || -> Result<Vec<u8>, CheckpointError> {
-        let views =
-            tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
-        let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
-        let metadata = HashMap::from([(STATE.to_owned(), serde_json::to_string(state)?)]);
-        Ok(safetensors::serialize(views, Some(metadata))?)
-    };
-    let file = file().map_err(|source| FitError::Checkpoint { path: path.to_owned(), source })?;
+    let file = checkpoint::encode(STATE, state, &tensors);
+    let file = file.map_err(|source| FitError::Checkpoint { path: path.to_owned(), source })?;
     Ok(files::write(path, &file).map_err(FileError::writing(path))?)
 }
 
@@ -105,24 +97,13 @@ pub(super) fn read(
         Err(source) => return Err(FitError::Io { path: path.to_owned(), source }),
     };
     let damaged = |source| FitError::Checkpoint { path: path.to_owned(), source };
-    let state = state(&file).map_err(damaged)?;
+    let state: State = checkpoint::state(&file, STATE, FORMAT).map_err(damaged)?;
     if state.settings != settings {
         return Err(FitError::OtherTraining { path: path.to_owned() });
     }
     let network =
         (state.steps > 0).then(|| network(&file, state.steps, recipe, device)).transpose().map_err(damaged)?;
     Ok(Some((state, network)))
-}
-
-fn state(file: &[u8]) -> Result<State, CheckpointError> {
-    let (_, header) = SafeTensors::read_metadata(file)?;
-    let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE));
-    let state = state.ok_or(CheckpointError::NoState { expected: STATE })?;
-    let version = serde_json::from_str::<serde_json::Value>(state)?["format"].clone();
-    if version != FORMAT {
-        return Err(CheckpointError::Version { found: version.to_string(), expected: FORMAT });
-    }
-    Ok(serde_json::from_str(state)?)
 }
 
 fn network(file: &[u8], steps: u64, recipe: &FineTuneRecipe, device: Device) -> Result<Network, CheckpointError> {

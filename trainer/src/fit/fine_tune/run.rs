@@ -8,10 +8,9 @@ use super::network::Network;
 use super::recipe::FineTuneRecipe;
 use super::start::{MEANS, Start, scorer_settings};
 use super::tuning::Tuning;
-use crate::dataset::Label;
 use crate::files;
 use crate::fit::recommended::COVARIANCE;
-use crate::fit::{Fit, FitError, LabelledLogit, OutOfFold, TrainingSet};
+use crate::fit::{Fit, FitError, OutOfFold, TrainingSet};
 use crate::network::head::Activation;
 use crate::network::{Block, Head, Layer, Stage4, device};
 use crate::progress;
@@ -101,6 +100,11 @@ fn settings(
     Ok(Digest::of_fields(&fields.iter().map(Vec::as_slice).collect::<Vec<_>>()))
 }
 
+/// The parts of `all` that are not in `group`, whose parts are in ascending order.
+fn without(all: &[usize], group: &[usize]) -> Vec<usize> {
+    all.iter().copied().filter(|part| group.binary_search(part).is_err()).collect()
+}
+
 /// A training in progress.
 struct Run<'a> {
     recipe: &'a FineTuneRecipe,
@@ -123,8 +127,7 @@ impl<'a> Run<'a> {
             if first >= epochs {
                 continue;
             }
-            let others = all.iter().copied().filter(|part| group.binary_search(part).is_err()).collect();
-            let examples = self.examples(others).map_err(|error| match error {
+            let examples = self.examples(without(all, group)).map_err(|error| match error {
                 FitError::OneClass { .. } => FitError::TooFewBundles,
                 error => error,
             })?;
@@ -186,19 +189,13 @@ impl<'a> Run<'a> {
     fn out_of_fold(&self, groups: &[Vec<usize>], all: &[usize], epochs: usize) -> Result<OutOfFold, FitError> {
         let mut found = vec![f64::NAN; all.len()];
         for (group, finished) in groups.iter().zip(&self.state.groups) {
-            let others: Vec<usize> = all.iter().copied().filter(|part| group.binary_search(part).is_err()).collect();
-            let scorer = covariance_head(self.recipe, covariance(&self.training.subset(&others), 0)?);
+            let scorer = covariance_head(self.recipe, covariance(&self.training.subset(&without(all, group)), 0)?);
             let GroupEpoch { deviation, logits } = &finished[epochs - 1];
             for (&part, logit) in group.iter().zip(logits) {
                 found[part] = (logit / deviation + f64::from(self.training.logit(part, &scorer))) / 2.0;
             }
         }
-        let labels: Vec<Label> = self.training.labels().collect();
-        let of_bundle = |(_, parts): (_, Vec<usize>)| {
-            parts.into_iter().map(|part| LabelledLogit { part, logit: found[part], label: labels[part] }).collect()
-        };
-        let bundles = self.training.leave_one_bundle_out().into_iter().map(of_bundle).collect();
-        Ok(OutOfFold { logits: found, bundles })
+        Ok(OutOfFold::new(self.training, found))
     }
 
     /// Targets and weights of `parts`.

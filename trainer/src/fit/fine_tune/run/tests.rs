@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataset::{Dataset, Part};
+use crate::dataset::{Dataset, Label, Part};
 use crate::features::{FeatureStore, FeatureTable, StageMaps};
 use crate::network::{Backbone, Block, Flips, Readout, Weights, Whitening};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
