@@ -31,9 +31,10 @@ use std::process::ExitCode;
 /// The line of an image has its distance from normal parts. A part whose distance is above the model's largest distance is unlike the
 /// training, and gets REVIEW in place of PASS.
 ///
-/// With --reference, the images are parts of one bundle. Their logits are shifted by the offset that the bundle's reference
-/// parts give, their distances are measured from the reference parts, and thresholds and largest distance are those for bundles with
-/// reference parts. Reference parts themselves are not judged.
+/// With --reference, the images are parts of one bundle, and the model must be trained with --reference. The bundle's offset, estimated
+/// from its reference parts, is subtracted from the logits. Distances are measured from the reference parts. Thresholds and largest
+/// distance are those for bundles with reference parts. Reference parts themselves are not judged. If the guard refuses them, no part
+/// passes. The guard does not replace knowing that they are good.
 ///
 /// The line also says where the image's evidence for a REJECT lies: the total in logits, and at most five regions, as rectangles in
 /// pixels of the radiograph with their shares of the total. An overlay shows them as a picture.

@@ -161,8 +161,8 @@ impl Reference {
     /// the median of `logits`, m the mean, tau the standard deviation between bundles, K the number of `logits` and
     /// lambda = K tau^2 / (K tau^2 + within variance).
     ///
-    /// The upper limit tau bounds what bad parts among the reference parts can do: they raise the offset by at most one
-    /// standard deviation between bundles. NaN for no logits.
+    /// The upper limit tau bounds what bad parts among the reference parts can do: they can't raise the offset above
+    /// m + lambda * tau. NaN for no logits.
     #[must_use]
     pub fn offset(&self, logits: &[f64]) -> f64 {
         let signal = length(logits) * self.0.between_variance;

@@ -24,7 +24,7 @@ Examples:
     cellgate-trainer crossval electrodes --out reference --methods global --reference none,good:5,good:10
   See how many parts with a new kind of anomaly are caught, although no model was trained on this kind:
     cellgate-trainer crossval electrodes --out kinds --methods local --size 400x200 --leave-out-kind
-  Train stage 4 of the backbone too. This takes hours; the command says how many before it starts:
+  Train stage 4 of the backbone too. This takes hours; the command estimates the time before it starts:
     cellgate-trainer crossval electrodes --out tuned --size 400x200 --recipe fine-tune
   Repeat the paper, which computes the bounds over all images:
     cellgate-trainer crossval electrodes --out paper --recipe paper --bounds whole-dataset
@@ -44,7 +44,8 @@ pub(crate) struct Args {
     /// The test parts of a fold
     #[arg(long, value_enum, default_value = "bundles")]
     folds: Folds,
-    /// Reference parts of the test bundles: none, or good:K for K normal parts, drawn 20 times
+    /// Numbers of reference parts to compare: good:K draws K normal parts of the test bundle, 20 times. The figures without
+    /// reference parts (none) are always computed
     #[arg(long, value_name = "PARTS", value_delimiter = ',', default_value = "none")]
     reference: Vec<ReferenceSetting>,
     /// Also leave out each kind of anomaly in turn (column `anomalies` of the manifest): judge it by models that never saw it

@@ -25,8 +25,8 @@ pub(crate) struct RecipeArgs {
     /// [default: 8]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     epochs: Option<u32>,
-    /// Number of flip variants of an image that are judged, 1, 2 or 4. The logit is their mean. The network takes that many times as
-    /// long
+    /// Number of flip variants of an image that are judged, 1, 2 or 4. The logit is the mean of the variants' logits. The
+    /// network takes that many times as long
     #[arg(long, value_name = "VARIANTS", default_value_t = Flips::One)]
     tta: Flips,
     /// Seed of the random numbers: the same seed gives the same result on the same machine

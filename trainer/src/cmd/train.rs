@@ -30,13 +30,13 @@ Examples:
     cellgate-trainer export run --out model
 
 The policy has two thresholds:
-  score below the review threshold       PASS
+  score below the review threshold       PASS; REVIEW if the part is unlike the training
   score between the thresholds           REVIEW: a person looks at the part
   score at the reject threshold or more  REJECT
 
 Both are chosen from out-of-fold scores: each part is scored by a model that was not trained on its bundle. Without costs, the \
-reject threshold is the one of best balanced accuracy. With --reference, the policy has two more thresholds, for bundles with \
-reference parts.")]
+reject threshold is the one of best balanced accuracy. With --reference, the policy has a second operating point, for bundles \
+with reference parts.")]
 pub(crate) struct Args {
     /// Folder of the data set, with manifest.csv or <bundle>/<normal|abnormal>/*.tif
     dataset: PathBuf,
