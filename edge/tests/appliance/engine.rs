@@ -26,6 +26,30 @@ fn an_engine_that_fails_costs_one_part_and_is_loaded_again() {
     plc.seen().assert_agrees_with(&plant.rows(), 3);
 }
 
+/// The golden image is dark, so these networks pass the proof. Their outputs for a bright image contradict each other.
+#[test]
+fn an_engine_whose_map_does_not_sum_to_the_logit_costs_one_part_and_is_loaded_again() {
+    for network in ["wrong_map_when_bright.onnx", "wrong_logit_when_bright.onnx", "nan_map_when_bright.onnx"] {
+        let plant =
+            Plant::with_model("native", "part-id", |folder| model(folder, &contents(network, mean_logit(DARK))));
+        let plc = Plc::new(&plant, "native");
+        plc.pass(&plant, 1);
+        plc.wait_ready();
+        plant.scan(2, &plant.images[2]);
+        plc.trigger(2, 5_000);
+        let (_, outcome) = plc.outcome(2);
+        assert_eq!(outcome.decision.verdict(), WireVerdict::Reject, "{outcome:?}");
+        assert_eq!(outcome.claim.unwrap().reason, ReasonCode::ENGINE_FAILED, "{network}");
+        plant.wait_for_events("engine_proven", 2);
+        assert_eq!(plant.events("engine_failed"), 1, "{}", plant.log());
+        plc.pass(&plant, 3);
+        let rows = plant.rows();
+        let detail = rows[1]["detail"].as_str().unwrap();
+        assert!(detail.contains("found shares of the map that sum to ") && detail.contains(" within "), "{detail}");
+        plc.seen().assert_agrees_with(&rows, 3);
+    }
+}
+
 #[test]
 fn only_the_configured_engine_judges() {
     let mut plant = Plant::new("native", "part-id");
