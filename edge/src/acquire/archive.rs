@@ -162,8 +162,8 @@ impl Archive {
         self.days.values().sum()
     }
 
-    /// Deletes the oldest images with their maps until the archive is within its quota and its disk has enough free space. If the disk is now
-    /// smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
+    /// Deletes the oldest images with their maps until the archive is within its quota and its disk has enough free space. If the disk
+    /// is now smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
     ///
     /// # Errors
     /// [`ArchiveError`]: an image or map can't be deleted, or the size of the disk can't be read.

@@ -180,7 +180,7 @@ impl Logic {
     /// The engine's proof, of [`Next::Load`] or [`Next::Prove`], ended at `now`.
     ///
     /// The next proof is due one interval after this one was due, so that waiting for the line does not delay all further proofs. But
-    /// at least half an interval passes until then, so that proofs never take most of the line's time.
+    /// at least half an interval passes until then, so that the line gets time for parts between two proofs.
     pub(in crate::appliance) fn proved(&mut self, now: Instant, has_passed: bool) {
         let interval = self.settings.prove_every / self.settings.golden_images.get();
         self.prove_at = if has_passed { (self.prove_at + interval).max(now + interval / 2) } else { now + PROVE_AGAIN };
