@@ -110,7 +110,7 @@ reasons! {
     Reject IMAGE_OVER_LIMIT = 0x0008;
     /// REJECT: the image could not be converted to the network's input.
     Reject CONVERSION_FAILED = 0x0009;
-    /// REJECT: the engine failed, or did not return all outputs.
+    /// REJECT: the engine failed, did not return all outputs, or returned a map that does not sum to the logit.
     Reject ENGINE_FAILED = 0x000A;
     /// REVIEW: the bundle's reference parts differ from the normal parts that the network was trained on.
     Review BUNDLE_UNLIKE_TRAINING = 0x000B;

@@ -10,7 +10,7 @@ mod tiff_builder;
 use cellgate_edge::pipeline::Pipeline;
 use cellgate_edge::sandbox::{Sandbox, SandboxOptions};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
-use cellgate_models::engine::{Engine, EngineError, Output};
+use cellgate_models::engine::{Engine, EngineError, MapSumLimit, Output};
 use cellgate_models::policy::{Reason, Verdict};
 use cellgate_models::radiograph::RadiographLimits;
 use cellgate_test_support::models::{equal_shares, first_component};
@@ -76,7 +76,8 @@ impl TestedPipeline {
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
         let rule = cellgate_test_support::models::policy([-0.85, 0.85]).rule();
-        let pipeline = Pipeline::new(&spec, rule, Box::new(MeanEngine), sandbox).expect("matching sizes");
+        let map_sum = MapSumLimit::of_golden([(&equal_shares(SIZE, 1.0), 1e-3)]);
+        let pipeline = Pipeline::new(&spec, rule, map_sum, Box::new(MeanEngine), sandbox).expect("matching sizes");
         let folder = tempfile::tempdir().expect("a folder");
         Self { pipeline, path: folder.path().join("part.tif"), _folder: folder, seen: Seen::default() }
     }

@@ -1,12 +1,13 @@
-//! Moves images to the archive, which has one folder for each day and a quota. If space is short, images are deleted, but never
-//! verdicts. Only files and folders whose names the appliance formed are deleted.
+//! Moves images to the archive, which has one folder for each day and a quota, and writes the maps of judged images beside them. If
+//! space is short, images are deleted together with their maps, but never verdicts. Only files and folders whose names the appliance
+//! formed are deleted.
 
 mod names;
 
 pub use names::unjudged_name;
 
 use super::{Change, Identity, ImageFile};
-use names::{day, is_day, is_own};
+use names::{Kind, day, is_day, map_name, own, unfinished};
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +44,7 @@ pub enum ArchiveError {
     },
 }
 
-/// The archive: a folder of images for each day.
+/// The archive: a folder of images and maps for each day.
 #[derive(Debug)]
 pub struct Archive {
     folder: PathBuf,
@@ -51,7 +52,7 @@ pub struct Archive {
     quota: u64,
     /// In bytes.
     min_free: u64,
-    /// The size of each day's images in bytes, oldest day first.
+    /// The size of each day's images and maps in bytes, oldest day first.
     days: BTreeMap<String, u64>,
 }
 
@@ -73,11 +74,11 @@ pub enum ArchiveOutcome {
 /// The result of [`Archive::tidy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// The size of all images in bytes.
+    /// The size of all images and maps in bytes.
     pub bytes: u64,
     /// The free space on the archive's disk in bytes.
     pub free: u64,
-    /// The number of deleted images.
+    /// The number of deleted images. Their maps are deleted too, and not counted.
     pub deleted: u64,
     /// The size of the archive's disk in bytes, if it is less than the space that must stay free. Then only the quota deletes
     /// images.
@@ -85,7 +86,7 @@ pub struct Kept {
 }
 
 impl Archive {
-    /// Opens the archive in `folder`, creates the folder if necessary, and counts the bytes of its images.
+    /// Opens the archive in `folder`, creates the folder if necessary, and counts the bytes of its images and maps.
     ///
     /// # Errors
     /// [`ArchiveError`], also if the disk is smaller than `min_free_mib`.
@@ -105,7 +106,7 @@ impl Archive {
         for entry in archive.entries(folder)? {
             // A symbolic link to a folder is not followed.
             if is_day(&entry.name) && entry.path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
-                let bytes = archive.images(&entry.path)?.iter().map(|image| image.bytes).sum();
+                let bytes = archive.parts(&entry.path)?.values().map(|part| part.bytes).sum();
                 archive.days.insert(entry.name, bytes);
             }
         }
@@ -138,17 +139,34 @@ impl Archive {
         Ok(stored)
     }
 
-    /// The size of all images in bytes.
+    /// Writes `png`, the picture of a map, beside the image that [`Self::store`] moved to `name` with the same `time`. A map that is
+    /// already there is replaced. An interruption leaves no incomplete map under its final name, unless the machine loses power.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]: the map was not written.
+    pub fn store_map(&mut self, name: &str, png: &[u8], time: SystemTime) -> Result<(), ArchiveError> {
+        let (day, name) = (day(time), map_name(name));
+        let folder = self.folder.join(&day);
+        let (unfinished, target) = (folder.join(unfinished(&name)), folder.join(name));
+        if let Err(source) = fs::write(&unfinished, png).and_then(|()| fs::rename(&unfinished, &target)) {
+            let _ = fs::remove_file(&unfinished);
+            return Err(self.error(&target, source));
+        }
+        *self.days.entry(day).or_default() += png.len() as u64;
+        Ok(())
+    }
+
+    /// The size of all images and maps in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.days.values().sum()
     }
 
-    /// Deletes the oldest images until the archive is within its quota and its disk has enough free space. If the disk is now
-    /// smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
+    /// Deletes the oldest images with their maps until the archive is within its quota and its disk has enough free space. If the disk
+    /// is now smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
     ///
     /// # Errors
-    /// [`ArchiveError`]: an image can't be deleted, or the size of the disk can't be read.
+    /// [`ArchiveError`]: an image or map can't be deleted, or the size of the disk can't be read.
     pub fn tidy(&mut self) -> Result<Kept, ArchiveError> {
         let mut deleted = 0;
         loop {
@@ -158,7 +176,7 @@ impl Archive {
             let is_room = kept.bytes <= self.quota && (kept.free >= self.min_free || small_disk.is_some());
             let Some((day, _)) = self.days.first_key_value().filter(|_| !is_room) else { return Ok(kept) };
             let folder = self.folder.join(day);
-            let Some(oldest) = self.images(&folder)?.into_iter().min_by(|a, b| a.path.cmp(&b.path)) else {
+            let Some((_, oldest)) = self.parts(&folder)?.pop_first() else {
                 // A folder with files of other programs stays.
                 match fs::remove_dir(&folder) {
                     Err(source) if !matches!(source.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {
@@ -169,11 +187,13 @@ impl Archive {
                 self.days.pop_first();
                 continue;
             };
-            match fs::remove_file(&oldest.path) {
-                Err(source) if source.kind() != ErrorKind::NotFound => return Err(self.error(&oldest.path, source)),
-                _ => {}
+            for path in &oldest.paths {
+                match fs::remove_file(path) {
+                    Err(source) if source.kind() != ErrorKind::NotFound => return Err(self.error(path, source)),
+                    _ => {}
+                }
             }
-            deleted += 1;
+            deleted += oldest.images;
             self.days.first_entry().into_iter().for_each(|mut day| {
                 let left = day.get().saturating_sub(oldest.bytes);
                 day.insert(left);
@@ -187,16 +207,22 @@ impl Archive {
         Ok((disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
     }
 
-    /// The images in the folder `day` whose names the appliance formed. Empty if the folder is gone.
-    fn images(&self, day: &Path) -> Result<Vec<Image>, ArchiveError> {
-        let own_image = |entry: Entry| {
-            let bytes = is_own(&entry.name).then(|| plain_file(&entry.path).ok())??;
-            Some(Image { path: entry.path, bytes })
+    /// The images and maps in the folder `day` whose names the appliance formed, by their names without extension. Empty if the folder
+    /// is gone.
+    fn parts(&self, day: &Path) -> Result<BTreeMap<String, PartFiles>, ArchiveError> {
+        let entries = match self.entries(day) {
+            Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Vec::new(),
+            entries => entries?,
         };
-        match self.entries(day) {
-            Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            entries => Ok(entries?.into_iter().filter_map(own_image).collect()),
+        let mut parts = BTreeMap::<String, PartFiles>::new();
+        for Entry { path, name } in entries {
+            let Some(((stem, kind), bytes)) = own(&name).zip(plain_file(&path).ok()) else { continue };
+            let part = parts.entry(stem.to_owned()).or_default();
+            part.images += u64::from(kind == Kind::Image);
+            part.bytes += bytes;
+            part.paths.push(path);
         }
+        Ok(parts)
     }
 
     fn entries(&self, folder: &Path) -> Result<Vec<Entry>, ArchiveError> {
@@ -216,9 +242,14 @@ struct Entry {
     name: String,
 }
 
-struct Image {
-    path: PathBuf,
+/// The files of one part: its image and its map. Images that were not judged have no map.
+#[derive(Default)]
+struct PartFiles {
+    /// The number of images. Files of an operator may make it 0 or 2.
+    images: u64,
+    /// The length of all files together.
     bytes: u64,
+    paths: Vec<PathBuf>,
 }
 
 /// The length of a regular file in bytes; folders, symbolic links and pipes are refused.

@@ -1,13 +1,14 @@
-//! Service: moves images to the archive, and deletes old images and old verdicts. No verdict depends on this
+//! Service: moves images to the archive, writes their maps, and deletes old images and old verdicts. No verdict depends on this
 //! service or waits for it.
 
 use super::liveness::{Liveness, Worker};
 use super::messages::ToArchiver;
 use super::service::Service;
 use super::shared::Shared;
-use crate::acquire::{Archive, ArchiveOutcome, Change, ImageFile, Unjudged, unjudged_name};
+use crate::acquire::{Archive, ArchiveError, ArchiveOutcome, Change, ImageFile, Unjudged, unjudged_name};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
+use cellgate_models::evidence::MapPicture;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -31,6 +32,8 @@ pub(super) struct Archiver {
     pub(super) journal: Arc<Journal>,
     pub(super) shared: Arc<Shared>,
     pub(super) messages: Receiver<ToArchiver>,
+    /// Whether the map of a judged image is written beside it.
+    pub(super) archive_maps: bool,
 }
 
 impl Service for Archiver {
@@ -67,13 +70,15 @@ impl Archiver {
     fn receive(&mut self, message: ToArchiver, retries: &mut VecDeque<Move>) {
         let metrics = &self.shared.metrics;
         match message {
-            ToArchiver::Archive { image, name } => {
-                retries.extend(store(&mut self.archive, metrics, Move { image, name, why: None }));
+            ToArchiver::Archive { image, name, map } => {
+                let picture = map.filter(|_| self.archive_maps).as_ref().and_then(MapPicture::new);
+                let map = picture.map(|picture| picture.to_png());
+                retries.extend(store(&mut self.archive, metrics, Move { image, name, map, why: None }));
             }
             ToArchiver::SetAside { images, why } => {
                 for image in images {
                     let name = unjudged_name(&image.path, SystemTime::now());
-                    retries.extend(store(&mut self.archive, metrics, Move { image, name, why: Some(why) }));
+                    retries.extend(store(&mut self.archive, metrics, Move { image, name, map: None, why: Some(why) }));
                 }
             }
         }
@@ -85,14 +90,16 @@ struct Move {
     image: ImageFile,
     /// The image's name in the archive.
     name: String,
+    /// The bytes of the PNG file with the image's map, if it is to be kept.
+    map: Option<Vec<u8>>,
     /// Why the image was not judged. `None` if it was judged.
     why: Option<Unjudged>,
 }
 
 /// Moves an image to the archive. Returns the image if that failed, for another attempt.
 fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> {
-    let Move { image: file, name, why } = &image;
-    let stored = archive.store(file, name, SystemTime::now());
+    let stored = move_with_map(archive, metrics, &image);
+    let Move { image: file, name, why, .. } = &image;
     let path = file.path.display();
     match (&stored, why) {
         // An unjudged image that is gone or changed needs no log line: the watcher reports the file that is now at this path.
@@ -127,13 +134,29 @@ fn store(archive: &mut Archive, metrics: &Metrics, image: Move) -> Option<Move> 
     Some(image)
 }
 
+/// Moves an image to the archive, then writes its map beside it. A map that can't be written is logged and lost.
+///
+/// # Errors
+/// [`ArchiveError`]: the image was not moved.
+fn move_with_map(archive: &mut Archive, metrics: &Metrics, image: &Move) -> Result<ArchiveOutcome, ArchiveError> {
+    let (Move { image: file, name, map, .. }, time) = (image, SystemTime::now());
+    let outcome = archive.store(file, name, time)?;
+    if let (ArchiveOutcome::Moved, Some(png)) = (outcome, map)
+        && let Err(error) = archive.store_map(name, png, time)
+    {
+        metrics.store.archive_failed();
+        tracing::error!(event = "map_not_archived", name, %error, "the image is archived without its map");
+    }
+    Ok(outcome)
+}
+
 /// Tries to archive the images of `retries` again. Stops at the first failure, because its cause mostly affects all
 /// images.
 fn retry(archive: &mut Archive, metrics: &Metrics, liveness: &Liveness, retries: &mut VecDeque<Move>) {
     for _ in 0..retries.len() {
         liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);
         let Some(image) = retries.pop_front() else { break };
-        if archive.store(&image.image, &image.name, SystemTime::now()).is_err() {
+        if move_with_map(archive, metrics, &image).is_err() {
             metrics.store.archive_failed();
             retries.push_back(image);
             break;
@@ -219,14 +242,30 @@ mod tests {
             let path = place.path().join(part).with_extension("tif");
             fs::write(&path, part).unwrap();
             let name = format!("000000000{part}-{part}-PASS");
-            retries.extend(store(&mut archive, &metrics, Move { image: ImageFile::at(path), name, why: None }));
+            let map = Some(vec![0; 10]);
+            retries.extend(store(&mut archive, &metrics, Move { image: ImageFile::at(path), name, map, why: None }));
         }
         let liveness = Liveness::new(Clock::start());
         retry(&mut archive, &metrics, &liveness, &mut retries);
         assert_eq!(retries.len(), 2);
         fs::remove_file(&root).unwrap();
         retry(&mut archive, &metrics, &liveness, &mut retries);
-        assert_eq!((retries.len(), archive.bytes()), (0, 2));
+        assert_eq!((retries.len(), archive.bytes()), (0, 2 + 20), "with their maps");
         assert!(!place.path().join("1.tif").exists() && !place.path().join("2.tif").exists());
+    }
+
+    #[test]
+    fn an_image_is_archived_without_its_map_if_that_cannot_be_written() {
+        let place = tempfile::tempdir().unwrap();
+        let mut archive = Archive::open(&place.path().join("archive"), 1, 0).unwrap();
+        let about = About { device: 1, model: String::new(), profile: "native" };
+        let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
+        let path = place.path().join("1.tif");
+        fs::write(&path, "1").unwrap();
+        // A name has at most 255 bytes. The image's has 254, that of the map would have more.
+        let (image, name) = (ImageFile::at(path.clone()), "1".repeat(250));
+        assert!(store(&mut archive, &metrics, Move { image, name, map: Some(vec![0; 10]), why: None }).is_none());
+        assert!(!path.exists() && archive.bytes() == 1);
+        assert!(metrics.page().unwrap().contains("cellgate_archive_failures_total 1"));
     }
 }

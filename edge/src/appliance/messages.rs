@@ -13,13 +13,14 @@
 //! - The watcher keeps images that are not complete, not sent or not read yet. On a file system whose changes the Linux kernel does
 //!   not report completely, the watcher keeps all images that are in the scanner's folder.
 //! - The judge keeps images that wait for a trigger: at most 256. When free-running, their number is not limited.
-//! - The archiver keeps images that could not be moved: at most 10,000.
+//! - The archiver keeps images that could not be moved: at most 10,000, with the PNG files of their maps (a few KB each) in memory.
 
 use super::part::Part;
 use super::part::judged::Judged;
 use super::shared::Shared;
 use crate::acquire::{Arrival, ImageFile, Unjudged};
 use crate::journal::{AcceptanceReceipt, CommitReceipt, JournalError};
+use cellgate_models::engine::LogitMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
@@ -88,6 +89,8 @@ pub(super) enum ToArchiver {
         image: ImageFile,
         /// The image's name in the archive: record number, part, verdict.
         name: String,
+        /// The map of the image, if the network judged it.
+        map: Option<LogitMap>,
     },
     /// Move images that will not be judged to the archive, under a name that starts with `unjudged-`.
     SetAside {
@@ -147,9 +150,9 @@ impl ArchiverQueue {
         (Self { sender, shared }, receiver)
     }
 
-    /// Queues the image of a recorded part.
-    pub(super) fn archive(&self, image: ImageFile, name: String) {
-        self.send(ToArchiver::Archive { image, name });
+    /// Queues the image of a recorded part, with its map.
+    pub(super) fn archive(&self, image: ImageFile, name: String, map: Option<LogitMap>) {
+        self.send(ToArchiver::Archive { image, name, map });
     }
 
     /// Queues images that will not be judged.

@@ -107,8 +107,13 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let mut services = Services::new(Arc::clone(&shared));
     services.start(Judge::new(config, model, activation(config), Arc::clone(&shared), connections))?;
     services.start(Watcher { folder, matching, shared: Arc::clone(&shared), judge, archiver })?;
-    let archiver =
-        Archiver { archive, journal: Arc::clone(&journal), shared: Arc::clone(&shared), messages: to_archiver };
+    let archiver = Archiver {
+        archive,
+        journal: Arc::clone(&journal),
+        shared: Arc::clone(&shared),
+        messages: to_archiver,
+        archive_maps: config.acquire.archive_maps,
+    };
     services.start(archiver)?;
     services.start(PortService { plc: config.plc.clone(), line, messages: to_line, runtime })?;
     if let Some(server) = server {

@@ -99,7 +99,10 @@ pub struct AcquireConfig {
     pub allow_weaker_sandbox: bool,
     /// The folder that judged images are moved to, in folders by day. It must be on the same file system as `folder`.
     pub archive: PathBuf,
-    /// The quota of the archive in MiB. The oldest images are deleted first.
+    /// Whether the map of each judged image is archived beside it.
+    #[serde(default = "defaults::archive_maps")]
+    pub archive_maps: bool,
+    /// The quota of the archive in MiB. The oldest images are deleted first, with their maps.
     #[serde(default = "defaults::archive_quota_mib", deserialize_with = "number::archive_quota_mib")]
     pub archive_quota_mib: u64,
     /// The space that must stay free on the archive's disk, in MiB.
@@ -237,6 +240,9 @@ mod defaults {
     }
     pub(super) fn largest_pixels() -> NonZeroU64 {
         NonZeroU64::new(8_000_000).unwrap_or(NonZeroU64::MIN)
+    }
+    pub(super) fn archive_maps() -> bool {
+        true
     }
     pub(super) fn archive_quota_mib() -> u64 {
         20_480

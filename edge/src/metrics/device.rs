@@ -29,7 +29,7 @@ pub struct DeviceFigures {
     decoder_restarts: Follower,
 }
 
-/// The results of a proof (whether every golden image got its expected outputs) with their label values.
+/// The results of a proof (whether the golden images got their expected outputs) with their label values.
 const RESULTS: [(bool, [&str; 1]); 2] = [(true, ["passed"]), (false, ["failed"])];
 
 impl DeviceFigures {
@@ -64,7 +64,7 @@ impl DeviceFigures {
             engine_proven: gauge(
                 registry,
                 "cellgate_engine_proven",
-                "Whether the engine passed its last proof on the golden images: 0 or 1.",
+                "Whether the engine passed its last proof on golden images: 0 or 1.",
             )?,
             engine_is_fallback: gauge(
                 registry,
@@ -74,7 +74,7 @@ impl DeviceFigures {
             proofs: counters(
                 registry,
                 "cellgate_engine_proofs_total",
-                "Proofs of the engine on the golden images.",
+                "Proofs of the engine: on all golden images when it is loaded, then on one at a time.",
                 ["result"],
                 RESULTS,
             )?,

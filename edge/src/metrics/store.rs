@@ -39,7 +39,7 @@ impl StoreFigures {
                 "cellgate_journal_reopenings_total",
                 "Times that the journal was opened and verified again after an error.",
             )?,
-            archive: gauge(registry, "cellgate_archive_bytes", "Bytes of the images in the archive.")?,
+            archive: gauge(registry, "cellgate_archive_bytes", "Bytes of the images and maps in the archive.")?,
             free: gauge(
                 registry,
                 "cellgate_archive_free_bytes",
@@ -53,7 +53,7 @@ impl StoreFigures {
             archive_failures: counter(
                 registry,
                 "cellgate_archive_failures_total",
-                "Images that could not be archived, and failed cleanups of the archive.",
+                "Images and maps that could not be archived, and failed cleanups of the archive.",
             )?,
         })
     }

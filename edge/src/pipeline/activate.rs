@@ -37,17 +37,30 @@ impl Pipeline {
         activation: &Activation,
         alive: &Alive,
     ) -> Result<Self, ActivationError> {
-        let sandbox = Sandbox::start(activation.sandbox.clone())?;
-        Self::with_scorer(scorer, model.policy().rule(), sandbox)?.proven(model, activation.precision, alive)
+        let (precision, sandbox) = (activation.precision, Sandbox::start(activation.sandbox.clone())?);
+        let map_sum = model.map_sum_limit(precision);
+        let mut pipeline = Self::with_scorer(scorer, model.policy().rule(), map_sum, sandbox)?;
+        let proof = pipeline.prove(model, precision, alive);
+        pipeline.unless_disproven(proof)
     }
 
-    /// Returns the pipeline if its engine gives every golden image its expected outputs. Calls `alive` before each image; `alive` can
-    /// stop the proof.
+    /// Proves the engine again with one golden image, number `index` counted from 0. `model` and `precision` are those that the
+    /// pipeline was activated with. Returns the pipeline if the engine gives the image its expected outputs.
     ///
     /// # Errors
     /// [`ActivationError`]: the pipeline must not judge any more. It is dropped.
-    pub fn proven(mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<Self, ActivationError> {
-        match self.prove(model, precision, alive) {
+    ///
+    /// # Panics
+    /// If the model has no golden image number `index`.
+    pub fn proven_again(mut self, model: &Model, precision: Precision, index: usize) -> Result<Self, ActivationError> {
+        let golden = model.golden().nth(index).expect("the index is below the number of golden images");
+        let proof = self.prove_with(index, &golden, precision);
+        self.unless_disproven(proof)
+    }
+
+    /// Returns the pipeline if its engine passed the proof.
+    fn unless_disproven(self, proof: Result<(), ProofError>) -> Result<Self, ActivationError> {
+        match proof {
             Ok(()) => Ok(self),
             Err(ProofError::Stopped) => Err(ActivationError::Stopped),
             Err(error) if self.is_lost() => Err(ActivationError::Lost(error)),

@@ -26,7 +26,7 @@ use crate::acquire::{Change, ImageFile};
 use crate::sandbox::Sandbox;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::digest::Digest;
-use cellgate_models::engine::{Engine, Output};
+use cellgate_models::engine::{Engine, MapSumLimit, Output};
 use cellgate_models::policy::{Decision, Reason, Rule, distinct};
 use cellgate_models::radiograph::{BUFFER_START, RadiographView};
 use scorer::CpuScorer;
@@ -39,8 +39,10 @@ pub struct Pipeline {
     scorer: Box<dyn Scorer>,
     /// How the parts of the current bundle are judged.
     rule: Rule,
-    /// The network's longest time since the last proof began.
-    slowest: Duration,
+    /// How far the sum of a part's map may be from its logit.
+    map_sum: MapSumLimit,
+    /// The network's time for each golden image at its last proof.
+    golden_times: Vec<Duration>,
 }
 
 /// Turns a path into a radiograph.
@@ -57,11 +59,12 @@ pub struct Judgement {
     pub decision: Decision,
     /// The score, 0..=1. `None` if there is no logit or if it is not finite.
     pub score: Option<f32>,
-    /// The network's outputs, unchecked. `None` if the network did not run.
+    /// The network's outputs. If the logit is finite, the map sums to it. `None` if the network did not run, or its outputs contradict
+    /// each other.
     pub output: Option<Output>,
-    /// The distance of the part by the rule of its bundle, unchecked. `None` if the network did not run.
+    /// The distance of the part by the rule of its bundle, unchecked. `None` if `output` is.
     pub distance: Option<f64>,
-    /// The size of the radiograph. `None` if the network did not run.
+    /// The size of the radiograph. `None` if `output` is.
     pub size: Option<Size>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
@@ -74,22 +77,28 @@ pub struct Judgement {
 }
 
 impl Pipeline {
-    /// Creates a pipeline from a model's conversion, the rule of a bundle, an engine with its network, and the sandbox that
-    /// decodes.
+    /// Creates a pipeline from a model's conversion, the rule of a bundle, the limit for the sum of a map, an engine with its
+    /// network, and the sandbox that decodes.
     ///
     /// # Errors
     /// [`SetupError`]: the conversion does not fit the network, or memory is missing.
     pub fn new(
         conversion: &ConversionSpec,
         rule: Rule,
+        map_sum: MapSumLimit,
         engine: Box<dyn Engine>,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
-        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), rule, sandbox)
+        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), rule, map_sum, sandbox)
     }
 
-    fn with_scorer(scorer: Box<dyn Scorer>, rule: Rule, sandbox: Sandbox) -> Result<Self, SetupError> {
-        Ok(Self { source: Source::new(sandbox)?, scorer, rule, slowest: Duration::ZERO })
+    fn with_scorer(
+        scorer: Box<dyn Scorer>,
+        rule: Rule,
+        map_sum: MapSumLimit,
+        sandbox: Sandbox,
+    ) -> Result<Self, SetupError> {
+        Ok(Self { source: Source::new(sandbox)?, scorer, rule, map_sum, golden_times: Vec::new() })
     }
 
     /// Judges by `rule` from now on: another bundle has begun.
@@ -103,10 +112,10 @@ impl Pipeline {
         &self.source.sandbox
     }
 
-    /// The network's longest time for an image since the last proof began.
+    /// The network's longest time for a golden image, of those at each image's last proof.
     #[must_use]
     pub fn slowest_inference(&self) -> Duration {
-        self.slowest
+        self.golden_times.iter().copied().max().unwrap_or_default()
     }
 
     /// Whether the GPU failed in a way that only a new process can recover from.
@@ -169,8 +178,8 @@ impl Pipeline {
         Ok((sandbox.decode(bytes, path)?, digest))
     }
 
-    /// Returns the network's output, the size of the radiograph, and the digest of the file's bytes. The file is read once, so the
-    /// digest is that of the decoded bytes.
+    /// Returns the network's output, whose map sums to its logit, the size of the radiograph, and the digest of the file's bytes. The
+    /// file is read once, so the digest is that of the decoded bytes.
     /// The digest takes about as long as the conversion, so both run in parallel.
     fn output(
         &mut self,
@@ -179,7 +188,7 @@ impl Pipeline {
         times: &mut Times,
         begins: &mut dyn FnMut(Stage),
     ) -> (Result<(Output, Size), NoScore>, Option<Digest>) {
-        let Self { source: Source { sandbox, memory }, scorer, slowest, .. } = self;
+        let Self { source: Source { sandbox, memory }, scorer, map_sum, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
         let (bytes, must_be) = match file::read(path, expected, sandbox.limits(), memory) {
@@ -196,9 +205,10 @@ impl Pipeline {
                 std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
             let output = radiograph.map_err(NoScore::from).and_then(|radiograph| {
                 let size = Size { height: radiograph.height(), width: radiograph.width() };
-                Ok((scorer.run(radiograph, times, begins)?, size))
+                let output = scorer.run(radiograph, times, begins)?;
+                map_sum.check(&output)?;
+                Ok((output, size))
             });
-            *slowest = (*slowest).max(times.infer);
             begins(Stage::Read);
             let rest = Instant::now();
             // If the digest's thread could not be started or panicked, this thread computes the digest.

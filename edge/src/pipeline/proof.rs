@@ -16,22 +16,31 @@ impl Pipeline {
     /// # Errors
     /// [`ProofError`] at the first image without outputs, or with an output outside its tolerance.
     pub(super) fn prove(&mut self, model: &Model, precision: Precision, alive: &Alive) -> Result<(), ProofError> {
-        self.slowest = Duration::ZERO;
-        model.golden().try_for_each(|golden| {
+        self.golden_times = vec![Duration::ZERO; model.golden().len()];
+        model.golden().enumerate().try_for_each(|(index, golden)| {
             if alive().is_break() {
                 return Err(ProofError::Stopped);
             }
-            self.prove_with(&golden, precision)
+            self.prove_with(index, &golden, precision)
         })
     }
 
-    fn prove_with(&mut self, golden: &GoldenImage<'_>, precision: Precision) -> Result<(), ProofError> {
+    /// Computes the outputs of the golden image number `index` of the model, counted from 0, and compares them with the expected ones.
+    ///
+    /// # Errors
+    /// [`ProofError`] if there are no outputs, or an output is outside its tolerance.
+    pub(super) fn prove_with(
+        &mut self,
+        index: usize,
+        golden: &GoldenImage<'_>,
+        precision: Precision,
+    ) -> Result<(), ProofError> {
         let mut times = Times::default();
         let output = golden
             .radiograph(self.source.sandbox.limits())
             .map_err(NoScore::from)
             .and_then(|radiograph| self.scorer.run(radiograph.view(), &mut times, &mut |_| {}));
-        self.slowest = self.slowest.max(times.infer);
+        self.golden_times[index] = times.infer;
         let output = output.map_err(|source| ProofError::NoScore { image: golden.name().to_owned(), source })?;
         compare(golden, precision, &output).map(|_| ())
     }

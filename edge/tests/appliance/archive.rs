@@ -1,9 +1,78 @@
-//! Freezes the archiver's thread, and checks that verdicts continue and that no image is lost.
+//! Tests the archive: maps beside the images of judged parts. Freezes the archiver's thread, and checks that verdicts continue and that
+//! no image is lost.
 
 use crate::assert_agree;
 use crate::frozen::Frozen;
 use crate::plant::{Plant, wait_for};
+use crate::support::*;
+use cellgate_models::conversion::Size;
+use cellgate_models::engine::LogitMap;
 use rustix::process::Signal;
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+/// The input of six_cells.onnx, with 2 x 3 cells.
+const INPUT: Size = Size { height: 20, width: 36 };
+
+/// The map of six_cells.onnx: 1/21 to 6/21 of the logit.
+fn six_cells(logit: f32) -> LogitMap {
+    let shares = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(|part: f32| part / 21.0 * logit);
+    LogitMap::new(LogitMap::size_for(INPUT), shares.to_vec()).unwrap()
+}
+
+fn with_six_cells(folder: &Path) -> PathBuf {
+    let mut contents = contents("six_cells.onnx", mean_logit(DARK));
+    contents.conversion = contents.conversion.with_size(INPUT);
+    contents.golden[0].map = six_cells(mean_logit(DARK));
+    model(folder, &contents)
+}
+
+/// The shares in the PNG file of a map, as edge/README.md says how to recover them.
+fn shares_in(path: &Path) -> Vec<f32> {
+    let mut reader = png::Decoder::new(BufReader::new(fs::File::open(path).unwrap())).read_info().unwrap();
+    let mut levels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut levels).unwrap();
+    assert_eq!((info.height, info.width, info.color_type), (2, 3, png::ColorType::Grayscale));
+    let texts = &reader.info().uncompressed_latin1_text;
+    let share =
+        |keyword: &str| -> f32 { texts.iter().find(|text| text.keyword == keyword).unwrap().text.parse().unwrap() };
+    let (lowest, highest) = (share("Cellgate lowest share"), share("Cellgate highest share"));
+    levels.iter().map(|level| lowest + f32::from(*level) / 255.0 * (highest - lowest)).collect()
+}
+
+#[test]
+fn the_map_of_each_judged_image_is_archived_beside_it() {
+    let plant = Plant::with_model("native", "part-id", with_six_cells);
+    plant.run_parts("native", 3, 1, 0);
+    // A part without a judged image.
+    fs::write(plant.path(".4"), b"not a radiograph").unwrap();
+    fs::rename(plant.path(".4"), plant.path("scans/4.tif")).unwrap();
+    run(&mut plant.plc("native", 1, 4), 0);
+    wait_for("the images in the archive", || plant.archived().len() == 4);
+    wait_for("the maps in the archive", || plant.archive("png").len() == 3);
+    for ((map, image), level) in plant.archive("png").iter().zip(plant.archive("tif")).zip([DARK, MIDDLE, BRIGHT]) {
+        assert_eq!(*map, image.with_extension("map.png"));
+        let expected = six_cells(mean_logit(level));
+        // Within 1/510 of the range, which is 5/21 of the logit, and the rounding of f32.
+        let most = mean_logit(level).abs() * (5.0 / 21.0 / 510.0 + 1e-5);
+        for (found, expected) in shares_in(map).iter().zip(expected.shares()) {
+            assert!((found - expected).abs() <= most, "{}: {found} {expected}", map.display());
+        }
+    }
+}
+
+#[test]
+fn without_archive_maps_only_images_are_archived() {
+    let mut plant = Plant::new("native", "part-id");
+    assert_eq!(plant.stop(), Some(0));
+    let config = fs::read_to_string(plant.path("edge.toml")).unwrap();
+    fs::write(plant.path("edge.toml"), config.replace("[plc]", "archive_maps = false\n[plc]")).unwrap();
+    plant.start();
+    plant.run_parts("native", 3, 1, 0);
+    assert_eq!(plant.stop(), Some(0), "the archiver has done everything");
+    assert_eq!((plant.archived().len(), plant.archive("png").len()), (3, 0));
+}
 
 #[test]
 fn a_frozen_archiver_delays_no_verdict_and_loses_no_image() {

@@ -191,9 +191,17 @@ impl Plant {
 
     /// The names of the images in the archive.
     pub(crate) fn archived(&self) -> Vec<String> {
+        let name = |file: PathBuf| file.file_name().unwrap().to_str().unwrap().to_owned();
+        self.archive("tif").into_iter().map(name).collect()
+    }
+
+    /// The paths of all files in the archive with this extension, in ascending order.
+    pub(crate) fn archive(&self, extension: &str) -> Vec<PathBuf> {
         let days = fs::read_dir(self.path("archive")).unwrap();
-        let names = days.flat_map(|day| fs::read_dir(day.unwrap().path()).unwrap());
-        names.map(|image| image.unwrap().file_name().into_string().unwrap()).collect()
+        let files = days.flat_map(|day| fs::read_dir(day.unwrap().path()).unwrap()).map(|file| file.unwrap().path());
+        let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|found| found == extension)).collect();
+        files.sort();
+        files
     }
 
     /// The number of files in the scanner's folder.

@@ -116,6 +116,19 @@ fn a_logit_that_is_not_a_number_is_a_reject() {
     assert_eq!(lines[1]["verdict"], "PASS");
 }
 
+/// The golden image is dark, so the engine passes its proof.
+#[test]
+fn an_image_whose_map_does_not_sum_to_its_logit_is_a_reject() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), &contents("wrong_map_when_bright.onnx", mean_logit(DARK)));
+    let images = [("bright", BRIGHT), ("dark", DARK)].map(|(name, level)| image(folder.path(), name, level));
+    let lines = lines(&run(inspect(&model).args(images), 1));
+    assert_eq!((&lines[0]["verdict"], &lines[0]["reason"]), (&"REJECT".into(), &"ENGINE_FAILED".into()));
+    assert!(lines[0]["logit"].is_null() && lines[0]["distance"].is_null(), "{}", lines[0]);
+    assert!(lines[0]["detail"].as_str().unwrap().starts_with("found shares of the map that sum to "), "{}", lines[0]);
+    assert_eq!(lines[1]["verdict"], "PASS");
+}
+
 #[test]
 fn nothing_is_judged_if_a_golden_image_gets_another_logit() {
     for (network, logit) in [("mean", mean_logit(DARK) + 0.01), ("nan", 0.1), ("infinite", 2.0)] {

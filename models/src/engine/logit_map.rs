@@ -46,6 +46,12 @@ impl LogitMap {
         self.shares.iter().copied().map(f64::from).sum()
     }
 
+    /// The sum of the absolute values of all shares, computed in f64. NaN if a share is NaN, else infinite if one is infinite.
+    #[must_use]
+    pub fn magnitude(&self) -> f64 {
+        self.shares.iter().map(|share| f64::from(share.abs())).sum()
+    }
+
     /// Whether the shares sum to `logit` within `tolerance`. Never if `logit` or a share is NaN or infinite.
     #[must_use]
     pub fn sums_to(&self, logit: f32, tolerance: f32) -> bool {
@@ -111,8 +117,9 @@ mod tests {
             shares[at] = f32::NAN;
             assert!(map(&shares).largest_difference(&ones).unwrap().is_nan());
             assert!(map(&shares).sum().is_nan() && map(&shares).largest_share().is_nan());
+            assert!(map(&shares).magnitude().is_nan());
         }
-        assert_eq!(map(&[1.0, -2.0, 0.5]).largest_share(), 2.0);
+        assert_eq!((map(&[1.0, -2.0, 0.5]).largest_share(), map(&[1.0, -2.0, 0.5]).magnitude()), (2.0, 3.5));
         assert_eq!(ones.largest_difference(&map(&[1.0])), None);
     }
 

@@ -7,10 +7,12 @@
 
 pub(crate) mod contract;
 mod logit_map;
+mod map_sum;
 mod onnxruntime;
 mod whitened_features;
 
 pub use logit_map::LogitMap;
+pub use map_sum::MapSumLimit;
 pub use onnxruntime::{OnnxRuntime, OnnxRuntimeOptions};
 pub use whitened_features::WhitenedFeatures;
 
@@ -50,7 +52,8 @@ pub trait Engine {
 
     /// The network's outputs for one input of 3 x height x width values, channel by channel.
     ///
-    /// The outputs are not checked: [`Rule`](crate::policy::Rule) rejects a part whose logit or features are not finite.
+    /// The outputs are not checked: [`MapSumLimit`] compares map and logit, and [`Rule`](crate::policy::Rule) rejects a part whose
+    /// logit or features are not finite.
     ///
     /// # Errors
     /// [`EngineError`] if the tensor has another length or the library fails.
@@ -116,6 +119,20 @@ pub enum EngineError {
         /// The library's error, or what the network returned instead of its outputs.
         message: String,
     },
+    /// The shares of the map do not sum to the logit, by more than rounding explains: one of the two was computed or read back
+    /// wrongly.
+    #[error(
+        "found shares of the map that sum to {found}, expected the logit {logit} within {bound:.2e}; the outputs contradict \
+             each other, so the engine can't be trusted"
+    )]
+    MapSum {
+        /// The sum of the shares.
+        found: f64,
+        /// The logit.
+        logit: f32,
+        /// What rounding explains, by [`MapSumLimit`].
+        bound: f64,
+    },
 }
 
 #[cfg(test)]
@@ -134,6 +151,7 @@ mod tests {
             EngineError::Network { message: message() },
             EngineError::Contract { side: "inputs", found: "FOUND".into(), expected: "EXPECTED".into() },
             EngineError::Run { message: message() },
+            EngineError::MapSum { found: -1.75, logit: -2.0, bound: 0.000_123 },
         ];
         let texts: String = errors.iter().map(|error| format!("{error}\n")).collect();
         insta::assert_snapshot!("errors", texts);

@@ -10,6 +10,7 @@
 //! | [`Evidence`] | the evidence of each cell, one f64 in logits, in the map's rows and columns |
 //! | [`Region`] | a place with much of the evidence, in pixels of the radiograph |
 //! | [`Overlay`] | the evidence in colours over the radiograph, as 8-bit RGB |
+//! | [`MapPicture`] | the shares of a map as an 8-bit picture, to keep |
 //! | [`Axis`] | where the cells lie along one side of an image |
 //!
 //! # Which pixels a cell covers
@@ -28,10 +29,12 @@ mod axis;
 mod cells;
 mod colour;
 mod contour;
+mod map_picture;
 mod overlay;
 mod region;
 
 pub use axis::{Axis, Between};
 pub use cells::Evidence;
+pub use map_picture::MapPicture;
 pub use overlay::Overlay;
 pub use region::{Pixel, Region};

@@ -161,6 +161,7 @@ pub(super) fn check(entry: &GoldenEntry, outputs: &ExpectedOutputs, policy: &Pol
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Output;
     use crate::model::samples::{contents, map};
     use crate::model::{Contents, Existing, Model, ModelLimits, write};
     use crate::policy::Reference;
@@ -331,6 +332,26 @@ mod tests {
             let error = with(0.251).unwrap_err();
             assert!(matches!(error, ModelError::MapTolerance { precision: of, .. } if of == precision), "{error}");
         }
+    }
+
+    /// The absolute values of the sample's shares sum to 3, as those of `map(-2.0)` do.
+    #[test]
+    fn the_limit_of_a_maps_sum_follows_from_the_tolerances_of_its_precision() {
+        let both = written(|_| ()).unwrap();
+        let only_f32 = written(|contents| {
+            contents.networks.remove(&Precision::F16);
+            contents.golden.iter_mut().for_each(|golden| drop(golden.expected.remove(&Precision::F16)));
+        })
+        .unwrap();
+        let is_within = |model: &Model, precision, difference: f32| {
+            let output = Output { logit: -2.0 + difference, map: map(-2.0), features: WhitenedFeatures::ORIGIN };
+            model.map_sum_limit(precision).check(&output).is_ok()
+        };
+        for model in [&both, &only_f32] {
+            assert!(is_within(model, Precision::F32, 0.9e-3) && !is_within(model, Precision::F32, 1.1e-3));
+        }
+        assert!(is_within(&both, Precision::F16, 0.018) && !is_within(&both, Precision::F16, 0.022));
+        assert!(!is_within(&only_f32, Precision::F16, 0.0), "there is no such network");
     }
 
     #[test]

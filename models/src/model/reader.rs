@@ -10,7 +10,7 @@ use super::{
 };
 use crate::conversion::{ConversionSpec, Converter, Size};
 use crate::digest::Digest;
-use crate::engine::LogitMap;
+use crate::engine::{LogitMap, MapSumLimit};
 use crate::policy::Policy;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -126,6 +126,14 @@ impl Model {
             let name = entry.member.as_str();
             GoldenImage::new(entry, self.path.join(name), bytes_of(&self.members, name), outputs)
         })
+    }
+
+    /// How far the sum of a map that the network of this precision computes may be from its logit, as the golden images' tolerances
+    /// say. If the model has no such network, the limit refuses every output.
+    #[must_use]
+    pub fn map_sum_limit(&self, precision: Precision) -> MapSumLimit {
+        let images = self.golden().filter_map(|golden| Some((golden.map(), golden.expected(precision)?.tolerance)));
+        MapSumLimit::of_golden(images)
     }
 }
 

@@ -86,7 +86,7 @@ reasons! {
     Reject ImageMismatch = "IMAGE_MISMATCH";
     /// REJECT: the image could not be converted to the network's input.
     Reject ConversionFailed = "CONVERSION_FAILED";
-    /// REJECT: the engine failed, or did not return all outputs.
+    /// REJECT: the engine failed, did not return all outputs, or returned a map that does not sum to the logit.
     Reject EngineFailed = "ENGINE_FAILED";
     /// REJECT: the process that decodes images did not answer in time.
     Reject DecoderTimedOut = "DECODER_TIMED_OUT";

@@ -37,6 +37,58 @@ fn images_are_stored_by_day_and_the_oldest_are_deleted_first() {
 }
 
 #[test]
+fn a_map_lies_beside_its_image_counts_in_the_quota_and_is_deleted_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    // A quota of 2 MiB holds one of these two images with its map.
+    let mut archive = Archive::open(&root, 2, 0).unwrap();
+    // 2024-10-04.
+    let time = UNIX_EPOCH + DAY * 20_000;
+    for name in [FIRST, SECOND] {
+        archive.store(&image(folder.path(), 900_000), name, time).unwrap();
+        archive.store_map(name, &[7; 300_000], time).unwrap();
+    }
+    let path = |name: &str| root.join("2024-10-04").join(name);
+    assert_eq!(fs::read(path("0000000001-17-PASS.map.png")).unwrap(), [7; 300_000]);
+    assert_eq!(fs::read_dir(root.join("2024-10-04")).unwrap().count(), 4);
+    assert_eq!(Archive::open(&root, 2, 0).unwrap().bytes(), 2_400_000, "the reopened archive counts the same files");
+    let kept = archive.tidy().unwrap();
+    assert_eq!((kept.deleted, kept.bytes), (1, 1_200_000));
+    assert!(!path("0000000001-17-PASS.tif").exists() && !path("0000000001-17-PASS.map.png").exists());
+    assert!(path("0000000002-free-REVIEW.tif").exists() && path("0000000002-free-REVIEW.map.png").exists());
+}
+
+/// After a loss of power, or if an operator deletes an image only.
+#[test]
+fn a_map_without_its_image_or_an_incomplete_one_is_deleted_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let day = root.join("2024-10-04");
+    fs::create_dir_all(&day).unwrap();
+    for name in ["0000000001-17-PASS.map.png", ".0000000002-free-REVIEW.map.png"] {
+        fs::write(day.join(name), [0; 10]).unwrap();
+    }
+    let mut archive = Archive::open(&root, 0, 0).unwrap();
+    assert_eq!(archive.bytes(), 20);
+    let kept = archive.tidy().unwrap();
+    assert_eq!((kept.deleted, kept.bytes), (0, 0), "maps are not counted as images");
+    assert!(!day.exists());
+}
+
+#[test]
+fn a_map_that_cannot_be_written_leaves_nothing_and_is_named_in_the_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let mut archive = Archive::open(&root, 1, 0).unwrap();
+    archive.store(&image(folder.path(), 10), FIRST, UNIX_EPOCH).unwrap();
+    let day = root.join("1970-01-01");
+    fs::create_dir_all(day.join("0000000001-17-PASS.map.png/in the way")).unwrap();
+    let error = archive.store_map(FIRST, &[0; 10], UNIX_EPOCH).unwrap_err();
+    assert!(matches!(&error, ArchiveError::Io { path, .. } if path.ends_with("0000000001-17-PASS.map.png")), "{error}");
+    assert_eq!((fs::read_dir(&day).unwrap().count(), archive.bytes()), (2, 10));
+}
+
+#[test]
 fn on_a_full_disk_tidying_deletes_images_and_ends() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("archive");
@@ -75,7 +127,17 @@ fn only_images_that_the_appliance_named_are_deleted() {
     for folder in ["db", "incoming", "2024-10-04/0000000005-5-PASS.tif", "2024-10-05"] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
-    let foreign = ["db/verdicts.sqlite", "incoming/0000000001-1-PASS.tif", "2024-10-04/notes.txt", "2024-10-04/17.tif"];
+    let foreign = [
+        "db/verdicts.sqlite",
+        "incoming/0000000001-1-PASS.tif",
+        "2024-10-04/notes.txt",
+        "2024-10-04/17.tif",
+        "2024-10-04/17.map.png",
+        // An overlay of `inspect`.
+        "2024-10-04/0000000004-4-PASS.png",
+        "2024-10-04/unjudged-1795432671000-17.map.png",
+        "2024-10-04/.0000000004-4-PASS.tif",
+    ];
     foreign.iter().for_each(|name| fs::write(root.join(name), b"theirs").unwrap());
     fs::write(folder.path().join("0000000007-7-PASS.tif"), b"elsewhere").unwrap();
     std::os::unix::fs::symlink(folder.path(), root.join("2024-10-06")).unwrap();

@@ -8,6 +8,7 @@ use crate::appliance::messages::ToJudge;
 use crate::appliance::part::Part;
 use crate::config::Matching;
 use cellgate_protocol::reason::ReasonCode;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 /// A part without an image is rejected this long before its deadline, to leave time for storing and sending the REJECT.
@@ -22,8 +23,10 @@ pub(in crate::appliance) struct Settings {
     pub(in crate::appliance) matching: Matching,
     /// The longest time between an image and its trigger.
     pub(in crate::appliance) lead: Duration,
-    /// The time between two proofs of a running engine.
+    /// The time in which a running engine is proven once on every golden image.
     pub(in crate::appliance) prove_every: Duration,
+    /// The number of golden images.
+    pub(in crate::appliance) golden_images: NonZeroU32,
     /// How long a proof that is due waits for the part in progress. After that the engine is proven all the same.
     pub(in crate::appliance) max_prove_wait: Duration,
 }
@@ -42,8 +45,13 @@ pub(in crate::appliance) struct View {
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Next {
-    /// Load and prove the engine, or prove the running engine again. Then call [`Logic::proved`].
-    Prove,
+    /// Load the engine and prove it on all golden images. Then call [`Logic::proved`].
+    Load,
+    /// Prove the running engine again, on one golden image. Then call [`Logic::proved`].
+    Prove {
+        /// The number of the golden image in the model, counted from 0.
+        golden: u32,
+    },
     /// Judge this image. Then call [`Logic::judged`].
     Judge {
         /// The [`Part::number`] of the image's part. `None` for an image without a trigger.
@@ -90,6 +98,8 @@ pub(in crate::appliance) struct Logic {
     is_recording: bool,
     /// When the next proof is due, or the next attempt to load the engine.
     prove_at: Instant,
+    /// The golden image of the next proof of the running engine.
+    next_golden: u32,
     /// Matching by order: whether images could be assigned to triggers when this was last reported.
     is_order_known: bool,
 }
@@ -98,7 +108,15 @@ impl Logic {
     /// The state at the start: no part, no image, and the engine is not loaded yet.
     pub(in crate::appliance) fn new(settings: Settings, now: Instant) -> Self {
         let matcher = Matcher::new(settings.matching, settings.lead, now);
-        Self { settings, matcher, waiting: None, is_recording: false, prove_at: now, is_order_known: true }
+        Self {
+            settings,
+            matcher,
+            waiting: None,
+            is_recording: false,
+            prove_at: now,
+            next_golden: 0,
+            is_order_known: true,
+        }
     }
 
     /// The number of images that wait for their trigger.
@@ -128,8 +146,8 @@ impl Logic {
 
     /// Returns what to do at `now`, and adds further work to `effects`.
     pub(in crate::appliance) fn next(&mut self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> Next {
-        if self.is_time_to_prove(now, view, effects) {
-            return Next::Prove;
+        if let Some(proof) = self.next_proof(now, view, effects) {
+            return proof;
         }
         let discarded = self.matcher.take_discarded(now);
         self.set_aside(discarded, Unjudged::NoTrigger, effects);
@@ -159,9 +177,13 @@ impl Logic {
         }
     }
 
-    /// The engine's proof ended at `now`.
+    /// The engine's proof, of [`Next::Load`] or [`Next::Prove`], ended at `now`.
+    ///
+    /// The next proof is due one interval after this one was due, so that waiting for the line does not delay all further proofs. But
+    /// at least half an interval passes until then, so that the line gets time for parts between two proofs.
     pub(in crate::appliance) fn proved(&mut self, now: Instant, has_passed: bool) {
-        self.prove_at = now + if has_passed { self.settings.prove_every } else { PROVE_AGAIN };
+        let interval = self.settings.prove_every / self.settings.golden_images.get();
+        self.prove_at = if has_passed { (self.prove_at + interval).max(now + interval / 2) } else { now + PROVE_AGAIN };
     }
 
     /// The judging of an image ended at `now`. `is_mismatch`: its file was not the one that had arrived.
@@ -172,22 +194,30 @@ impl Logic {
         }
     }
 
-    /// Whether the engine is to be loaded or proven again now. The proof of a running engine waits until no part is in progress,
-    /// but at most `max_prove_wait`. While it waits, it is requested with [`Effect::RequestProof`].
-    fn is_time_to_prove(&self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> bool {
+    /// [`Next::Load`] or [`Next::Prove`] if the engine is to be loaded or proven again now. The proof of a running engine waits until
+    /// no part is in progress, but at most `max_prove_wait`. While it waits, it is requested with [`Effect::RequestProof`]. Each proof
+    /// takes the next golden image, in turn.
+    fn next_proof(&mut self, now: Instant, view: &View, effects: &mut Vec<Effect>) -> Option<Next> {
         if self.waiting.is_some() || view.engine == EngineState::Lost || view.is_stopping {
-            return false;
+            return None;
         }
-        if !view.is_running && view.engine != EngineState::Failed {
-            return true;
+        let late = now.checked_duration_since(self.prove_at);
+        if !view.is_running {
+            // An engine that failed its proof is loaded again only when that is due.
+            if view.engine == EngineState::Failed && late.is_none() {
+                return None;
+            }
+            (self.prove_at, self.next_golden) = (now, 0);
+            return Some(Next::Load);
         }
-        let Some(late) = now.checked_duration_since(self.prove_at) else { return false };
         let is_granted = view.engine == EngineState::ProofGranted;
-        if !view.is_running || is_granted || late > self.settings.max_prove_wait {
-            return true;
+        if late? > self.settings.max_prove_wait || is_granted {
+            let golden = self.next_golden;
+            self.next_golden = (golden + 1) % self.settings.golden_images;
+            return Some(Next::Prove { golden });
         }
         effects.push(Effect::RequestProof);
-        false
+        None
     }
 
     /// Whether an image without a trigger may be judged. While the appliance is stopping, while no engine is proven and while

@@ -15,6 +15,7 @@ use cellgate_models::policy::Reason;
 use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use cellgate_protocol::reason::ReasonCode;
 use logic::{Effect, Logic, Next, Settings, View};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -66,8 +67,12 @@ impl Service for Judge {
             let next = logic.next(Instant::now(), &view, &mut effects);
             self.perform(&mut effects);
             match next {
-                Next::Prove => {
-                    let has_passed = self.prove(&mut engine);
+                Next::Load => {
+                    let has_passed = self.load(&mut engine);
+                    logic.proved(Instant::now(), has_passed);
+                }
+                Next::Prove { golden } => {
+                    let has_passed = self.prove(&mut engine, golden);
                     logic.proved(Instant::now(), has_passed);
                 }
                 Next::Judge { number, file } => {
@@ -119,10 +124,12 @@ impl Judge {
         connections: Connections,
     ) -> Self {
         let Connections { messages, line, archiver } = connections;
+        let images = u32::try_from(model.golden().len()).ok().and_then(NonZeroU32::new);
         let settings = Settings {
             matching: config.acquire.matching,
             lead: Duration::from_millis(config.acquire.lead_ms),
             prove_every: Duration::from_secs(60 * u64::from(config.model.prove_every_minutes.get())),
+            golden_images: images.expect("a model has at least one golden image"),
             max_prove_wait: PROVE_WAIT_MORE + Duration::from_millis(config.plc.deadline_ms.get().into()),
         };
         Self { model, activation, shared, messages, line, archiver, settings }
@@ -182,28 +189,48 @@ impl Judge {
         Judged::of(judgement, file, self.model.conversion())
     }
 
-    /// Loads and proves the engine, or proves the running engine again. Returns whether the engine passed. If it did not, no
-    /// pipeline is left.
-    fn prove(&self, engine: &mut RunningEngine) -> bool {
+    /// Loads the engine and proves it on all golden images. Returns whether the engine passed.
+    fn load(&self, engine: &mut RunningEngine) -> bool {
         self.shared.engine.set_starting();
-        let images = u32::try_from(self.model.golden().count()).unwrap_or(u32::MAX);
-        let running = engine.pipeline.take();
-        // While a running engine is proven, no sign of life comes. So the time for all golden images is allowed at once.
-        let most = running.as_ref().map(|_| (engine.max_infer + 2 * MAX_STAGE_TIME).saturating_mul(images));
-        self.shared.liveness.busy(Worker::Judge, most.unwrap_or(MAX_LOAD_TIME));
+        self.shared.liveness.busy(Worker::Judge, MAX_LOAD_TIME);
         let start = Instant::now();
-        let outcome = match running {
-            None => self.load(),
-            Some(running) => {
-                let shared = Arc::clone(&self.shared);
-                let alive: Alive = Arc::new(move || shared.continue_unless_stopping());
-                running.proven(&self.model, self.activation.precision, &alive)
-            }
-        };
+        let outcome = self.activate();
         if matches!(outcome, Err(ActivationError::Stopped)) {
             tracing::info!(event = "proof_stopped", "the appliance stops before the engine is proven");
             return false;
         }
+        let has_passed = self.proved(engine, outcome);
+        if has_passed {
+            let ms = start.elapsed().as_millis();
+            tracing::info!(event = "engine_proven", ms, "the engine gave the golden images their expected outputs");
+        }
+        has_passed
+    }
+
+    /// Proves the running engine again on the golden image number `golden`. Returns whether the engine passed. If it did not, no
+    /// pipeline is left.
+    fn prove(&self, engine: &mut RunningEngine, golden: u32) -> bool {
+        let Some(running) = engine.pipeline.take() else { return false };
+        self.shared.engine.set_starting();
+        // No sign of life comes meanwhile.
+        self.shared.liveness.busy(Worker::Judge, engine.max_infer + 2 * MAX_STAGE_TIME);
+        let start = Instant::now();
+        let proven = running.proven_again(&self.model, self.activation.precision, golden as usize);
+        let has_passed = self.proved(engine, proven);
+        if has_passed {
+            let ms = start.elapsed().as_millis();
+            tracing::info!(
+                event = "engine_proven_again",
+                golden,
+                ms,
+                "the engine gave one golden image its expected outputs again"
+            );
+        }
+        has_passed
+    }
+
+    /// Keeps a pipeline that passed its proof. Returns whether it passed.
+    fn proved(&self, engine: &mut RunningEngine, outcome: Result<Pipeline, ActivationError>) -> bool {
         self.shared.metrics.device.proved(outcome.is_ok());
         match outcome {
             Ok(proven) => {
@@ -211,8 +238,6 @@ impl Judge {
                 engine.max_infer = (2 * proven.slowest_inference()).max(MAX_STAGE_TIME);
                 engine.pipeline = Some(proven);
                 self.shared.engine.set_proven();
-                let ms = start.elapsed().as_millis();
-                tracing::info!(event = "engine_proven", ms, "the engine gave the golden images their expected outputs");
                 return true;
             }
             Err(error) if error.is_lost() => self.shared.give_up_engine(&error.in_one_line()),
@@ -225,7 +250,7 @@ impl Judge {
         false
     }
 
-    fn load(&self) -> Result<Pipeline, ActivationError> {
+    fn activate(&self) -> Result<Pipeline, ActivationError> {
         let shared = Arc::clone(&self.shared);
         let alive: Alive = Arc::new(move || {
             shared.liveness.busy(Worker::Judge, MAX_LOAD_TIME);

@@ -15,7 +15,7 @@ impl Line {
             match effect {
                 Effect::Accept(trigger) => self.accept(part.number, trigger),
                 Effect::Commit(entry) => self.commit(part.number, *entry),
-                Effect::Archive { image, name } => self.archiver.archive(image, name),
+                Effect::Archive { image, name, map } => self.archiver.archive(image, name, map),
                 Effect::SetAside(image) => self.archiver.set_aside(vec![image], Unjudged::TooLate),
                 Effect::Sent => self.shared.metrics.parts.sent(part.triggered.elapsed()),
                 Effect::SentAsRecord { seq, origin } => {

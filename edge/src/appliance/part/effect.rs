@@ -2,6 +2,7 @@
 
 use crate::acquire::ImageFile;
 use crate::journal::{JournalTrigger, VerdictEntry};
+use cellgate_models::engine::LogitMap;
 use cellgate_protocol::to_plc::Origin;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(in crate::appliance) enum Effect {
         image: ImageFile,
         /// The image's name in the archive.
         name: String,
+        /// The map of the image, if the network judged it.
+        map: Option<LogitMap>,
     },
     /// Archive an image as unjudged.
     SetAside(ImageFile),

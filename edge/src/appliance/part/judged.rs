@@ -6,6 +6,7 @@ use crate::pipeline::{Judgement, Times};
 use crate::verdict_mapping::{policy_verdict, recorded_reason, wire_reason, wire_verdict};
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
+use cellgate_models::engine::LogitMap;
 use cellgate_models::policy::{Decision, Verdict};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::part::{self, Outcome};
@@ -25,6 +26,8 @@ pub(in crate::appliance) struct Judged {
     image: Option<Digest>,
     /// The image's file, if there was one.
     pub(in crate::appliance) file: Option<ImageFile>,
+    /// The map of the image, if the network judged it.
+    pub(in crate::appliance) map: Option<LogitMap>,
     /// The conversion's bounds, if the model fixes them and the image was converted.
     bounds: Option<journal::RowBounds>,
     times: StageTimes,
@@ -42,6 +45,7 @@ impl Judged {
             score: judgement.score,
             image: judgement.image,
             file: Some(file),
+            map: judgement.output.map(|output| output.map),
             bounds: bounds.map(|bounds| journal::RowBounds { low: bounds.lo(), high: bounds.hi() }),
             times: stage_times(&judgement.times),
             detail: judgement.detail.unwrap_or_default(),
@@ -56,6 +60,7 @@ impl Judged {
             score: None,
             image: None,
             file: None,
+            map: None,
             bounds: None,
             times: StageTimes::default(),
             detail: detail.into(),
@@ -163,7 +168,7 @@ fn name(path: &Path) -> String {
 mod tests {
     use super::*;
     use cellgate_models::conversion::{Bounds, Method, Size};
-    use cellgate_models::engine::{LogitMap, Output, WhitenedFeatures};
+    use cellgate_models::engine::{Output, WhitenedFeatures};
     use cellgate_models::policy::Reason;
 
     fn output(logit: f32) -> Output {

@@ -331,7 +331,7 @@ impl Transition<'_, '_> {
             TriggerKind::Plc => format!("{seq:010}-{}-{code}", self.subject.journal_trigger.part),
             TriggerKind::FreeRunning => format!("{seq:010}-free-{code}"),
         };
-        self.effects.push(Effect::Archive { image, name });
+        self.effects.push(Effect::Archive { image, name, map: verdict.judged.map.take() });
     }
 
     fn store_failed(&mut self, id: Option<NonZeroU64>, mut verdict: UnstoredVerdict) -> LifeStage {

@@ -9,9 +9,19 @@ use crate::pipeline::{Judgement, Times};
 use cellgate_models::conversion::{ConversionSpec, Method};
 use cellgate_models::policy::Reason;
 use rand::RngExt as _;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 impl Simulation {
+    /// The engine's proof begins and takes this long.
+    fn begin_proof(&mut self, took_ms: u64) {
+        self.engine.set_starting();
+        self.is_running = false;
+        self.judging_until_ms = self.now_ms + took_ms;
+        let has_passed = !self.goes_wrong_per_mille(100);
+        self.after(took_ms, SimulatedEvent::Proved(has_passed));
+    }
+
     /// The engine's proof ended.
     pub(super) fn proved(&mut self, has_passed: bool) {
         self.is_running = has_passed;
@@ -34,13 +44,8 @@ impl Simulation {
         let engine = self.engine.get();
         let view = View { engine, is_running: self.is_running, is_stopping: false };
         match self.logic.next(self.now(), &view, &mut effects) {
-            Next::Prove => {
-                self.engine.set_starting();
-                self.is_running = false;
-                self.judging_until_ms = self.now_ms + 50;
-                let has_passed = !self.goes_wrong_per_mille(100);
-                self.after(50, SimulatedEvent::Proved(has_passed));
-            }
+            Next::Load => self.begin_proof(50),
+            Next::Prove { .. } => self.begin_proof(10),
             Next::Judge { number, file } => {
                 // 600 ms is longer than the deadline.
                 let took_ms = if self.goes_wrong_per_mille(10) { 600 } else { self.random.random_range(5..60) };
@@ -74,8 +79,14 @@ impl Simulation {
 }
 
 pub(super) fn logic_of(matching: Matching, now: Instant) -> Logic {
-    let prove_every = Duration::from_secs(20);
-    Logic::new(Settings { matching, lead: LEAD, prove_every, max_prove_wait: Duration::from_secs(2) }, now)
+    let settings = Settings {
+        matching,
+        lead: LEAD,
+        prove_every: Duration::from_secs(60),
+        golden_images: NonZeroU32::new(3).unwrap(),
+        max_prove_wait: Duration::from_secs(2),
+    };
+    Logic::new(settings, now)
 }
 
 pub(super) fn is_good(part: u64) -> bool {

@@ -4,9 +4,16 @@ use proptest::prelude::*;
 
 const LEAD: Duration = Duration::from_secs(1);
 
+/// With three golden images, one every 600 s.
 fn logic(matching: Matching, now: Instant) -> Logic {
-    let prove_every = Duration::from_secs(600);
-    Logic::new(Settings { matching, lead: LEAD, prove_every, max_prove_wait: Duration::from_secs(2) }, now)
+    let settings = Settings {
+        matching,
+        lead: LEAD,
+        prove_every: Duration::from_secs(1_800),
+        golden_images: NonZeroU32::new(3).unwrap(),
+        max_prove_wait: Duration::from_secs(2),
+    };
+    Logic::new(settings, now)
 }
 
 fn view(engine: EngineState) -> View {
@@ -31,11 +38,11 @@ fn the_engine_is_loaded_at_the_start_and_10_s_after_a_failure() {
     let start = Instant::now();
     let mut logic = logic(Matching::PartId, start);
     let mut effects = Vec::new();
-    assert_eq!(logic.next(start, &view(EngineState::Starting), &mut effects), Next::Prove);
+    assert_eq!(logic.next(start, &view(EngineState::Starting), &mut effects), Next::Load);
     logic.proved(start, false);
     let failed = view(EngineState::Failed);
     assert_eq!(logic.next(start + PROVE_AGAIN - ms(1), &failed, &mut effects), Next::Wait(PAUSE));
-    assert_eq!(logic.next(start + PROVE_AGAIN, &failed, &mut effects), Next::Prove);
+    assert_eq!(logic.next(start + PROVE_AGAIN, &failed, &mut effects), Next::Load);
     let stopping = View { is_stopping: true, ..failed };
     assert_eq!(logic.next(start + PROVE_AGAIN, &stopping, &mut effects), Next::Wait(PAUSE));
     assert_eq!(logic.next(start + PROVE_AGAIN, &view(EngineState::Lost), &mut effects), Next::Wait(PAUSE));
@@ -53,10 +60,115 @@ fn a_running_engine_is_proven_when_the_proof_is_granted_or_after_the_longest_wai
     assert_eq!(effects, []);
     assert_eq!(logic.next(due, &view(EngineState::Proven), &mut effects), Next::Wait(PAUSE));
     assert_eq!(effects, [Effect::RequestProof]);
-    assert_eq!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Prove);
-    assert_eq!(logic.next(due + ms(2_001), &view(EngineState::ProofDue), &mut effects), Next::Prove);
+    assert_eq!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Prove { golden: 0 });
+    assert_eq!(logic.next(due + ms(2_001), &view(EngineState::ProofDue), &mut effects), Next::Prove { golden: 1 });
     logic.on_message(ToJudge::Part(part(1, due)), due, &mut effects);
     assert!(matches!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Wait(_)), "a part waits");
+}
+
+/// Runs the judge for `time` from `start` on. Each request for a proof is granted `gap` later, which is when the line has its next
+/// gap. A proof takes `took`. Returns when each proof began, with its golden image.
+fn proofs(logic: &mut Logic, start: Instant, time: Duration, gap: Duration, took: Duration) -> Vec<(Duration, u32)> {
+    let (mut now, mut requested, mut proofs) = (start, None, Vec::new());
+    while now < start + time {
+        let mut effects = Vec::new();
+        let is_gap = requested.is_some_and(|at| now >= at + gap);
+        let engine = if is_gap { EngineState::ProofGranted } else { EngineState::Proven };
+        match logic.next(now, &view(engine), &mut effects) {
+            Next::Prove { golden } => {
+                proofs.push((now - start, golden));
+                now += took;
+                requested = None;
+                logic.proved(now, true);
+            }
+            Next::Wait(most) => now += most,
+            other => panic!("{other:?}"),
+        }
+        if effects.contains(&Effect::RequestProof) {
+            requested.get_or_insert(now);
+        }
+    }
+    proofs
+}
+
+#[test]
+fn each_golden_image_is_proven_once_in_the_configured_time() {
+    let start = Instant::now();
+    let mut logic = logic(Matching::PartId, start);
+    logic.proved(start, true);
+    // Two rounds, with gaps that come 1 s after each request.
+    let proofs = proofs(&mut logic, start, Duration::from_secs(2 * 1_800 + 10), ms(1_000), ms(700));
+    let images: Vec<_> = proofs.iter().map(|(_, golden)| *golden).collect();
+    assert_eq!(images, [0, 1, 2, 0, 1, 2]);
+    for (index, (at, _)) in (1..).zip(proofs) {
+        let late = at - Duration::from_secs(600) * index;
+        assert!(late >= ms(1_000) && late < ms(1_000) + 3 * PAUSE, "proof {index} is late by {late:?}");
+    }
+}
+
+#[test]
+fn without_a_gap_a_proof_begins_after_the_longest_wait() {
+    let start = Instant::now();
+    let mut logic = logic(Matching::PartId, start);
+    logic.proved(start, true);
+    let proofs = proofs(&mut logic, start, Duration::from_secs(1_300), ms(60_000), ms(700));
+    let [(first, 0), (second, 1)] = proofs[..] else { panic!("{proofs:?}") };
+    for (at, due) in [(first, 600), (second, 1_200)] {
+        let late = at - Duration::from_secs(due);
+        assert!(late > ms(2_000) && late < ms(2_000) + 3 * PAUSE, "late by {late:?}");
+    }
+}
+
+/// Otherwise an engine whose proof takes longer than the interval would be proven without pause, and never judge.
+#[test]
+fn half_an_interval_without_proofs_follows_each_proof() {
+    let start = Instant::now();
+    let mut logic = logic(Matching::PartId, start);
+    logic.proved(start, true);
+    let took = Duration::from_secs(1_000);
+    let proofs = proofs(&mut logic, start, Duration::from_secs(6_000), ms(0), took);
+    assert!(proofs.len() > 3);
+    for pair in proofs.windows(2) {
+        let pause = pair[1].0 - pair[0].0 - took;
+        assert!(pause >= Duration::from_secs(300) && pause < Duration::from_secs(301), "{pause:?}");
+    }
+}
+
+#[test]
+fn an_engine_that_fails_a_proof_is_loaded_10_s_later_and_its_proofs_begin_anew() {
+    let start = Instant::now();
+    let mut logic = logic(Matching::PartId, start);
+    let mut effects = Vec::new();
+    logic.proved(start, true);
+    let due = start + Duration::from_secs(600);
+    assert_eq!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Prove { golden: 0 });
+    logic.proved(due, false);
+    let failed = view(EngineState::Failed);
+    assert_eq!(logic.next(due + PROVE_AGAIN - ms(1), &failed, &mut effects), Next::Wait(PAUSE));
+    let loading = due + PROVE_AGAIN;
+    assert_eq!(logic.next(loading, &failed, &mut effects), Next::Load);
+    logic.proved(loading + ms(500), true);
+    let next = loading + Duration::from_secs(600);
+    assert_eq!(logic.next(next - ms(1), &view(EngineState::Proven), &mut effects), Next::Wait(PAUSE));
+    assert_eq!(logic.next(next, &view(EngineState::ProofGranted), &mut effects), Next::Prove { golden: 0 });
+    assert_eq!(effects, []);
+}
+
+/// An engine that failed on a part is loaded at once, long before its next proof was due.
+#[test]
+fn the_time_of_the_next_proof_counts_from_the_loading_of_the_engine() {
+    let start = Instant::now();
+    let mut logic = logic(Matching::PartId, start);
+    let mut effects = Vec::new();
+    logic.proved(start, true);
+    let loading = start + Duration::from_secs(100);
+    assert_eq!(logic.next(loading, &view(EngineState::Starting), &mut effects), Next::Load);
+    logic.proved(loading + ms(500), true);
+    let next = loading + Duration::from_secs(600);
+    assert_eq!(logic.next(next - ms(1), &view(EngineState::Proven), &mut effects), Next::Wait(PAUSE));
+    assert_eq!(effects, []);
+    assert_eq!(logic.next(next, &view(EngineState::Proven), &mut effects), Next::Wait(PAUSE));
+    assert_eq!(effects, [Effect::RequestProof]);
 }
 
 #[test]
@@ -159,7 +271,8 @@ proptest! {
             }
             loop {
                 match logic.next(now, &proven, &mut effects) {
-                    Next::Prove => logic.proved(now, true),
+                    Next::Prove { .. } => logic.proved(now, true),
+                    Next::Load => panic!("the engine runs"),
                     Next::Judge { number, file } => {
                         answered.extend(number);
                         used.push(file);
