@@ -1,6 +1,6 @@
 //! Defines the message ERROR, which either side sends to report a fault of the link.
 
-use crate::version;
+use crate::version::{self, Schema};
 use serde::{Deserialize, Serialize};
 
 /// The fault as a raw number. Any 16 bits are valid. An unknown fault closes the link, as every known one does.
@@ -23,15 +23,15 @@ pub struct LinkError {
     pub fault: FaultCode,
     /// The sender's [`version::WIRE`].
     pub wire: u8,
-    /// The sender's [`version::SCHEMA`].
+    /// The number of the sender's highest [`Schema`].
     #[serde(with = "postcard::fixint::le")]
     pub schema: u32,
 }
 
 impl LinkError {
-    /// An error with this side's own versions.
+    /// An error of a side with this highest schema.
     #[must_use]
-    pub const fn new(fault: FaultCode) -> Self {
-        Self { fault, wire: version::WIRE, schema: version::SCHEMA }
+    pub const fn new(fault: FaultCode, schema: Schema) -> Self {
+        Self { fault, wire: version::WIRE, schema: schema.number() }
     }
 }

@@ -125,6 +125,16 @@ fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, FrameError> {
     }
 }
 
+/// Reads a payload that has a layout for each schema. The layouts differ in length, and every field has a fixed size, so at most one
+/// of them fits.
+fn either<M, A: DeserializeOwned, B: DeserializeOwned>(
+    payload: &[u8],
+    one: fn(A) -> M,
+    two: fn(B) -> M,
+) -> Result<M, FrameError> {
+    read(payload).map(one).or_else(|_| read(payload).map(two))
+}
+
 impl Payload for ToDevice {
     fn frame_type(&self) -> FrameType {
         ToDevice::frame_type(self)
@@ -134,7 +144,10 @@ impl Payload for ToDevice {
         match self {
             Self::Hello(payload) => write(payload, out),
             Self::Trigger(payload) => write(payload, out),
+            Self::BundleTrigger(payload) => write(payload, out),
             Self::Ack(payload) => write(payload, out),
+            Self::GateAck(payload) => write(payload, out),
+            Self::Confirm(payload) => write(payload, out),
             Self::Heartbeat(payload) => write(payload, out),
             Self::Error(payload) => write(payload, out),
         }
@@ -143,8 +156,9 @@ impl Payload for ToDevice {
     fn read(frame_type: FrameType, payload: &[u8]) -> Result<Self, FrameError> {
         match frame_type {
             FrameType::HELLO => read(payload).map(Self::Hello),
-            FrameType::TRIGGER => read(payload).map(Self::Trigger),
-            FrameType::ACK => read(payload).map(Self::Ack),
+            FrameType::TRIGGER => either(payload, Self::Trigger, Self::BundleTrigger),
+            FrameType::ACK => either(payload, Self::Ack, Self::GateAck),
+            FrameType::CONFIRM => read(payload).map(Self::Confirm),
             FrameType::HEARTBEAT => read(payload).map(Self::Heartbeat),
             FrameType::ERROR => read(payload).map(Self::Error),
             FrameType(found) => Err(FrameError::Type { found }),
@@ -164,6 +178,8 @@ impl Payload for ToPlc {
             Self::Verdict(payload) => write(payload, out),
             Self::Nak(payload) => write(payload, out),
             Self::Heartbeat(payload) => write(payload, out),
+            Self::BundleHeartbeat(payload) => write(payload, out),
+            Self::Confirmed(payload) => write(payload, out),
             Self::Record(payload) => write(payload, out),
             Self::Error(payload) => write(payload, out),
         }
@@ -175,7 +191,8 @@ impl Payload for ToPlc {
             FrameType::BUSY => read(payload).map(Self::Busy),
             FrameType::VERDICT => read(payload).map(Self::Verdict),
             FrameType::NAK => read(payload).map(Self::Nak),
-            FrameType::HEARTBEAT => read(payload).map(Self::Heartbeat),
+            FrameType::HEARTBEAT => either(payload, Self::Heartbeat, Self::BundleHeartbeat),
+            FrameType::CONFIRMED => read(payload).map(Self::Confirmed),
             FrameType::RECORD => read(payload).map(Self::Record),
             FrameType::ERROR => read(payload).map(Self::Error),
             FrameType(found) => Err(FrameError::Type { found }),

@@ -28,4 +28,8 @@ impl FrameType {
     pub const RECORD: Self = Self(9);
     /// In both directions: a fault of the link.
     pub const ERROR: Self = Self(10);
+    /// To the device: a judged part is a good reference part.
+    pub const CONFIRM: Self = Self(11);
+    /// To the PLC: the answer to CONFIRM.
+    pub const CONFIRMED: Self = Self(12);
 }

@@ -23,6 +23,7 @@
 extern crate std;
 
 pub mod accumulator;
+pub mod bundle;
 pub mod code;
 pub mod digest;
 pub mod fault;

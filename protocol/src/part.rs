@@ -74,6 +74,8 @@ use core::num::NonZeroU64;
 pub(crate) struct Ticket {
     pub(crate) part_id: u64,
     pub(crate) nonce: u32,
+    /// The bundle that the trigger names, or 0.
+    pub(crate) bundle: u32,
     pub(crate) boot_epoch: u32,
     /// The session's own count of triggers. It makes every ticket of a session different.
     pub(crate) number: u64,
@@ -110,6 +112,13 @@ impl Trigger {
     #[must_use]
     pub fn nonce(&self) -> u32 {
         self.0.nonce
+    }
+
+    /// The number of the part's bundle. 0 if the trigger names no bundle; a PLC of [`Schema::One`](crate::version::Schema::One)
+    /// can't name one.
+    #[must_use]
+    pub fn bundle(&self) -> u32 {
+        self.0.bundle
     }
 
     /// The last moment of the part's time, on the caller's clock.

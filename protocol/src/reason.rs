@@ -90,6 +90,11 @@ macro_rules! reasons {
     };
 }
 
+impl ReasonCode {
+    /// There is no reason, or it is not known.
+    pub const NONE: Self = Self(0);
+}
+
 reasons! {
     /// PASS: the logit is below the policy's lower threshold.
     Pass SCORE_BELOW_REVIEW = 0x0001;
@@ -116,6 +121,8 @@ reasons! {
     Review BUNDLE_UNLIKE_TRAINING = 0x000B;
     /// REVIEW: the logit is below the lower threshold, but the part is unlike the normal parts that the network was trained on.
     Review UNLIKE_TRAINING = 0x000C;
+    /// REVIEW: the part would pass or be reviewed, but the bundle's reference parts are being judged.
+    Review REFERENCE_PART = 0x000F;
 
     /// REJECT: the appliance had no result shortly before the part's deadline.
     Reject TIMEOUT = 0x0101;
@@ -144,6 +151,9 @@ reasons! {
     /// Refusal: the trigger names another start of the appliance. Modbus registers only: a native frame of another start never
     /// reaches the session.
     Refusal EPOCH_MISMATCH = 0x010E;
+    /// Refusal: the trigger has part id and nonce of an earlier trigger, but names another bundle. Native frames only: a command
+    /// block with such a trigger gets an exception.
+    Refusal BUNDLE_MISMATCH = 0x010F;
 
     /// Gate: the CRC is wrong.
     Gate CRC = 0x0201;

@@ -1,12 +1,14 @@
 //! Messages from the PLC to the device.
 
-use crate::{code::VerdictCode, frame_type::FrameType, state::Status};
+use crate::{
+    bundle::Confirm, code::VerdictCode, frame_type::FrameType, reason::ReasonCode, state::Status, version::Schema,
+};
 use serde::{Deserialize, Serialize};
 
 /// Opens a link. Its layout changes only with [`crate::version::WIRE`], so sides with different schemas can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// The sender's [`crate::version::SCHEMA`].
+    /// The number of the link's [`Schema`].
     #[serde(with = "postcard::fixint::le")]
     pub schema: u32,
     /// The PLC's number, for the journal. 0 if it has none.
@@ -28,7 +30,17 @@ pub struct TriggerRequest {
     pub deadline_ms: u32,
 }
 
-/// Acknowledges a VERDICT or a RECORD and echoes its number, part and code. It does not carry the gate's decision.
+/// TRIGGER of [`Schema::Two`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleTrigger {
+    /// The trigger as in [`Schema::One`].
+    pub trigger: TriggerRequest,
+    /// The number of the part's bundle. 0 names no bundle. A repeated trigger has the same bundle.
+    #[serde(with = "postcard::fixint::le")]
+    pub bundle: u32,
+}
+
+/// Acknowledges a VERDICT or a RECORD and echoes its number, part and code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// The number of the verdict in the device's journal.
@@ -39,6 +51,15 @@ pub struct Ack {
     pub part_id: u64,
     /// The verdict code.
     pub code: VerdictCode,
+}
+
+/// ACK of [`Schema::Two`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateAck {
+    /// The acknowledgement as in [`Schema::One`].
+    pub ack: Ack,
+    /// The reason with which the PLC's gate decided on the part, or [`ReasonCode::NONE`] if the PLC does not know it.
+    pub gate: ReasonCode,
 }
 
 /// Shows that the PLC is alive.
@@ -58,8 +79,14 @@ pub enum ToDevice {
     Hello(Hello),
     /// Asks for a verdict.
     Trigger(TriggerRequest),
+    /// Asks for a verdict and names the part's bundle.
+    BundleTrigger(BundleTrigger),
     /// A verdict or a record arrived.
     Ack(Ack),
+    /// A verdict or a record arrived, and the gate decided with this reason.
+    GateAck(GateAck),
+    /// A judged part is a good reference part.
+    Confirm(Confirm),
     /// The PLC is alive.
     Heartbeat(PlcHeartbeat),
     /// A fault of the link.
@@ -72,10 +99,21 @@ impl ToDevice {
     pub const fn frame_type(&self) -> FrameType {
         match self {
             Self::Hello(_) => FrameType::HELLO,
-            Self::Trigger(_) => FrameType::TRIGGER,
-            Self::Ack(_) => FrameType::ACK,
+            Self::Trigger(_) | Self::BundleTrigger(_) => FrameType::TRIGGER,
+            Self::Ack(_) | Self::GateAck(_) => FrameType::ACK,
+            Self::Confirm(_) => FrameType::CONFIRM,
             Self::Heartbeat(_) => FrameType::HEARTBEAT,
             Self::Error(_) => FrameType::ERROR,
+        }
+    }
+
+    /// Does a link of this schema carry the message, with this payload?
+    #[must_use]
+    pub const fn is_of(&self, schema: Schema) -> bool {
+        match self {
+            Self::Trigger(_) | Self::Ack(_) => matches!(schema, Schema::One),
+            Self::BundleTrigger(_) | Self::GateAck(_) | Self::Confirm(_) => matches!(schema, Schema::Two),
+            Self::Hello(_) | Self::Heartbeat(_) | Self::Error(_) => true,
         }
     }
 }

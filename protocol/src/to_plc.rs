@@ -4,15 +4,22 @@
 //! only from a committed journal entry. The PLC's side reads a [`VerdictMessage`] from a frame or from registers.
 
 use crate::{
-    code::VerdictCode, digest::DigestStart, fault::LinkError, frame_type::FrameType, reason::ReasonCode,
-    score::ScoreE4, state::StateCode, state::Status,
+    bundle::{BundleState, Confirmed},
+    code::VerdictCode,
+    digest::DigestStart,
+    fault::LinkError,
+    frame_type::FrameType,
+    reason::ReasonCode,
+    score::ScoreE4,
+    state::{StateCode, Status},
+    version::Schema,
 };
 use serde::{Deserialize, Serialize};
 
 /// Answers a HELLO: the link is open. Its layout changes only with [`crate::version::WIRE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelloAck {
-    /// The sender's [`crate::version::SCHEMA`].
+    /// The number of the link's [`Schema`], as in HELLO.
     #[serde(with = "postcard::fixint::le")]
     pub schema: u32,
     /// The device's number, as configured.
@@ -231,6 +238,15 @@ pub struct DeviceHeartbeat {
     pub backlog: u16,
 }
 
+/// HEARTBEAT of [`Schema::Two`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleHeartbeat {
+    /// The heartbeat as in [`Schema::One`].
+    pub heartbeat: DeviceHeartbeat,
+    /// The running bundle.
+    pub bundle: BundleState,
+}
+
 /// A message from the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToPlc {
@@ -244,6 +260,10 @@ pub enum ToPlc {
     Nak(Nak),
     /// The device is alive.
     Heartbeat(DeviceHeartbeat),
+    /// The device is alive, and this is the running bundle.
+    BundleHeartbeat(BundleHeartbeat),
+    /// The answer to a confirmation.
+    Confirmed(Confirmed),
     /// A verdict for information only.
     Record(Record),
     /// A fault of the link.
@@ -259,9 +279,32 @@ impl ToPlc {
             Self::Busy(_) => FrameType::BUSY,
             Self::Verdict(_) => FrameType::VERDICT,
             Self::Nak(_) => FrameType::NAK,
-            Self::Heartbeat(_) => FrameType::HEARTBEAT,
+            Self::Heartbeat(_) | Self::BundleHeartbeat(_) => FrameType::HEARTBEAT,
+            Self::Confirmed(_) => FrameType::CONFIRMED,
             Self::Record(_) => FrameType::RECORD,
             Self::Error(_) => FrameType::ERROR,
+        }
+    }
+
+    /// Does a link of this schema carry the message, with this payload?
+    #[must_use]
+    pub const fn is_of(&self, schema: Schema) -> bool {
+        match self {
+            Self::Heartbeat(_) => matches!(schema, Schema::One),
+            Self::BundleHeartbeat(_) | Self::Confirmed(_) => matches!(schema, Schema::Two),
+            Self::HelloAck(_) | Self::Busy(_) | Self::Verdict(_) | Self::Nak(_) | Self::Record(_) | Self::Error(_) => {
+                true
+            }
+        }
+    }
+
+    /// The message as a link of this schema carries it: [`Schema::One`] has no bundle in HEARTBEAT. `None` if the schema has no such
+    /// message.
+    pub(crate) const fn in_schema(self, schema: Schema) -> Option<Self> {
+        match (self, schema) {
+            (Self::BundleHeartbeat(BundleHeartbeat { heartbeat, .. }), Schema::One) => Some(Self::Heartbeat(heartbeat)),
+            (message, _) if message.is_of(schema) => Some(message),
+            _ => None,
         }
     }
 }

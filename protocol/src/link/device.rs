@@ -7,10 +7,11 @@ use crate::{
     frame::{self, FrameError, Header},
     health::Health,
     limits::MAX_FRAME,
+    reason::ReasonCode,
     session::device::{DeviceAction, DeviceEvent, DeviceSession},
-    to_device::{Hello, ToDevice},
+    to_device::{BundleTrigger, GateAck, Hello, ToDevice},
     to_plc::{HelloAck, ToPlc},
-    version,
+    version::Schema,
 };
 use heapless::Deque;
 
@@ -103,7 +104,12 @@ impl DeviceLink {
             }
             match (self.session.poll(now_ms, health)?, self.open) {
                 (DeviceAction::Event(event), _) => return Some(Output::Event(event)),
-                (DeviceAction::Send(message), Some(open)) => break (open.link_id, message),
+                (DeviceAction::Send(message), Some(open)) => {
+                    // The link's schema may lack the message: the answer to a confirmation that came over an earlier link.
+                    if let Some(message) = message.in_schema(open.schema) {
+                        break (open.link_id, message);
+                    }
+                }
                 // No link is open, so the message is dropped. The session repeats a verdict, and its caller a record.
                 (DeviceAction::Send(_), None) => {}
             }
@@ -128,7 +134,7 @@ impl DeviceLink {
         let boot_epoch = self.session.config().boot_epoch;
         match &mut self.open {
             Some(open) if open.link_id == header.link_id && header.boot_epoch == boot_epoch => {
-                if !open.accept(header, self.sent) {
+                if !message.is_of(open.schema) || !open.accept(header, self.sent) {
                     self.counters.dropped = self.counters.dropped.wrapping_add(1);
                     return;
                 }
@@ -136,14 +142,19 @@ impl DeviceLink {
             _ => {
                 self.counters.dropped = self.counters.dropped.wrapping_add(1);
                 if !matches!(message, ToDevice::Error(_)) {
-                    self.answer(header.link_id, ToPlc::Error(LinkError::new(FaultCode::UNKNOWN_LINK)));
+                    self.answer(header.link_id, self.error(FaultCode::UNKNOWN_LINK));
                 }
                 return;
             }
         }
         match message {
-            ToDevice::Trigger(request) => self.session.trigger(now_ms, request),
-            ToDevice::Ack(ack) => self.session.acknowledge(ack),
+            ToDevice::Trigger(trigger) => self.session.trigger(now_ms, trigger, 0),
+            ToDevice::BundleTrigger(BundleTrigger { trigger, bundle }) => {
+                self.session.trigger(now_ms, trigger, *bundle);
+            }
+            ToDevice::Ack(ack) => self.session.acknowledge(ack, ReasonCode::NONE),
+            ToDevice::GateAck(GateAck { ack, gate }) => self.session.acknowledge(ack, *gate),
+            ToDevice::Confirm(confirm) => self.session.confirm(confirm),
             ToDevice::Heartbeat(heartbeat) => self.session.plc_heartbeat(now_ms, heartbeat.counter),
             ToDevice::Error(_) => self.open = None,
             ToDevice::Hello(_) => {}
@@ -151,11 +162,15 @@ impl DeviceLink {
     }
 
     fn hello(&mut self, now_ms: u64, header: &Header, hello: &Hello) {
-        if hello.schema != version::SCHEMA {
+        let highest = self.session.config().schema;
+        let known = Schema::from_number(hello.schema).filter(|schema| *schema <= highest);
+        // A PLC chooses a new link id for another schema.
+        let is_other = |open: &Open| open.link_id == header.link_id && Some(open.schema) != known;
+        let Some(schema) = known.filter(|_| !self.open.as_ref().is_some_and(is_other)) else {
             self.open = None;
             self.report_incompatible(now_ms, header.link_id);
             return;
-        }
+        };
         match &mut self.open {
             // The PLC repeats HELLO, for example because the answer was lost.
             Some(open) if open.link_id == header.link_id => {
@@ -165,24 +180,28 @@ impl DeviceLink {
                 }
             }
             _ => {
-                self.open = Some(Open { link_id: header.link_id, received: header.seq });
+                self.open = Some(Open { link_id: header.link_id, schema, received: header.seq });
                 self.counters.links = self.counters.links.wrapping_add(1);
                 self.session.link_opened(now_ms);
             }
         }
         let device = self.session.config().device;
         let state = self.session.state(now_ms).code();
-        self.answer(header.link_id, ToPlc::HelloAck(HelloAck { schema: version::SCHEMA, device, state }));
+        self.answer(header.link_id, ToPlc::HelloAck(HelloAck { schema: schema.number(), device, state }));
     }
 
-    /// Counts a frame of a PLC with another version or schema. Answers with ERROR/INCOMPATIBLE, unless the last such answer was
+    /// Counts a frame of a PLC with another version or an unknown schema. Answers with ERROR/INCOMPATIBLE, unless the last such answer was
     /// less than [`INCOMPATIBLE_EVERY_MS`] ago.
     fn report_incompatible(&mut self, now_ms: u64, link_id: u32) {
         self.counters.incompatible = self.counters.incompatible.wrapping_add(1);
         if self.incompatible_sent_ms.is_none_or(|last_ms| now_ms.saturating_sub(last_ms) >= INCOMPATIBLE_EVERY_MS) {
             self.incompatible_sent_ms = Some(now_ms);
-            self.answer(link_id, ToPlc::Error(LinkError::new(FaultCode::INCOMPATIBLE)));
+            self.answer(link_id, self.error(FaultCode::INCOMPATIBLE));
         }
+    }
+
+    fn error(&self, fault: FaultCode) -> ToPlc {
+        ToPlc::Error(LinkError::new(fault, self.session.config().schema))
     }
 
     fn answer(&mut self, link_id: u32, message: ToPlc) {

@@ -4,7 +4,7 @@
 pub mod device;
 pub mod plc;
 
-use crate::frame::Header;
+use crate::{frame::Header, version::Schema};
 
 /// Counters of a link, all wrapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,7 +12,7 @@ pub struct Counters {
     /// Valid frames received.
     pub frames: u32,
     /// Valid frames that were dropped, because their link id is not open, their boot epoch is another, they are not newer than the
-    /// last accepted frame, or their `ack` is for a frame that was never sent.
+    /// last accepted frame, their `ack` is for a frame that was never sent, or they have a payload of another schema.
     pub dropped: u32,
     /// Messages from an incompatible peer: of another version, another schema or another device, or ERROR/INCOMPATIBLE.
     pub incompatible: u32,
@@ -20,10 +20,11 @@ pub struct Counters {
     pub links: u32,
 }
 
-/// The link id in use, and what one side accepted with it.
+/// The link id in use, its schema, and what one side accepted with it.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     link_id: u32,
+    schema: Schema,
     /// The newest `seq` that was accepted.
     received: u32,
 }

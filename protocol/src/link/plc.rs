@@ -12,7 +12,6 @@ use crate::{
     },
     to_device::{Hello, ToDevice},
     to_plc::{HelloAck, ToPlc},
-    version,
 };
 
 /// The identities of both ends, and the settings of their link.
@@ -56,12 +55,13 @@ impl PlcLink {
     /// A link that starts by sending HELLO.
     #[must_use]
     pub fn new(now_ms: u64, session: PlcSession, ends: Ends) -> Self {
+        let schema = session.config().schema;
         Self {
             session,
             ends,
             accumulator: Accumulator::new(),
             stage: LinkStage::Calling(Repeat::from(now_ms, ends.first_wait_ms)),
-            open: Open { link_id: ends.first_link_id, received: 0 },
+            open: Open { link_id: ends.first_link_id, schema, received: 0 },
             sent: 0,
             counters: Counters::default(),
         }
@@ -123,7 +123,7 @@ impl PlcLink {
                 && repeat.is_due(now_ms)
             {
                 repeat.sent(now_ms);
-                break ToDevice::Hello(Hello { schema: version::SCHEMA, plc: self.ends.plc });
+                break ToDevice::Hello(Hello { schema: self.open.schema.number(), plc: self.ends.plc });
             }
             match (self.session.poll(now_ms)?, &self.stage) {
                 (PlcAction::Event(event), _) => return Some(Output::Event(event)),
@@ -154,7 +154,9 @@ impl PlcLink {
             (LinkStage::Open { .. }, ToPlc::Error(_)) => self.call(now_ms),
             (LinkStage::Calling(_), ToPlc::HelloAck(hello)) => self.hello_ack(now_ms, header, hello),
             (LinkStage::Open { boot_epoch, heard_ms }, _)
-                if *boot_epoch == header.boot_epoch && self.open.accept(header, self.sent) =>
+                if *boot_epoch == header.boot_epoch
+                    && message.is_of(self.open.schema)
+                    && self.open.accept(header, self.sent) =>
             {
                 *heard_ms = now_ms;
                 self.session.receive(now_ms, message);
@@ -165,7 +167,7 @@ impl PlcLink {
 
     fn hello_ack(&mut self, now_ms: u64, header: &Header, hello: &HelloAck) {
         let is_expected = self.ends.device.is_none_or(|device| device == hello.device);
-        if hello.schema != version::SCHEMA || !is_expected {
+        if hello.schema != self.open.schema.number() || !is_expected {
             return self.incompatible(now_ms);
         }
         self.open.received = header.seq;
@@ -185,7 +187,7 @@ impl PlcLink {
 
     /// Opens the link again, with a link id that was not used before.
     fn call(&mut self, now_ms: u64) {
-        self.open = Open { link_id: self.open.link_id.wrapping_add(1), received: 0 };
+        self.open = Open { link_id: self.open.link_id.wrapping_add(1), received: 0, ..self.open };
         self.stage = LinkStage::Calling(Repeat::from(now_ms, self.ends.first_wait_ms));
     }
 }

@@ -53,12 +53,12 @@ pub struct CommandBlock {
     pub command: Command,
 }
 
-/// Why a command block is invalid and has no effect.
+/// Why a command block or a bundle block is invalid and has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandError {
     /// The CRC-32C is wrong.
     Crc,
-    /// The command's number is unknown.
+    /// The block has no command with this number.
     Unknown(u16),
     /// The complement is not the inverted epoch or sequence.
     Complement,
@@ -67,8 +67,8 @@ pub enum CommandError {
 impl core::fmt::Display for CommandError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Crc => f.write_str("the CRC-32C of the command block is wrong"),
-            Self::Unknown(number) => write!(f, "found command {number}, expected 0 to 3"),
+            Self::Crc => f.write_str("the CRC-32C of the block is wrong"),
+            Self::Unknown(number) => write!(f, "found command {number}, expected 0 to 3 in the command block, 4 to 6 in the bundle block"),
             Self::Complement => f.write_str("the complement is not the inverted epoch or sequence"),
         }
     }

@@ -3,14 +3,17 @@
 //! The device sends nothing but answers to requests, so most messages of the session are dropped. Only the last refusal and the
 //! last record are kept, to be shown in the registers.
 
+use super::bundle_command::{AnyCommand, BundleCommand};
 use super::codec::FrameBuffer;
 use super::command::Command;
 use super::framer::FRAME_MAX;
+use super::input::{BundleSnapshot, InputRegisters};
 use super::link::Link;
 use super::map::{low_u16, low_u32};
 use super::server::Written;
 use super::snapshot::{ModbusSnapshot, NO_VERDICT, SIMULATED};
 use crate::{
+    bundle::{Confirm, ConfirmResult},
     code::VerdictCode,
     health::Health,
     link::Output,
@@ -19,6 +22,7 @@ use crate::{
     state::{DeviceState, Status},
     to_device::{Ack, TriggerRequest},
     to_plc::{Flags, Nak, Record, ToPlc, VerdictMessage},
+    version::Schema,
 };
 use heapless::{Deque, Vec};
 
@@ -35,6 +39,8 @@ pub struct ModbusDevice {
     refused: Option<Nak>,
     /// The last record that the session sent. Its acknowledgement or the next trigger removes it.
     replayed: Option<Record>,
+    /// The last confirmation, and its answer.
+    confirm: Option<(Confirm, ConfirmResult)>,
 }
 
 /// The most commands that one poll executes.
@@ -61,7 +67,8 @@ impl ModbusDevice {
     /// The session on this link. `deadline_ms` is the time of a part from its trigger. The registers do not carry it.
     #[must_use]
     pub const fn new(session: DeviceSession, link: Link, deadline_ms: u32) -> Self {
-        Self { session, link, deadline_ms, received: Vec::new(), received_ms: 0, refused: None, replayed: None }
+        let received = Vec::new();
+        Self { session, link, deadline_ms, received, received_ms: 0, refused: None, replayed: None, confirm: None }
     }
 
     /// The session behind the registers.
@@ -117,6 +124,11 @@ impl ModbusDevice {
                 DeviceAction::Send(ToPlc::Nak(nak)) if nak.reason == ReasonCode::BUSY => {}
                 DeviceAction::Send(ToPlc::Nak(nak)) => self.refused = Some(nak),
                 DeviceAction::Send(ToPlc::Record(record)) => self.replayed = Some(record),
+                DeviceAction::Send(ToPlc::Confirmed(answer)) => {
+                    if let Some((_, result)) = self.confirm.as_mut().filter(|(last, _)| *last == answer.confirm) {
+                        *result = answer.result;
+                    }
+                }
                 DeviceAction::Send(_) => {}
             }
         }
@@ -128,7 +140,7 @@ impl ModbusDevice {
         if self.received.is_empty() && !silent {
             return None;
         }
-        let registers = self.snapshot(now_ms, health).to_registers();
+        let registers = self.input(now_ms, health);
         let mut commands: Deque<Written, COMMANDS> = Deque::new();
         let on_written = |written| {
             // Commands that do not fit are dropped. A PLC waits for the answer to each command, so the queue never becomes full.
@@ -150,7 +162,25 @@ impl ModbusDevice {
         length
     }
 
-    /// The content of the registers now.
+    /// The input registers now.
+    fn input(&mut self, now_ms: u64, health: Option<&Health>) -> InputRegisters {
+        let snapshot = self.snapshot(now_ms, health);
+        match self.session.config().schema {
+            Schema::One => snapshot.to_registers().into(),
+            Schema::Two => InputRegisters::with_bundle(&snapshot, &self.bundle_snapshot()),
+        }
+    }
+
+    /// The content of the registers from 32 on now. A device of [`Schema::One`] does not have them.
+    fn bundle_snapshot(&self) -> BundleSnapshot {
+        let state = self.session.bundle();
+        match self.confirm {
+            Some((confirm, result)) => BundleSnapshot { state, result, sequence: low_u32(confirm.verdict_seq) },
+            None => BundleSnapshot { state, ..BundleSnapshot::EMPTY },
+        }
+    }
+
+    /// The content of registers 0 to 31 now.
     pub fn snapshot(&mut self, now_ms: u64, health: Option<&Health>) -> ModbusSnapshot {
         let session = self.session.snapshot(now_ms, health);
         let (part_id, nonce) = session.part.unwrap_or_default();
@@ -219,29 +249,58 @@ impl ModbusDevice {
     fn execute(&mut self, now_ms: u64, written: Written, health: Option<&Health>) {
         self.session.plc_heartbeat(now_ms, u32::from(written.heartbeat));
         match written.command {
-            Command::None => {}
-            Command::Trigger { part_id, nonce, epoch } => {
-                let request = TriggerRequest { part_id, nonce: u32::from(nonce), deadline_ms: self.deadline_ms };
-                if epoch == self.session.config().boot_epoch {
-                    (self.refused, self.replayed) = (None, None);
-                    self.session.trigger(now_ms, &request);
-                } else {
-                    self.session.trigger_of_another_start(&request);
-                }
+            AnyCommand::Plain(Command::None) => {}
+            AnyCommand::Plain(Command::Trigger { part_id, nonce, epoch }) => {
+                self.trigger(now_ms, part_id, nonce, epoch, 0);
             }
-            Command::Acknowledge { part_id, nonce, sequence } => {
-                let acknowledged = self.awaited(now_ms, health).filter(|(ack, shown_nonce)| {
-                    low_u32(ack.verdict_seq) == sequence && ack.part_id == part_id && low_u16(*shown_nonce) == nonce
-                });
-                if let Some((ack, _)) = acknowledged {
-                    self.replayed = self.replayed.filter(|record| record.verdict_seq != ack.verdict_seq);
-                    self.session.acknowledge(&ack);
-                }
+            AnyCommand::Bundle(BundleCommand::Trigger { part_id, nonce, epoch, bundle }) => {
+                self.trigger(now_ms, part_id, nonce, epoch, bundle);
             }
-            Command::Clear { .. } => {
+            AnyCommand::Plain(Command::Acknowledge { part_id, nonce, sequence }) => {
+                self.acknowledge((now_ms, health), part_id, nonce, sequence, ReasonCode::NONE);
+            }
+            AnyCommand::Bundle(BundleCommand::Acknowledge { part_id, nonce, sequence, gate }) => {
+                self.acknowledge((now_ms, health), part_id, nonce, sequence, gate);
+            }
+            AnyCommand::Bundle(BundleCommand::Confirm { part_id, sequence, bundle }) => {
+                let confirm = Confirm { verdict_seq: sequence.into(), part_id, bundle };
+                // A repeated confirmation keeps the answer in the registers.
+                if self.confirm.is_none_or(|(last, _)| last != confirm) {
+                    self.confirm = Some((confirm, BundleSnapshot::NO_RESULT));
+                }
+                self.session.confirm(&confirm);
+            }
+            AnyCommand::Plain(Command::Clear { .. }) => {
                 self.refused = None;
                 self.session.clear();
             }
+        }
+    }
+
+    fn trigger(&mut self, now_ms: u64, part_id: u64, nonce: u16, epoch: u32, bundle: u32) {
+        let request = TriggerRequest { part_id, nonce: u32::from(nonce), deadline_ms: self.deadline_ms };
+        if epoch == self.session.config().boot_epoch {
+            (self.refused, self.replayed) = (None, None);
+            self.session.trigger(now_ms, &request, bundle);
+        } else {
+            self.session.trigger_of_another_start(&request);
+        }
+    }
+
+    fn acknowledge(
+        &mut self,
+        (now_ms, health): (u64, Option<&Health>),
+        part_id: u64,
+        nonce: u16,
+        sequence: u32,
+        gate: ReasonCode,
+    ) {
+        let acknowledged = self.awaited(now_ms, health).filter(|(ack, shown_nonce)| {
+            low_u32(ack.verdict_seq) == sequence && ack.part_id == part_id && low_u16(*shown_nonce) == nonce
+        });
+        if let Some((ack, _)) = acknowledged {
+            self.replayed = self.replayed.filter(|record| record.verdict_seq != ack.verdict_seq);
+            self.session.acknowledge(&ack, gate);
         }
     }
 

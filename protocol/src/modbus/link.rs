@@ -2,8 +2,8 @@
 
 use super::codec::FrameBuffer;
 use super::framer::{Direction, FRAME_MAX, FrameCounts, Framer};
+use super::input::InputRegisters;
 use super::server::{RequestCounts, Server, Written};
-use super::snapshot::SnapshotRegisters;
 use super::unit::Unit;
 
 /// The device's end of the link.
@@ -24,7 +24,7 @@ impl Link {
         Self { framer, server: Server::new(unit), out: [0; FRAME_MAX] }
     }
 
-    /// Feeds bytes that arrived at `now_ms`, answers from `snapshot`, and passes each valid command block to `on_written`.
+    /// Feeds bytes that arrived at `now_ms`, answers from `input`, and passes each valid block to `on_written`.
     ///
     /// Returns the bytes to send, if any. If several requests came at once, all are executed and only the last is answered,
     /// because the client has stopped waiting for the others.
@@ -32,10 +32,10 @@ impl Link {
         &mut self,
         bytes: &[u8],
         now_ms: u64,
-        snapshot: &SnapshotRegisters,
+        input: &InputRegisters,
         on_written: impl FnMut(Written),
     ) -> Option<&[u8]> {
-        self.serve(snapshot, on_written, |framer, on_frame| framer.feed(bytes, now_ms, on_frame))
+        self.serve(input, on_written, |framer, on_frame| framer.feed(bytes, now_ms, on_frame))
     }
 
     /// When to call [`poll`](Self::poll) if no byte comes before. `None` if no bytes wait.
@@ -48,23 +48,23 @@ impl Link {
     pub fn poll(
         &mut self,
         now_ms: u64,
-        snapshot: &SnapshotRegisters,
+        input: &InputRegisters,
         on_written: impl FnMut(Written),
     ) -> Option<&[u8]> {
-        self.serve(snapshot, on_written, |framer, on_frame| framer.poll(now_ms, on_frame))
+        self.serve(input, on_written, |framer, on_frame| framer.poll(now_ms, on_frame))
     }
 
     /// Serves each frame of the framer. Returns the last answer.
     fn serve(
         &mut self,
-        snapshot: &SnapshotRegisters,
+        input: &InputRegisters,
         mut on_written: impl FnMut(Written),
         frames: impl FnOnce(&mut Framer, &mut dyn FnMut(&[u8])),
     ) -> Option<&[u8]> {
         let Self { framer, server, out } = self;
         let mut length = None;
         frames(framer, &mut |frame| {
-            let served = server.serve(frame, snapshot, out);
+            let served = server.serve(frame, input, out);
             length = served.answer.map(<[u8]>::len);
             if let Some(written) = served.written {
                 on_written(written);

@@ -1,4 +1,5 @@
-//! Defines the addresses of the register map and the CRC-32C of each of its two blocks, the snapshot and the command block.
+//! Defines the addresses of the register map and the CRC-32C at the end of each of its blocks: the snapshot, the bundle's registers
+//! after it, the command block, and the bundle block.
 //!
 //! Numbers of 32 and 64 bits take 2 and 4 registers, the high word first. The CRC-32C of a block covers its registers in order
 //! of address, the high byte of each first. This is the order on the link.
@@ -17,11 +18,25 @@ pub const SNAPSHOT_REGISTERS: usize = SNAPSHOT_COUNT as usize;
 /// [`SNAPSHOT_REGISTERS`] as a `u16`, the type of the count in a request.
 pub const SNAPSHOT_COUNT: u16 = 32;
 
+/// How many registers a device with bundles has after the snapshot.
+pub const BUNDLE_REGISTERS: usize = 10;
+
+/// How many input registers a device with bundles has.
+pub const INPUT_REGISTERS: usize = INPUT_COUNT as usize;
+/// [`INPUT_REGISTERS`] as a `u16`, the type of the count in a request.
+pub const INPUT_COUNT: u16 = 42;
+
 /// The first register of the command block, which the PLC writes.
 pub const COMMAND_ADDRESS: u16 = 0x100;
 
 /// How many registers the command block has.
 pub const COMMAND_REGISTERS: usize = 13;
+
+/// The first register of the bundle block, which a PLC with bundles writes.
+pub const BUNDLE_COMMAND_ADDRESS: u16 = 0x120;
+
+/// How many registers the bundle block has.
+pub const BUNDLE_COMMAND_REGISTERS: usize = 16;
 
 /// Writes the CRC-32C of all registers but the last two into the last two.
 pub(super) fn seal<const N: usize>(registers: &mut [u16; N]) {

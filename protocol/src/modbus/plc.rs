@@ -6,23 +6,28 @@
 //! 1. command 0 after a restart of the device ([arming](super::server::Server::is_armed)),
 //! 2. an acknowledgement,
 //! 3. a trigger, when the device shows that it is ready,
-//! 4. the heartbeat.
+//! 4. a confirmation,
+//! 5. the heartbeat.
 
-use super::codec::{FrameBuffer, Request, Response};
-use super::command::{Command, CommandBlock, CommandRegisters};
+use super::asked::{Answer, Asked};
+use super::bundle_command::{AnyCommand, BundleCommand};
+use super::codec::FrameBuffer;
+use super::command::Command;
 use super::framer::{Direction, Framer, silence_ms};
 use super::from_snapshot;
-use super::map::{COMMAND_ADDRESS, SNAPSHOT_COUNT, low_u16};
-use super::registers::Registers;
-use super::snapshot::{ModbusSnapshot, SnapshotError, SnapshotRegisters};
+use super::input::BundleSnapshot;
+use super::map::{low_u16, low_u32};
+use super::snapshot::{ModbusSnapshot, SnapshotError};
 use super::unit::Unit;
 use crate::{
+    bundle::{Confirm, Confirmed},
     limits::PLC_SILENT_MS,
     link::{Counters, Output, plc::Ends},
     session::plc::{PlcAction, PlcEvent, PlcSession},
     state::Status,
-    to_device::{ToDevice, TriggerRequest},
-    to_plc::ToPlc,
+    to_device::{BundleTrigger, ToDevice, TriggerRequest},
+    to_plc::{BundleHeartbeat, ToPlc},
+    version::Schema,
 };
 
 /// The interval of reads while nothing is written.
@@ -42,8 +47,8 @@ pub struct ModbusPlc {
     unit: Unit,
     ends: Ends,
     framer: Framer,
-    /// The request that waits for its answer, and when it times out.
-    asked: Option<(Asked, u64)>,
+    /// The request that waits for its answer, the command that it writes, and when it times out.
+    asked: Option<(Asked, Option<AnyCommand>, u64)>,
     device: Option<Device>,
     /// The last request was a read.
     has_read: bool,
@@ -51,31 +56,25 @@ pub struct ModbusPlc {
     /// The session's last trigger.
     part: Option<TriggerRequest>,
     /// The trigger that waits to be written.
-    trigger: Option<Command>,
+    trigger: Option<AnyCommand>,
     /// The acknowledgement that waits to be written.
-    acknowledge: Option<Command>,
+    acknowledge: Option<AnyCommand>,
+    /// The session's confirmation.
+    confirm: Option<Confirming>,
     heartbeat: u16,
     heartbeat_due: bool,
     unanswered: u32,
     counters: Counters,
 }
 
-/// A request on the link.
+/// A confirmation of the session, on its way to the device.
 #[derive(Debug, Clone, Copy)]
-enum Asked {
-    Read,
-    Written(CommandRegisters, Command),
-}
-
-impl Asked {
-    fn request(&self) -> Request<'_> {
-        match self {
-            Self::Read => Request::ReadInput { address: 0, count: SNAPSHOT_COUNT },
-            Self::Written(block, _) => {
-                Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(block) }
-            }
-        }
-    }
+struct Confirming {
+    confirm: Confirm,
+    /// It waits to be written.
+    due: bool,
+    /// The device has confirmed a write of it, so from the next read on the registers show its answer.
+    written: bool,
 }
 
 /// The device's state from its registers.
@@ -88,13 +87,6 @@ struct Device {
     armed: bool,
     /// The device was ready at the last read, and nothing was written since.
     ready: bool,
-}
-
-/// The content of an answer.
-enum Answer {
-    Shown(SnapshotRegisters),
-    Written,
-    Refused,
 }
 
 impl ModbusPlc {
@@ -116,6 +108,7 @@ impl ModbusPlc {
             part: None,
             trigger: None,
             acknowledge: None,
+            confirm: None,
             heartbeat: 0,
             heartbeat_due: false,
             unanswered: 0,
@@ -173,62 +166,79 @@ impl ModbusPlc {
             }
         }
         match self.asked {
-            Some((_, until_ms)) if now_ms < until_ms => return None,
+            Some((.., until_ms)) if now_ms < until_ms => return None,
             Some(_) => self.unanswered = self.unanswered.wrapping_add(1),
             None => {}
         }
-        let asked = self.next(now_ms)?;
+        let (asked, command) = self.next(now_ms)?;
         let until_ms = now_ms.saturating_add(ANSWER_MS.max(self.ends.first_wait_ms));
-        self.asked = Some((asked, until_ms));
+        self.asked = Some((asked, command, until_ms));
         self.framer.drop_all();
-        // 32 registers to read or 13 to write: both fit.
+        // At most 42 registers to read or 16 to write: both fit.
         asked.request().encode(self.unit.number(), out).ok().map(Output::Bytes)
     }
 
     /// Queues a message of the session as a command.
     fn queue(&mut self, message: &ToDevice) {
         match message {
-            ToDevice::Trigger(request) => {
-                self.part = Some(*request);
-                let (part_id, nonce) = (request.part_id, low_u16(request.nonce));
-                // Without a device nothing is queued. The session will repeat the trigger.
-                let epoch = self.device.as_ref().map(|device| device.boot_epoch);
-                self.trigger = epoch.map(|epoch| Command::Trigger { part_id, nonce, epoch });
+            ToDevice::Trigger(request) => self.queue_trigger(request, |part_id, nonce, epoch| {
+                Command::Trigger { part_id, nonce, epoch }.into()
+            }),
+            ToDevice::BundleTrigger(BundleTrigger { trigger, bundle }) => {
+                self.queue_trigger(trigger, |part_id, nonce, epoch| {
+                    BundleCommand::Trigger { part_id, nonce, epoch, bundle: *bundle }.into()
+                });
+            }
+            ToDevice::Confirm(confirm) => {
+                let written = self.confirm.is_some_and(|known| known.confirm == *confirm && known.written);
+                self.confirm = Some(Confirming { confirm: *confirm, due: true, written });
             }
             ToDevice::Heartbeat(_) => self.heartbeat_due = true,
             // `snapshot_received` queues acknowledgements, because they need the registers' nonce. HELLO and
             // ERROR exist only in native frames.
-            ToDevice::Ack(_) | ToDevice::Hello(_) | ToDevice::Error(_) => {}
+            ToDevice::Ack(_) | ToDevice::GateAck(_) | ToDevice::Hello(_) | ToDevice::Error(_) => {}
         }
     }
 
-    /// The next request.
-    fn next(&mut self, now_ms: u64) -> Option<Asked> {
+    /// Queues the command that `make` makes of part id, nonce and boot epoch.
+    fn queue_trigger(&mut self, request: &TriggerRequest, make: impl FnOnce(u64, u16, u32) -> AnyCommand) {
+        self.part = Some(*request);
+        // Without a device nothing is queued. The session will repeat the trigger.
+        let epoch = self.device.as_ref().map(|device| device.boot_epoch);
+        self.trigger = epoch.map(|epoch| make(request.part_id, low_u16(request.nonce), epoch));
+    }
+
+    /// The next request, and the command that it writes.
+    fn next(&mut self, now_ms: u64) -> Option<(Asked, Option<AnyCommand>)> {
         self.asked = None;
         if self.has_read
             && let Some(device) = &mut self.device
         {
+            let confirm = self.confirm.as_mut().filter(|confirm| confirm.due);
             let command = if !device.armed {
-                Some(Command::None)
+                Some(Command::None.into())
             } else if let Some(acknowledge) = self.acknowledge.take() {
                 Some(acknowledge)
             } else if device.ready && self.trigger.is_some() {
                 self.trigger.take()
+            } else if let Some(Confirming { confirm, due, .. }) = confirm {
+                *due = false;
+                let Confirm { verdict_seq, part_id, bundle } = *confirm;
+                Some(BundleCommand::Confirm { part_id, sequence: low_u32(verdict_seq), bundle }.into())
             } else {
-                self.heartbeat_due.then_some(Command::None)
+                self.heartbeat_due.then_some(Command::None.into())
             };
             if let Some(command) = command {
                 (self.has_read, self.heartbeat_due, device.ready) = (false, false, false);
                 self.heartbeat = self.heartbeat.wrapping_add(1);
-                let block = CommandBlock { heartbeat: self.heartbeat, command };
-                return Some(Asked::Written(block.to_registers(), command));
+                return Some((Asked::write(self.heartbeat, command), Some(command)));
             }
         }
         if self.has_read && now_ms < self.read_due_ms {
             return None;
         }
         (self.has_read, self.read_due_ms) = (true, now_ms.saturating_add(READ_EVERY_MS));
-        Some(Asked::Read)
+        Some((Asked::Read(self.session.config().schema), None))
     }
 
     /// Handles the first frame that answers the pending request.
@@ -237,38 +247,34 @@ impl ModbusPlc {
         let mut answered = None;
         let mut on_frame = |frame: &[u8]| {
             counters.frames = counters.frames.wrapping_add(1);
-            let answer = self.asked.as_ref().filter(|_| answered.is_none()).and_then(|(asked, _)| {
-                Some(match Response::decode(frame, unit, &asked.request()).ok()? {
-                    Response::Registers(registers) => Answer::Shown(registers.to_array()?),
-                    Response::Exception(_) => Answer::Refused,
-                    _ => Answer::Written,
-                })
-            });
-            match answer {
+            let asked = self.asked.as_ref().filter(|_| answered.is_none());
+            match asked.and_then(|(asked, ..)| asked.answer(frame, unit)) {
                 Some(answer) => answered = Some(answer),
                 None => counters.dropped = counters.dropped.wrapping_add(1),
             }
         };
         frames(&mut self.framer, &mut on_frame);
         let Some(answer) = answered else { return };
-        let asked = self.asked.take();
+        let command = self.asked.take().and_then(|(_, command, _)| command);
         match answer {
-            Answer::Shown(registers) => match ModbusSnapshot::from_registers(&registers) {
-                Ok(shown) => self.snapshot_received(now_ms, &shown),
-                Err(SnapshotError::Magic(_) | SnapshotError::Version(_)) => self.incompatible(now_ms),
-                Err(SnapshotError::Crc | SnapshotError::Complement) => self.drop_answer(),
-            },
-            Answer::Written => {
-                if let (Some((Asked::Written(_, Command::None), _)), Some(device)) = (asked, &mut self.device) {
-                    device.armed = true;
-                }
+            Answer::Shown(Ok((shown, bundle))) => self.snapshot_received(now_ms, &shown, &bundle),
+            Answer::NoBundles | Answer::Shown(Err(SnapshotError::Magic(_) | SnapshotError::Version(_))) => {
+                self.incompatible(now_ms);
             }
-            Answer::Refused => self.drop_answer(),
+            Answer::Refused | Answer::Shown(Err(SnapshotError::Crc | SnapshotError::Complement)) => self.drop_answer(),
+            Answer::Written => match (command, &mut self.device, &mut self.confirm) {
+                (Some(AnyCommand::Plain(Command::None)), Some(device), _) => device.armed = true,
+                // A write in progress when the session replaced its confirmation is not one of the new confirmation.
+                (Some(AnyCommand::Bundle(BundleCommand::Confirm { part_id, sequence, bundle })), _, Some(last)) => {
+                    last.written |= last.confirm.names(sequence.into(), part_id, bundle);
+                }
+                _ => {}
+            },
         }
     }
 
     /// Handles a valid snapshot of the device.
-    fn snapshot_received(&mut self, now_ms: u64, shown: &ModbusSnapshot) {
+    fn snapshot_received(&mut self, now_ms: u64, shown: &ModbusSnapshot, bundle: &BundleSnapshot) {
         if self.ends.device.is_some_and(|device| device != shown.device) {
             return self.incompatible(now_ms);
         }
@@ -291,26 +297,45 @@ impl ModbusPlc {
                     armed: false,
                     ready: false,
                 });
-                (self.acknowledge, self.trigger) = (None, None);
+                (self.acknowledge, self.trigger, self.confirm) = (None, None, None);
                 self.session.device_found(now_ms, shown.epoch);
             }
         }
         if let Some(device) = &mut self.device {
             device.ready = shown.status.has(Status::READY);
         }
-        self.session.receive(now_ms, &ToPlc::Heartbeat(from_snapshot::heartbeat(shown)));
+        let heartbeat = from_snapshot::heartbeat(shown);
+        self.session
+            .receive(now_ms, &ToPlc::BundleHeartbeat(BundleHeartbeat { heartbeat, bundle: bundle.state }));
+        self.take_confirmed(now_ms, bundle);
         let asked = self.part.filter(|part| (part.part_id, low_u16(part.nonce)) == (shown.part_id, shown.nonce));
         let nonce = asked.map_or(u32::from(shown.nonce), |part| part.nonce);
         let Some(message) = from_snapshot::of_part(shown, nonce) else { return };
-        if let ToPlc::Verdict(_) | ToPlc::Record(_) = message {
-            let ModbusSnapshot { part_id, nonce, sequence, .. } = *shown;
-            self.acknowledge = Some(Command::Acknowledge { part_id, nonce, sequence });
-        }
         if asked.is_some() {
             // The device has the trigger.
             self.trigger = None;
         }
         self.session.receive(now_ms, &message);
+        if let ToPlc::Verdict(_) | ToPlc::Record(_) = message {
+            let (ModbusSnapshot { part_id, nonce: low, sequence, .. }, gate) =
+                (*shown, self.session.gate_reason(shown.part_id, nonce));
+            self.acknowledge = Some(match self.session.config().schema {
+                Schema::One => Command::Acknowledge { part_id, nonce: low, sequence }.into(),
+                Schema::Two => BundleCommand::Acknowledge { part_id, nonce: low, sequence, gate }.into(),
+            });
+        }
+    }
+
+    /// Passes the answer to the session's confirmation on, if the registers show it.
+    fn take_confirmed(&mut self, now_ms: u64, shown: &BundleSnapshot) {
+        let answered = self.confirm.filter(|last| {
+            let is_shown = low_u32(last.confirm.verdict_seq) == shown.sequence;
+            last.written && is_shown && shown.result != BundleSnapshot::NO_RESULT
+        });
+        if let Some(Confirming { confirm, .. }) = answered {
+            self.confirm = None;
+            self.session.receive(now_ms, &ToPlc::Confirmed(Confirmed { confirm, result: shown.result }));
+        }
     }
 
     /// Ends the open part and forgets the device, because the device has another map or is another device.

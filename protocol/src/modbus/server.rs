@@ -4,15 +4,18 @@
 //! a command to several devices at once is most likely a mistake. Every other request gets registers, a confirmation or an
 //! exception.
 //!
-//! A write has an effect on all of its registers or on none. A write to the last register of the command block closes the
-//! block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all registers
-//! unchanged. A client that can only write single registers must therefore write the block's last register after the others.
+//! A write has an effect on all of its registers or on none. A write to the last register of the command block or of the bundle
+//! block closes the block, and the server checks the block only then. An invalid block gets [`Exception::IllegalValue`] and leaves all
+//! registers unchanged. A client that can only write single registers must therefore write the block's last register after the others.
 
+use super::bundle_command::{AnyCommand, BundleCommand, BundleCommandBlock, BundleCommandRegisters};
 use super::codec::{CountError, Exception, FrameBuffer, Request, Response, open};
 use super::command::{Command, CommandBlock, CommandRegisters};
-use super::map::{COMMAND_ADDRESS, COMMAND_REGISTERS, SNAPSHOT_REGISTERS};
+use super::input::InputRegisters;
+use super::map::{
+    BUNDLE_COMMAND_ADDRESS, BUNDLE_COMMAND_REGISTERS, COMMAND_ADDRESS,
+};
 use super::registers::Registers;
-use super::snapshot::{SnapshotRegisters, epoch_of};
 use super::unit::Unit;
 use heapless::Deque;
 
@@ -24,10 +27,10 @@ pub const TRIGGERS: usize = 64;
 pub struct Written {
     /// The PLC's heartbeat.
     pub heartbeat: u16,
-    /// The command to execute. A trigger of another epoch than the snapshot's is always returned; the caller must refuse it.
+    /// The command to execute. A trigger of another epoch than the registers show is always returned; the caller must refuse it.
     /// [`Command::None`] takes the place of any other command while the server is not [armed](Server::is_armed), and of a trigger
     /// or a clear that was executed before.
-    pub command: Command,
+    pub command: AnyCommand,
 }
 
 /// The result of one frame.
@@ -50,16 +53,26 @@ pub struct RequestCounts {
     pub foreign: u32,
 }
 
-/// Keeps the PLC's command block and answers for one unit.
+/// Keeps the PLC's blocks and answers for one unit.
 #[derive(Debug, Clone)]
 pub struct Server {
     unit: Unit,
     block: CommandRegisters,
+    /// The bundle block. Before its first write it is empty, and so invalid.
+    bundle_block: BundleCommandRegisters,
     armed: bool,
-    /// Nonce and part of each remembered trigger, the newest last.
-    triggers: Deque<(u16, u64), TRIGGERS>,
+    /// The remembered triggers, the newest last.
+    triggers: Deque<Remembered, TRIGGERS>,
     last_clear: Option<u16>,
     counts: RequestCounts,
+}
+
+/// A trigger that was executed.
+#[derive(Debug, Clone, Copy)]
+struct Remembered {
+    nonce: u16,
+    part_id: u64,
+    bundle: u32,
 }
 
 impl Server {
@@ -69,6 +82,7 @@ impl Server {
         Self {
             unit,
             block: CommandBlock::default().to_registers(),
+            bundle_block: [0; BUNDLE_COMMAND_REGISTERS],
             armed: false,
             triggers: Deque::new(),
             last_clear: None,
@@ -90,8 +104,8 @@ impl Server {
         self.counts
     }
 
-    /// Answers a frame. The values of the registers come from `snapshot`. The answer is in `out`.
-    pub fn serve<'b>(&mut self, frame: &[u8], snapshot: &SnapshotRegisters, out: &'b mut FrameBuffer) -> Served<'b> {
+    /// Answers a frame. The values of the registers come from `input`. The answer is in `out`.
+    pub fn serve<'b>(&mut self, frame: &[u8], input: &InputRegisters, out: &'b mut FrameBuffer) -> Served<'b> {
         let Some((unit, pdu)) = open(frame) else {
             return Served { answer: None, written: None };
         };
@@ -102,29 +116,26 @@ impl Server {
         // `open` never returns an empty PDU.
         let function = pdu.first().copied().unwrap_or_default();
         let mut written = None;
-        let mut holding = [0; HOLDING_REGISTERS];
+        let mut holding = self.holding(input);
         let response = Request::decode(pdu).and_then(|request| match request {
             Request::ReadInput { address, count } => {
-                slice_of(snapshot, address, count).map(|found| Response::Registers(Registers::new(found)))
+                slice_of(input.registers(), address, count).map(|found| Response::Registers(Registers::new(found)))
             }
-            Request::ReadHolding { address, count } => {
-                holding = self.holding(snapshot);
-                slice_of_holding(&holding, address, count)
-            }
+            Request::ReadHolding { address, count } => holding.read(address, count),
             Request::WriteSingle { address, value } => {
-                written = self.write(address, Registers::new(&[value]), snapshot)?;
+                written = self.write(address, Registers::new(&[value]), input)?;
                 Ok(Response::WrittenSingle { address, value })
             }
             Request::WriteMultiple { address, values } => {
-                written = self.write(address, values, snapshot)?;
+                written = self.write(address, values, input)?;
                 Ok(Response::WrittenMultiple { address, count: u16::try_from(values.len()).unwrap_or(u16::MAX) })
             }
             Request::ReadWrite { read_address, read_count, write_address, values } => {
                 // Nothing is written if the registers to read are not in the map.
-                slice_of_holding(&holding, read_address, read_count)?;
-                written = self.write(write_address, values, snapshot)?;
-                holding = self.holding(snapshot);
-                slice_of_holding(&holding, read_address, read_count)
+                holding.read(read_address, read_count)?;
+                written = self.write(write_address, values, input)?;
+                holding = self.holding(input);
+                holding.read(read_address, read_count)
             }
         });
         let count = if response.is_ok() { &mut self.counts.answered } else { &mut self.counts.refused };
@@ -139,21 +150,21 @@ impl Server {
         &mut self,
         address: u16,
         values: Registers<'_>,
-        snapshot: &SnapshotRegisters,
+        input: &InputRegisters,
     ) -> Result<Option<Written>, Exception> {
-        let start = address.checked_sub(COMMAND_ADDRESS).ok_or(Exception::IllegalAddress)?;
-        let end = usize::from(start) + values.len();
-        let mut block = self.block;
-        let target = block.get_mut(usize::from(start)..end).ok_or(Exception::IllegalAddress)?;
-        for (register, value) in target.iter_mut().zip(values.iter()) {
-            *register = value;
+        if let Some(start) = address.checked_sub(BUNDLE_COMMAND_ADDRESS).filter(|_| input.has_bundle()) {
+            let (block, is_closed) = changed(&self.bundle_block, start, values)?;
+            let read = |block: &_| BundleCommandBlock::from_registers(block).map(|b| (b.heartbeat, b.command.into()));
+            let command = is_closed.then(|| read(&block)).transpose().map_err(|_| Exception::IllegalValue)?;
+            let written = command.map(|command| self.once(command, input.epoch())).transpose()?;
+            self.bundle_block = block;
+            return Ok(written);
         }
-        let written = if end == COMMAND_REGISTERS {
-            let block = CommandBlock::from_registers(&block).map_err(|_| Exception::IllegalValue)?;
-            Some(Written { heartbeat: block.heartbeat, command: self.once(block.command, epoch_of(snapshot))? })
-        } else {
-            None
-        };
+        let start = address.checked_sub(COMMAND_ADDRESS).ok_or(Exception::IllegalAddress)?;
+        let (block, is_closed) = changed(&self.block, start, values)?;
+        let read = |block: &_| CommandBlock::from_registers(block).map(|b| (b.heartbeat, b.command.into()));
+        let command = is_closed.then(|| read(&block)).transpose().map_err(|_| Exception::IllegalValue)?;
+        let written = command.map(|command| self.once(command, input.epoch())).transpose()?;
         self.block = block;
         Ok(written)
     }
@@ -161,62 +172,98 @@ impl Server {
     /// Returns the command if it must be executed, and [`Command::None`] if it was executed before or the server is not armed.
     ///
     /// # Errors
-    /// [`Exception::IllegalValue`] for a trigger with the nonce of the last trigger but another part.
-    fn once(&mut self, command: Command, device_epoch: u32) -> Result<Command, Exception> {
+    /// [`Exception::IllegalValue`] for a trigger with the nonce of the last trigger but another part, and for a trigger with nonce and
+    /// part of a remembered trigger but another bundle.
+    fn once(&mut self, (heartbeat, command): (u16, AnyCommand), device_epoch: u32) -> Result<Written, Exception> {
         let is_new = match command {
             // This trigger is for another start of the device. The caller refuses it, so it is not remembered.
-            Command::Trigger { epoch, .. } if epoch != device_epoch => true,
-            Command::None => {
+            AnyCommand::Plain(Command::Trigger { epoch, .. })
+            | AnyCommand::Bundle(BundleCommand::Trigger { epoch, .. })
+                if epoch != device_epoch =>
+            {
+                true
+            }
+            AnyCommand::Plain(Command::None) => {
                 self.armed = true;
                 false
             }
             _ if !self.armed => false,
-            Command::Trigger { part_id, nonce, .. } => {
-                let is_new = !self.triggers.iter().any(|known| *known == (nonce, part_id));
-                if is_new {
-                    // The last trigger had this nonce for another part. The exception tells the PLC that no verdict will come.
-                    if self.triggers.back().is_some_and(|(last_nonce, _)| *last_nonce == nonce) {
-                        return Err(Exception::IllegalValue);
-                    }
-                    if self.triggers.is_full() {
-                        self.triggers.pop_front();
-                    }
-                    // The queue has room: a full one has lost its oldest trigger.
-                    let _ = self.triggers.push_back((nonce, part_id));
-                }
-                is_new
+            AnyCommand::Plain(Command::Trigger { part_id, nonce, .. }) => {
+                self.is_new_trigger(Remembered { nonce, part_id, bundle: 0 })?
+            }
+            AnyCommand::Bundle(BundleCommand::Trigger { part_id, nonce, bundle, .. }) => {
+                self.is_new_trigger(Remembered { nonce, part_id, bundle })?
             }
             // Acknowledgements are not remembered: the device ignores one whose verdict or record is not shown, and the same
-            // acknowledgement must have an effect when the record is shown again.
-            Command::Acknowledge { .. } => true,
-            Command::Clear { nonce } => self.last_clear.replace(nonce) != Some(nonce),
+            // acknowledgement must have an effect when the record is shown again. A repeated confirmation is answered again.
+            AnyCommand::Plain(Command::Acknowledge { .. })
+            | AnyCommand::Bundle(BundleCommand::Acknowledge { .. } | BundleCommand::Confirm { .. }) => true,
+            AnyCommand::Plain(Command::Clear { nonce }) => self.last_clear.replace(nonce) != Some(nonce),
         };
-        Ok(if is_new { command } else { Command::None })
+        Ok(Written { heartbeat, command: if is_new { command } else { Command::None.into() } })
     }
 
-    /// All holding registers: a copy of the snapshot, then the command block.
-    fn holding(&self, snapshot: &SnapshotRegisters) -> [u16; HOLDING_REGISTERS] {
-        let mut holding = [0; HOLDING_REGISTERS];
-        holding[..SNAPSHOT_REGISTERS].copy_from_slice(snapshot);
-        holding[SNAPSHOT_REGISTERS..].copy_from_slice(&self.block);
-        holding
+    /// Remembers a trigger. Returns whether it was not remembered before.
+    fn is_new_trigger(&mut self, trigger: Remembered) -> Result<bool, Exception> {
+        let Remembered { nonce, part_id, bundle } = trigger;
+        // An exception tells the PLC that no verdict will come.
+        if let Some(known) = self.triggers.iter().find(|known| (known.nonce, known.part_id) == (nonce, part_id)) {
+            return if known.bundle == bundle { Ok(false) } else { Err(Exception::IllegalValue) };
+        }
+        if self.triggers.back().is_some_and(|last| last.nonce == nonce) {
+            return Err(Exception::IllegalValue);
+        }
+        if self.triggers.is_full() {
+            self.triggers.pop_front();
+        }
+        // The queue has room: a full one has lost its oldest trigger.
+        let _ = self.triggers.push_back(trigger);
+        Ok(true)
+    }
+
+    fn holding(&self, input: &InputRegisters) -> Holding {
+        Holding { input: *input, block: self.block, bundle_block: self.bundle_block }
     }
 }
 
-const HOLDING_REGISTERS: usize = SNAPSHOT_REGISTERS + COMMAND_REGISTERS;
+/// The block with `values` from register `start` on, and whether its last register is among them.
+fn changed<const N: usize>(
+    block: &[u16; N],
+    start: u16,
+    values: Registers<'_>,
+) -> Result<([u16; N], bool), Exception> {
+    let end = usize::from(start) + values.len();
+    let mut block = *block;
+    let target = block.get_mut(usize::from(start)..end).ok_or(Exception::IllegalAddress)?;
+    for (register, value) in target.iter_mut().zip(values.iter()) {
+        *register = value;
+    }
+    Ok((block, end == N))
+}
+
+/// All holding registers: a copy of the input registers, the command block, and for a device with bundles the bundle block. The
+/// addresses between them are not in the map.
+struct Holding {
+    input: InputRegisters,
+    block: CommandRegisters,
+    bundle_block: BundleCommandRegisters,
+}
+
+impl Holding {
+    /// These `count` registers from `address` on, if all of them exist in one block.
+    fn read(&self, address: u16, count: u16) -> Result<Response<'_>, Exception> {
+        let in_bundle_block = address.checked_sub(BUNDLE_COMMAND_ADDRESS).filter(|_| self.input.has_bundle());
+        let found = match (in_bundle_block, address.checked_sub(COMMAND_ADDRESS)) {
+            (Some(address), _) => slice_of(&self.bundle_block, address, count),
+            (None, Some(address)) => slice_of(&self.block, address, count),
+            (None, None) => slice_of(self.input.registers(), address, count),
+        };
+        found.map(|found| Response::Registers(Registers::new(found)))
+    }
+}
 
 /// These `count` registers from `address` on, if all of them exist.
 fn slice_of(registers: &[u16], address: u16, count: u16) -> Result<&[u16], Exception> {
     let start = usize::from(address);
     registers.get(start..start + usize::from(count)).ok_or(Exception::IllegalAddress)
-}
-
-/// Registers of the snapshot's copy, or of the command block. The addresses between them are not in the map.
-fn slice_of_holding(holding: &[u16; HOLDING_REGISTERS], address: u16, count: u16) -> Result<Response<'_>, Exception> {
-    let (snapshot, block) = holding.split_at(SNAPSHOT_REGISTERS);
-    let found = match address.checked_sub(COMMAND_ADDRESS) {
-        Some(address) => slice_of(block, address, count),
-        None => slice_of(snapshot, address, count),
-    };
-    found.map(|found| Response::Registers(Registers::new(found)))
 }

@@ -76,11 +76,6 @@ impl core::fmt::Display for SnapshotError {
 
 impl core::error::Error for SnapshotError {}
 
-/// The boot epoch in these registers.
-pub(super) const fn epoch_of(registers: &SnapshotRegisters) -> u32 {
-    joined_u32([registers[6], registers[7]])
-}
-
 impl ModbusSnapshot {
     /// A snapshot without device, part and verdict.
     pub const EMPTY: Self = Self {
@@ -149,7 +144,7 @@ impl ModbusSnapshot {
             device: joined_u32([r[2], r[3]]),
             state: r[4],
             heartbeat: r[5],
-            epoch: epoch_of(r),
+            epoch: joined_u32([r[6], r[7]]),
             status: Status(r[8]),
             backlog: r[9],
             sequence: joined_u32([r[10], r[11]]),

@@ -3,13 +3,14 @@
 use crate::reason::ReasonCode;
 
 /// The reasons that a NAK can have.
-pub const REASONS: [ReasonCode; 6] = [
+pub const REASONS: [ReasonCode; 7] = [
     ReasonCode::BUSY,
     ReasonCode::NOT_READY,
     ReasonCode::DEADLINE_INVALID,
     ReasonCode::EXPIRED,
     ReasonCode::STORE_FAILED,
     ReasonCode::EPOCH_MISMATCH,
+    ReasonCode::BUNDLE_MISMATCH,
 ];
 
 /// Counts of NAKs since the session was created, wrapping.
@@ -41,6 +42,7 @@ mod tests {
     use super::*;
     use crate::session::device::{DeviceSession, DeviceSessionConfig};
     use crate::to_device::TriggerRequest;
+    use crate::version::Schema;
 
     #[test]
     fn the_reasons_are_those_whose_role_is_a_refusal() {
@@ -51,9 +53,14 @@ mod tests {
     #[test]
     fn each_nak_is_counted_by_its_reason() {
         // A new session is starting, so it refuses each trigger as NOT_READY.
-        let mut session = DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
+        let mut session = DeviceSession::new(DeviceSessionConfig {
+            device: 1,
+            boot_epoch: 1,
+            first_wait_ms: 50,
+            schema: Schema::One,
+        });
         for nonce in 0..3 {
-            session.trigger(0, &TriggerRequest { part_id: 1, nonce, deadline_ms: 1000 });
+            session.trigger(0, &TriggerRequest { part_id: 1, nonce, deadline_ms: 1000 }, 0);
         }
         for (reason, count) in session.refused().iter() {
             assert_eq!(count, if reason == ReasonCode::NOT_READY { 3 } else { 0 }, "{reason}");

@@ -6,12 +6,18 @@ use cellgate_protocol::{
     session::device::{Condition, DeviceAction, DeviceEvent, DeviceSession, DeviceSessionConfig, Mode},
     to_device::TriggerRequest,
     to_plc::{ToPlc, VerdictMessage},
+    version::Schema,
 };
 use std::num::NonZeroU64;
 
-/// A session of device 7 in boot epoch 3 that would accept a trigger at `now_ms`.
+/// A session of device 7 in boot epoch 3 that would accept a trigger at `now_ms`. The device speaks both schemas.
 pub fn ready_session(now_ms: u64) -> DeviceSession {
-    let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
+    ready_session_of(Schema::Two, now_ms)
+}
+
+/// A session like that of [`ready_session`], of a device with this highest schema.
+pub fn ready_session_of(schema: Schema, now_ms: u64) -> DeviceSession {
+    let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66, schema });
     session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
     session.link_opened(now_ms);
     while session.poll(now_ms, healthy(now_ms).as_ref()).is_some() {}
@@ -26,12 +32,12 @@ pub fn healthy(now_ms: u64) -> Option<Health> {
 /// The actions of a session now, without heartbeats.
 pub fn actions(session: &mut DeviceSession, now_ms: u64, health: Option<&Health>) -> Vec<DeviceAction> {
     let all = std::iter::from_fn(|| session.poll(now_ms, health));
-    all.filter(|action| !matches!(action, DeviceAction::Send(ToPlc::Heartbeat(_)))).collect()
+    all.filter(|action| !matches!(action, DeviceAction::Send(ToPlc::BundleHeartbeat(_)))).collect()
 }
 
 /// The token of a trigger that a ready session accepts.
 pub fn trigger(session: &mut DeviceSession, now_ms: u64, request: &TriggerRequest) -> Trigger {
-    session.trigger(now_ms, request);
+    session.trigger(now_ms, request, 0);
     match actions(session, now_ms, healthy(now_ms).as_ref()).pop() {
         Some(DeviceAction::Event(DeviceEvent::Triggered(trigger))) => trigger,
         other => panic!("expected a trigger, found {other:?}"),

@@ -1,7 +1,9 @@
 //! Defines what a device's session asks of its caller, the program around the session.
 
 use crate::{
+    bundle::Confirm,
     part::{Pending, Trigger},
+    reason::ReasonCode,
     to_device::Ack,
     to_plc::{Origin, ToPlc},
 };
@@ -19,6 +21,8 @@ pub enum DeviceEvent {
     Delivered {
         /// The number of the verdict in the journal.
         verdict_seq: u64,
+        /// The reason with which the PLC's gate decided on the part, or [`ReasonCode::NONE`] if the PLC did not say it.
+        gate: ReasonCode,
     },
     /// The part ended with a record: its verdict was not acknowledged in time, or could not be sent as a VERDICT. The caller may
     /// send the record again until the PLC acknowledges it.
@@ -28,7 +32,15 @@ pub enum DeviceEvent {
     },
     /// The PLC acknowledged something other than a VERDICT of the last part. The acknowledgement is for a record if the journal has
     /// the acknowledged part and verdict code under the acknowledged number.
-    RecordAcknowledged(Ack),
+    RecordAcknowledged {
+        /// The acknowledgement.
+        ack: Ack,
+        /// The reason with which the PLC's gate decided on the part, or [`ReasonCode::NONE`] if the PLC did not say it.
+        gate: ReasonCode,
+    },
+    /// The PLC says that a judged part is a good reference part. Call [`super::DeviceSession::answer`] when the confirmation is stored
+    /// durably, or can't be stored because it is refused. Only a device of [`Schema::Two`](crate::version::Schema::Two) gets this event.
+    Confirm(Confirm),
     /// The PLC's heartbeat stopped changing: the device holds.
     PlcSilent,
     /// The PLC opened a link, or its heartbeat changes again.

@@ -1,5 +1,7 @@
 //! Defines what a device's session must know about its caller, the program around the session: settings and condition.
 
+use crate::version::Schema;
+
 /// Settings that do not change while a device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceSessionConfig {
@@ -11,6 +13,9 @@ pub struct DeviceSessionConfig {
     pub boot_epoch: u32,
     /// The wait before a verdict is repeated, computed by [`crate::session::repeat::first_wait_ms`].
     pub first_wait_ms: u64,
+    /// The highest schema that the device speaks. [`Schema::Two`] is for a device that judges by bundle: it calls
+    /// [`super::DeviceSession::set_bundle`] and answers each [`super::DeviceEvent::Confirm`].
+    pub schema: Schema,
 }
 
 /// The operating mode of the program around the session.

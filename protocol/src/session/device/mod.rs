@@ -2,6 +2,7 @@
 //! they are in time and, for a PASS, the appliance is healthy.
 
 mod action;
+mod bundle;
 mod condition;
 mod snapshot;
 mod stage;
@@ -10,6 +11,7 @@ pub use action::{AlreadyConcluded, DeviceAction, DeviceEvent, Dispatch};
 pub use condition::{Condition, DeviceSessionConfig, Mode};
 pub use snapshot::SessionSnapshot;
 
+use self::bundle::BundleSide;
 use super::refused::Refused;
 use super::repeat::Repeat;
 use crate::{
@@ -18,7 +20,7 @@ use crate::{
     part::{Committed, Outcome, Pending, Ticket, Trigger},
     reason::ReasonCode,
     to_device::{Ack, TriggerRequest},
-    to_plc::{Busy, DeviceHeartbeat, Nak, Origin, Record, ToPlc},
+    to_plc::{BundleHeartbeat, Busy, DeviceHeartbeat, Nak, Origin, Record, ToPlc},
 };
 use heapless::Deque;
 use stage::PartStage;
@@ -45,6 +47,7 @@ pub struct DeviceSession {
     bad_acks: u32,
     refused: Refused,
     longest_deadline_ms: u32,
+    bundle: BundleSide,
 }
 
 impl DeviceSession {
@@ -69,6 +72,7 @@ impl DeviceSession {
             bad_acks: 0,
             refused: Refused::new(),
             longest_deadline_ms: MAX_DEADLINE_MS,
+            bundle: BundleSide::new(),
         }
     }
 
@@ -122,12 +126,16 @@ impl DeviceSession {
         self.overrun = false;
     }
 
-    /// Handles a trigger. A repeated trigger (the same part and nonce) is answered according to the part's stage. The part is
-    /// never judged again.
-    pub fn trigger(&mut self, now_ms: u64, request: &TriggerRequest) {
-        let same = |ticket: &Ticket| ticket.part_id == request.part_id && ticket.nonce == request.nonce;
-        if self.stage.ticket().is_some_and(same) {
-            self.trigger_again(now_ms, request);
+    /// Handles a trigger that names this bundle, or 0. A repeated trigger (the same part, nonce and bundle) is answered according to the
+    /// part's stage. The part is never judged again. The same part and nonce with another bundle is refused.
+    pub fn trigger(&mut self, now_ms: u64, request: &TriggerRequest, bundle: u32) {
+        let same = |ticket: &&Ticket| ticket.part_id == request.part_id && ticket.nonce == request.nonce;
+        if let Some(known) = self.stage.ticket().filter(same) {
+            if known.bundle == bundle {
+                self.trigger_again(now_ms, request);
+            } else {
+                self.nak(request, ReasonCode::BUNDLE_MISMATCH);
+            }
         } else if !self.stage.is_free() {
             self.overrun = true;
             self.nak(request, ReasonCode::BUSY);
@@ -140,6 +148,7 @@ impl DeviceSession {
             let ticket = Ticket {
                 part_id: request.part_id,
                 nonce: request.nonce,
+                bundle,
                 boot_epoch: self.config.boot_epoch,
                 number: self.tickets,
                 accepted_ms: now_ms,
@@ -261,8 +270,9 @@ impl DeviceSession {
         self.reply(ToPlc::Record(record));
     }
 
-    /// Handles an acknowledgement. Only the right number, part and verdict code end the repetition of the verdict.
-    pub fn acknowledge(&mut self, ack: &Ack) {
+    /// Handles an acknowledgement. Only the right number, part and verdict code end the repetition of the verdict. `gate` is the reason
+    /// with which the PLC's gate decided, or [`ReasonCode::NONE`] if the PLC did not say it.
+    pub fn acknowledge(&mut self, ack: &Ack, gate: ReasonCode) {
         let expected = match &self.stage {
             PartStage::Sending { committed, .. } | PartStage::Delivered { committed, .. }
                 if committed.verdict_seq.get() == ack.verdict_seq =>
@@ -274,7 +284,7 @@ impl DeviceSession {
         };
         let Some(expected) = expected else {
             // A full queue loses this acknowledgement. The PLC acknowledges again when the record is repeated.
-            let queued = self.events.push_back(DeviceEvent::RecordAcknowledged(*ack)).is_ok();
+            let queued = self.events.push_back(DeviceEvent::RecordAcknowledged { ack: *ack, gate }).is_ok();
             if let PartStage::Recorded { record, acknowledged, .. } = &mut self.stage {
                 let same =
                     (record.verdict_seq, record.part_id, record.code) == (ack.verdict_seq, ack.part_id, ack.code);
@@ -288,7 +298,7 @@ impl DeviceSession {
             if let PartStage::Sending { committed, .. } = core::mem::replace(&mut self.stage, PartStage::Empty) {
                 self.stage = PartStage::Delivered { committed, asked: false };
             }
-            let _ = self.events.push_back(DeviceEvent::Delivered { verdict_seq: ack.verdict_seq });
+            let _ = self.events.push_back(DeviceEvent::Delivered { verdict_seq: ack.verdict_seq, gate });
         }
     }
 
@@ -356,12 +366,14 @@ impl DeviceSession {
         if self.healthy {
             self.heartbeat = self.heartbeat.wrapping_add(1);
         }
-        Some(DeviceAction::Send(ToPlc::Heartbeat(DeviceHeartbeat {
+        let heartbeat = DeviceHeartbeat {
             counter: self.heartbeat,
             state: self.state(now_ms).code(),
             status: self.status(now_ms),
             backlog: self.condition.backlog,
-        })))
+        };
+        let bundle = self.bundle.state;
+        Some(DeviceAction::Send(ToPlc::BundleHeartbeat(BundleHeartbeat { heartbeat, bundle })))
     }
 
     /// Sends the open part's verdict as a record and ends the part.

@@ -22,6 +22,7 @@ use cellgate_protocol::{
     },
     to_device::ToDevice,
     to_plc::ToPlc,
+    version::Schema,
 };
 
 /// One direction: its accumulator, and a second decoder to compare it with.
@@ -82,10 +83,19 @@ pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     // To the device, and to the PLC.
     let (mut down, mut up) = (Direction::default(), Direction::default());
-    let mut device = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66 });
+    let mut device = DeviceSession::new(DeviceSessionConfig {
+        device: 7,
+        boot_epoch: 3,
+        first_wait_ms: 66,
+        schema: Schema::Two,
+    });
     device.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
     let mut device = DeviceLink::new(device);
-    let plc = PlcSession::new(PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66 });
+    let plc = PlcSession::new(PlcSessionConfig {
+        allowed_models: Default::default(),
+        first_wait_ms: 66,
+        schema: Schema::Two,
+    });
     let mut plc = PlcLink::new(0, plc, Ends { plc: 0, device: None, first_link_id: 0, first_wait_ms: 66 });
     let mut now_ms = 0;
     let mut sent = Reader::default();
@@ -97,7 +107,7 @@ pub fn run(input: &[u8]) -> u32 {
             2 => {
                 // A valid header: version, type and payload's length, then link id, boot epoch, sequence number and
                 // acknowledgement.
-                let (frame_type, payload) = (steps.byte() % 12, steps.bytes());
+                let (frame_type, payload) = (steps.byte() % 14, steps.bytes());
                 let mut body = vec![1, frame_type, payload.len() as u8, 0];
                 body.extend(
                     [[steps.byte() % 2, 0, 0, 0], [3, 0, 0, 0], [steps.byte(), 0, 0, 0], [0; 4]].as_flattened(),

@@ -3,6 +3,7 @@
 
 use super::steps::Steps;
 use cellgate_protocol::{
+    bundle::{BundleState, Confirm, ConfirmResult, StepCode},
     code::WireVerdict,
     digest::DigestStart,
     health::{Health, WorkerProgress},
@@ -11,6 +12,7 @@ use cellgate_protocol::{
     score::ScoreE4,
     session::device::{Condition, DeviceEvent, DeviceSession, DeviceSessionConfig, Dispatch, Mode},
     to_plc::{Flags, Origin},
+    version::Schema,
 };
 use std::num::NonZeroU64;
 
@@ -36,6 +38,8 @@ pub(crate) struct Application {
     /// Number and content of the last committed verdict, and until when it may be sent.
     committed: Option<(u64, PartEntry, u64)>,
     verdict_seq: NonZeroU64,
+    /// The confirmation that is not answered yet.
+    confirm: Option<Confirm>,
     /// Verdicts that the PLC acknowledged.
     pub(crate) delivered: u32,
 }
@@ -51,13 +55,19 @@ impl Application {
             pending: None,
             committed: None,
             verdict_seq: NonZeroU64::MIN,
+            confirm: None,
             delivered: 0,
         }
     }
 
     /// A session for this application.
     pub(crate) fn session(&self) -> DeviceSession {
-        let mut session = DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: EPOCH, first_wait_ms: 66 });
+        let mut session = DeviceSession::new(DeviceSessionConfig {
+            device: 7,
+            boot_epoch: EPOCH,
+            first_wait_ms: 66,
+            schema: Schema::Two,
+        });
         session.set_condition(self.condition);
         session
     }
@@ -70,7 +80,7 @@ impl Application {
     /// Takes the next action that the input directs.
     pub(crate) fn act(&mut self, session: &mut DeviceSession, steps: &mut Steps<'_>) {
         let choice = steps.byte();
-        match choice % 10 {
+        match choice % 12 {
             0 => {
                 if let Some(trigger) = &self.trigger {
                     session.accept(trigger);
@@ -110,13 +120,22 @@ impl Application {
                 let entry = PartEntry { part_id: steps.byte().into(), nonce: 1, boot_epoch: EPOCH - 1, outcome };
                 session.send_record(entry.record(self.verdict_seq, Origin::REPLAY));
             }
-            _ => {
+            9 => {
                 let how = steps.byte();
                 let mode = [Mode::Operating, Mode::Operating, Mode::Halted, Mode::Failed][usize::from(how % 4)];
                 let (store_ok, degraded) = (how & 4 == 0, how & 8 != 0);
                 self.healthy = how & 16 == 0;
                 self.condition = Condition { mode, store_ok, degraded, backlog: u16::from(how) };
                 session.set_condition(self.condition);
+            }
+            10 => {
+                if let Some(confirm) = self.confirm.take() {
+                    session.answer(&confirm, ConfirmResult(1 + choice / 12 % 3));
+                }
+            }
+            _ => {
+                let (bundle, step) = (u32::from(steps.byte()), StepCode(choice / 12));
+                session.set_bundle(BundleState { bundle, step, confirmed: 1, missing: 2 });
             }
         }
     }
@@ -162,7 +181,7 @@ impl Application {
                 assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
                 assert!(self.pending.replace(pending).is_none(), "a second conclusion of a part");
             }
-            DeviceEvent::Delivered { verdict_seq } => {
+            DeviceEvent::Delivered { verdict_seq, .. } => {
                 assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "a verdict that was not committed");
                 (self.open, self.delivered) = (None, self.delivered + 1);
             }
@@ -170,7 +189,10 @@ impl Application {
                 assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "a verdict that was not committed");
                 self.open = None;
             }
-            DeviceEvent::RecordAcknowledged(_) | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
+            DeviceEvent::Confirm(confirm) => {
+                assert!(self.confirm.replace(confirm).is_none(), "a second open confirmation");
+            }
+            DeviceEvent::RecordAcknowledged { .. } | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
         }
     }
 

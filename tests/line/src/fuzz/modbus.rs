@@ -2,7 +2,7 @@
 //!
 //! - nothing panics,
 //! - only a frame whose CRC is right according to a second implementation is answered,
-//! - only a trigger of this boot epoch in a block with a right CRC-32C has a part judged,
+//! - only a trigger of this boot epoch in a block with a right CRC-32C has a part judged, in the bundle that it names,
 //! - after a silence the next request is answered at once.
 
 use super::application::{Application, EPOCH};
@@ -13,14 +13,17 @@ use cellgate_protocol::{
     link::Output,
     modbus::{
         codec::Request,
+        bundle_command::{BundleCommand, BundleCommandBlock},
         command::{Command, CommandBlock},
         device::ModbusDevice,
         link::Link,
-        map::{COMMAND_ADDRESS, COMMAND_REGISTERS},
+        input::BundleSnapshot,
+        map::{BUNDLE_COMMAND_ADDRESS, BUNDLE_COMMAND_REGISTERS, COMMAND_ADDRESS, COMMAND_REGISTERS},
         registers::Registers,
         snapshot::ModbusSnapshot,
         unit::Unit,
     },
+    reason::ReasonCode,
     session::device::DeviceEvent,
     state::Status,
 };
@@ -48,7 +51,8 @@ pub fn run(input: &[u8]) -> u32 {
     let mut bench = Bench { device, application, received: Vec::new(), new: 0 };
     while !steps.is_over() {
         match steps.byte() % 8 {
-            0..=2 => bench.feed_command(&mut steps),
+            0 | 1 => bench.feed_command(&mut steps),
+            2 => bench.feed_bundle_command(&mut steps),
             3 | 4 => bench.application.act(bench.device.session(), &mut steps),
             5 => bench.application.now_ms += u64::from(steps.byte()),
             6 => {
@@ -108,6 +112,25 @@ impl Bench {
         self.feed(&frame);
     }
 
+    /// Feeds a bundle block, sometimes with a flipped bit in the block or in the frame.
+    fn feed_bundle_command(&mut self, steps: &mut Steps<'_>) {
+        let (shape, part_id, nonce, argument) = (steps.byte(), steps.byte(), steps.byte(), steps.byte());
+        let (part_id, nonce, argument) = (u64::from(part_id), u16::from(nonce), u32::from(argument));
+        let bundle = u32::from(shape % 16 / 4);
+        let command = match shape % 4 {
+            0 | 1 => BundleCommand::Trigger { part_id, nonce, epoch: argument, bundle },
+            2 => BundleCommand::Confirm { part_id, sequence: argument, bundle },
+            _ => BundleCommand::Acknowledge { part_id, nonce, sequence: argument, gate: ReasonCode(nonce) },
+        };
+        let mut registers = BundleCommandBlock { heartbeat: u16::from(shape / 4), command }.to_registers();
+        let choice = steps.byte();
+        registers[usize::from(choice % 16)] ^= u16::from(choice >= 0xE0);
+        let values = Registers::new(&registers);
+        let mut frame = encoded(&Request::WriteMultiple { address: BUNDLE_COMMAND_ADDRESS, values });
+        steps.damage(&mut frame);
+        self.feed(&frame);
+    }
+
     fn feed(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -126,14 +149,14 @@ impl Bench {
         for _ in 0..100 {
             match self.device.poll(now_ms, health.as_ref(), &mut out) {
                 None => {
-                    if let Some((part_id, nonce)) = triggered {
-                        self.check_trigger(part_id, nonce);
+                    if let Some((part_id, nonce, bundle)) = triggered {
+                        self.check_trigger(part_id, nonce, bundle);
                     }
                     return;
                 }
                 Some(Output::Event(event)) => {
                     if let DeviceEvent::Triggered(trigger) = &event {
-                        triggered = Some((trigger.part_id(), trigger.nonce()));
+                        triggered = Some((trigger.part_id(), trigger.nonce(), trigger.bundle()));
                     }
                     self.application.handle(event);
                 }
@@ -161,23 +184,32 @@ impl Bench {
             || (0..self.received.len()).any(|start| self.received[start] == UNIT.number() && ends(start))
     }
 
-    /// Checks that the device has a valid block with this trigger and its boot epoch. Checks nothing if the frame with the
+    /// Checks that the device has a valid block with this trigger, its boot epoch and its bundle. Checks nothing if the frame with the
     /// block did not come alone, because other bytes may wait in the device.
-    fn check_trigger(&mut self, part_id: u64, nonce: u32) {
-        if !is_valid(&self.received[self.received.len() - self.new..]) {
+    fn check_trigger(&mut self, part_id: u64, nonce: u32, bundle: u32) {
+        let newest = &self.received[self.received.len() - self.new..];
+        if !is_valid(newest) {
             return;
         }
-        let block = self.read(&Request::ReadHolding { address: COMMAND_ADDRESS, count: COMMAND_REGISTERS as u16 });
-        // 11 registers of two bytes, then their CRC-32C.
-        let (registers, seal) = block.split_at(22);
+        // The address in a request of function 16. A trigger that names a bundle is in the bundle block.
+        let in_bundle_block = newest.get(2..4) == Some(&BUNDLE_COMMAND_ADDRESS.to_be_bytes()[..]);
+        let (address, count) = if in_bundle_block {
+            (BUNDLE_COMMAND_ADDRESS, BUNDLE_COMMAND_REGISTERS as u16)
+        } else {
+            (COMMAND_ADDRESS, COMMAND_REGISTERS as u16)
+        };
+        let block = self.read(&Request::ReadHolding { address, count });
+        // Registers of two bytes, then their CRC-32C.
+        let (registers, seal) = block.split_at(block.len() - 4);
         assert_eq!(crc_32c(registers).to_be_bytes(), seal, "a block with a wrong CRC-32C");
         let number = |at: usize, count: usize| {
             registers[2 * at..2 * (at + count)].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
         };
-        // Register 1 is the command (1 is a trigger), 2 the nonce, 3 to 6 the part id, and 7 to 8 the boot epoch. If several
-        // requests came at once, the block is that of the last request.
-        if number(1, 1) == 1 && number(3, 4) == part_id {
+        // Register 1 is the command (1 and 4 are triggers), 2 the nonce, 3 to 6 the part id, and 7 to 8 the boot epoch; in the bundle
+        // block, 11 to 12 are the bundle. If several requests came at once, the block is that of the last request.
+        if [1, 4].contains(&number(1, 1)) && number(3, 4) == part_id {
             assert_eq!((number(2, 1), number(7, 2)), (nonce.into(), EPOCH.into()), "a trigger of another boot epoch");
+            assert_eq!(if in_bundle_block { number(11, 2) } else { 0 }, bundle.into(), "a trigger of another bundle");
         }
     }
 
@@ -193,9 +225,9 @@ impl Bench {
     }
 
     fn shown(&mut self) -> ModbusSnapshot {
-        let bytes = self.read(&Request::ReadInput { address: 0, count: 32 });
+        let bytes = self.read(&Request::ReadInput { address: 0, count: 42 });
         let registers = Registers::from_bytes(&bytes).and_then(|registers| registers.to_array());
-        ModbusSnapshot::from_registers(&registers.expect("32 registers")).expect("a valid snapshot")
+        BundleSnapshot::from_registers(&registers.expect("42 registers")).expect("valid registers").0
     }
 }
 

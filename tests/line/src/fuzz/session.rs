@@ -5,15 +5,17 @@ use super::application::{Application, EPOCH};
 use super::native::Reader;
 use super::steps::Steps;
 use cellgate_protocol::{
+    bundle::Confirm,
     code::VerdictCode,
     fault::{FaultCode, LinkError},
     frame::{self, FrameType, Header},
     limits::MAX_FRAME,
     link::{Output, device::DeviceLink},
+    reason::ReasonCode,
     state::Status,
-    to_device::{Ack, Hello, PlcHeartbeat, ToDevice, TriggerRequest},
+    to_device::{Ack, BundleTrigger, GateAck, Hello, PlcHeartbeat, ToDevice, TriggerRequest},
     to_plc::ToPlc,
-    version::SCHEMA,
+    version::Schema,
 };
 
 /// The device's link under test, and the program around its session.
@@ -26,6 +28,8 @@ struct Bench {
     sent: Reader,
     /// The PLC's last sequence number.
     seq: u32,
+    /// The schema of the PLC's last HELLO.
+    schema: Schema,
 }
 
 /// Returns how many verdicts were acknowledged.
@@ -33,7 +37,8 @@ pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     let application = Application::new();
     let link = DeviceLink::new(application.session());
-    let mut bench = Bench { link, application, received: Reader::default(), sent: Reader::default(), seq: 0 };
+    let (received, sent) = (Reader::default(), Reader::default());
+    let mut bench = Bench { link, application, received, sent, seq: 0, schema: Schema::Two };
     while !steps.is_over() {
         match steps.byte() % 8 {
             0..=2 => bench.feed_message(&mut steps),
@@ -57,20 +62,35 @@ impl Bench {
     fn feed_message(&mut self, steps: &mut Steps<'_>) {
         let (shape, first, second) = (steps.byte(), steps.byte(), steps.byte());
         let message = match shape % 8 {
-            0 => ToDevice::Hello(Hello { schema: SCHEMA + u32::from(first == 0xFF), plc: 1 }),
-            1 | 2 => ToDevice::Trigger(TriggerRequest {
-                part_id: first.into(),
-                nonce: second.into(),
-                deadline_ms: u32::from(steps.byte()) * 4,
-            }),
+            // Most links have schema 2. The device does not know schema 3.
+            0 => ToDevice::Hello(Hello { schema: [2, 2, 1, 3][usize::from(first % 4)], plc: 1 }),
+            1 | 2 => {
+                let deadline_ms = u32::from(steps.byte()) * 4;
+                let trigger = TriggerRequest { part_id: first.into(), nonce: second.into(), deadline_ms };
+                match self.schema {
+                    Schema::One => ToDevice::Trigger(trigger),
+                    Schema::Two => ToDevice::BundleTrigger(BundleTrigger { trigger, bundle: u32::from(second % 4) }),
+                }
+            }
             3 | 4 => {
                 let code = [VerdictCode::PASS, VerdictCode::REVIEW, VerdictCode::REJECT, VerdictCode(9)];
                 let (verdict_seq, code) = (u64::from(second), code[usize::from(steps.byte() % 4)]);
-                ToDevice::Ack(Ack { verdict_seq, part_id: first.into(), code })
+                let ack = Ack { verdict_seq, part_id: first.into(), code };
+                match self.schema {
+                    Schema::One => ToDevice::Ack(ack),
+                    Schema::Two => ToDevice::GateAck(GateAck { ack, gate: ReasonCode(second.into()) }),
+                }
             }
-            5 | 6 => ToDevice::Heartbeat(PlcHeartbeat { counter: first.into(), status: Status::default() }),
-            _ => ToDevice::Error(LinkError::new(FaultCode(first.into()))),
+            5 => {
+                let bundle = u32::from(steps.byte());
+                ToDevice::Confirm(Confirm { verdict_seq: second.into(), part_id: first.into(), bundle })
+            }
+            6 => ToDevice::Heartbeat(PlcHeartbeat { counter: first.into(), status: Status::default() }),
+            _ => ToDevice::Error(LinkError::new(FaultCode(first.into()), Schema::Two)),
         };
+        if let ToDevice::Hello(hello) = message {
+            self.schema = Schema::from_number(hello.schema).unwrap_or(self.schema);
+        }
         self.seq = self.seq.wrapping_add(1);
         let [other_link, other_epoch, old, unknown] = std::array::from_fn(|bit| u32::from(shape >> (4 + bit) & 1));
         let header = Header {

@@ -1,9 +1,11 @@
 //! Simulates the line's device: its session, a program that judges (the application), and a journal that survives restarts.
 
 use super::profile::{DeviceTransport, Profile};
-use super::referee::{BAUD, Faults, Parts, chance};
+use super::referee::{BAUD, Faults, Parts, Wrong, chance};
+use crate::bundle::BundleModel;
 use crate::random::Random;
 use cellgate_protocol::{
+    bundle::{Confirm, ConfirmResult, StepCode},
     code::WireVerdict,
     digest::DigestStart,
     health::{Health, WorkerProgress},
@@ -17,6 +19,7 @@ use cellgate_protocol::{
         repeat::first_wait_ms,
     },
     to_plc::{Flags, Origin, Record},
+    version::Schema,
 };
 use std::{collections::VecDeque, num::NonZeroU64};
 
@@ -24,6 +27,8 @@ use std::{collections::VecDeque, num::NonZeroU64};
 pub const MODEL: DigestStart = DigestStart(*b"modelnr1");
 /// The interval at which a record of the backlog is sent again.
 const REPLAY_MS: u64 = 500;
+/// How many reference parts of a bundle must be confirmed.
+const REFERENCE_PARTS: u16 = 3;
 
 /// The program's current step for the open part, and when the step ends.
 enum Job {
@@ -38,10 +43,10 @@ enum Job {
 }
 
 /// The state that survives a restart.
-#[derive(Default)]
 struct Journal {
     boot_epoch: u32,
     verdict_seq: u64,
+    bundle: BundleModel,
     /// Part, nonce and boot epoch of accepted parts without a terminal record.
     open: Vec<(u64, u32, u32)>,
     /// Verdicts that the PLC has not acknowledged.
@@ -54,6 +59,7 @@ impl Journal {
         self.verdict_seq += 1;
         self.open.retain(|(part_id, ..)| *part_id != record.part_id);
         self.backlog.push_back(Record { verdict_seq: self.verdict_seq, ..record });
+        self.bundle.judged(self.verdict_seq, record.part_id, record.code.verdict(), record.image);
         if let Some(part) = parts.get_mut(&record.part_id) {
             // The session may conclude a part before its acceptance was stored. Then one row has acceptance and verdict.
             part.opened = part.opened.max(1);
@@ -64,14 +70,34 @@ impl Journal {
         }
         NonZeroU64::new(self.verdict_seq).expect("counted up from 0")
     }
+
+    /// Stores the confirmation of a reference part durably. Returns the answer.
+    fn confirm(&mut self, confirm: &Confirm, parts: &mut Parts, wrong: &mut Wrong) -> ConfirmResult {
+        let (result, is_new) = self.bundle.confirm(confirm);
+        if is_new {
+            wrong.confirmations += parts.get_mut(&confirm.part_id).map_or(1, |part| {
+                part.confirmed += 1;
+                u64::from(part.confirmed > 1 || !part.asked || part.bundle != confirm.bundle)
+            });
+        }
+        result
+    }
 }
 
 /// The device. It is down while `link` is `None`.
 pub struct Device {
     profile: Profile,
+    /// The highest schema that the device speaks.
+    schema: Schema,
     journal: Journal,
     link: Option<DeviceTransport>,
     job: Job,
+    /// The confirmation that the journal is storing, and until when.
+    confirming: Option<(Confirm, u64)>,
+    /// What the referee found wrong on the device.
+    pub wrong: Wrong,
+    /// Acknowledgements that came with the gate's reason.
+    pub gates: u64,
     /// When the power is cut next.
     restart_ms: Option<u64>,
     /// How long the device is down after the next power cut.
@@ -86,12 +112,17 @@ pub struct Device {
 
 impl Device {
     /// A device that is down and starts at once.
-    pub fn new(profile: Profile) -> Self {
+    pub fn new(profile: Profile, schema: Schema) -> Self {
+        let bundle = BundleModel::new(REFERENCE_PARTS);
         Self {
             profile,
-            journal: Journal::default(),
+            schema,
+            journal: Journal { boot_epoch: 0, verdict_seq: 0, bundle, open: Vec::new(), backlog: VecDeque::new() },
             link: None,
             job: Job::Idle,
+            confirming: None,
+            wrong: Wrong::default(),
+            gates: 0,
             restart_ms: None,
             down_for_ms: 0,
             up_ms: 0,
@@ -130,6 +161,7 @@ impl Device {
         }
         let Some(mut link) = self.link.take() else { return };
         self.work(now_ms, random, parts, &mut link);
+        self.work_on_bundle(now_ms, parts, link.session());
         self.replay(now_ms, &mut link);
         let mut out = [0; FRAME_MAX];
         loop {
@@ -138,7 +170,7 @@ impl Device {
             let health = Health::attest(now_ms, &[worker]);
             match link.poll(now_ms, health.as_ref(), &mut out) {
                 Some(Output::Bytes(bytes)) => send(bytes, random),
-                Some(Output::Event(event)) => self.handle(now_ms, event, random, faults),
+                Some(Output::Event(event)) => self.handle(now_ms, event, random, faults, parts),
                 None => break,
             }
         }
@@ -153,6 +185,11 @@ impl Device {
         {
             self.journal.commit(now_ms, pending.entry().record(NonZeroU64::MIN, Origin::REPLAY), parts);
         }
+        if let Some((confirm, _)) = self.confirming.take()
+            && chance(random, 50_000)
+        {
+            self.journal.confirm(&confirm, parts, &mut self.wrong);
+        }
         (self.link, self.restart_ms, self.up_ms) = (None, None, now_ms + self.down_for_ms);
     }
 
@@ -164,8 +201,8 @@ impl Device {
             self.journal.commit(now_ms, entry.record(NonZeroU64::MIN, Origin::REPLAY), parts);
         }
         self.journal.boot_epoch += 1;
-        let config =
-            DeviceSessionConfig { device: 7, boot_epoch: self.journal.boot_epoch, first_wait_ms: first_wait_ms(BAUD) };
+        let (boot_epoch, first_wait_ms) = (self.journal.boot_epoch, first_wait_ms(BAUD));
+        let config = DeviceSessionConfig { device: 7, boot_epoch, first_wait_ms, schema: self.schema };
         let mut session = DeviceSession::new(config);
         session.set_condition(condition(true));
         self.link = Some(DeviceTransport::new(self.profile, session));
@@ -184,7 +221,10 @@ impl Device {
                     part.opened += 1;
                 }
                 session.accept(&trigger);
+                self.journal.bundle.enter(trigger.bundle());
                 let (takes_ms, outcome) = judged(random);
+                let outcome = self.journal.bundle.limited(outcome);
+                self.wrong.offsets += u64::from(is_wrongly_judged(&self.journal.bundle, trigger.bundle(), outcome));
                 Job::Judging(trigger, now_ms + takes_ms, outcome)
             }
             Job::Judging(trigger, until_ms, outcome) if now_ms >= until_ms => {
@@ -234,6 +274,17 @@ impl Device {
         Job::Idle
     }
 
+    /// Shows the running bundle, and answers the confirmation that the journal has stored.
+    fn work_on_bundle(&mut self, now_ms: u64, parts: &mut Parts, session: &mut DeviceSession) {
+        if let Some((confirm, _)) = self.confirming.take_if(|(_, until_ms)| now_ms >= *until_ms) {
+            let result = self.journal.confirm(&confirm, parts, &mut self.wrong);
+            session.answer(&confirm, result);
+        }
+        if self.schema == Schema::Two {
+            session.set_bundle(self.journal.bundle.state());
+        }
+    }
+
     /// Sends the oldest unacknowledged verdict of an earlier start as a record.
     fn replay(&mut self, now_ms: u64, link: &mut DeviceTransport) {
         if let Some(record) = self.journal.backlog.front()
@@ -246,9 +297,11 @@ impl Device {
         }
     }
 
-    fn handle(&mut self, now_ms: u64, event: DeviceEvent, random: &mut Random, faults: &Faults) {
+    fn handle(&mut self, now_ms: u64, event: DeviceEvent, random: &mut Random, faults: &Faults, parts: &Parts) {
         match event {
             DeviceEvent::Triggered(trigger) => {
+                let named = parts.get(&trigger.part_id()).map(|part| part.bundle);
+                self.wrong.bundles += u64::from(named != Some(trigger.bundle()));
                 if chance(random, faults.appliance) {
                     self.hung_until_ms = now_ms + random.below(800);
                 }
@@ -257,14 +310,36 @@ impl Device {
             DeviceEvent::Concluded(pending) => {
                 self.job = Job::Committing(pending, now_ms + random.below(8), false);
             }
-            DeviceEvent::Delivered { verdict_seq } => self.journal.backlog.retain(|r| r.verdict_seq != verdict_seq),
-            DeviceEvent::RecordAcknowledged(ack) => self
-                .journal
-                .backlog
-                .retain(|r| (r.verdict_seq, r.part_id, r.code) != (ack.verdict_seq, ack.part_id, ack.code)),
+            DeviceEvent::Delivered { verdict_seq, gate } => {
+                self.check_gate(verdict_seq, gate, parts);
+                self.journal.backlog.retain(|r| r.verdict_seq != verdict_seq);
+            }
+            DeviceEvent::RecordAcknowledged { ack, gate } => {
+                let is_same =
+                    |r: &Record| (r.verdict_seq, r.part_id, r.code) == (ack.verdict_seq, ack.part_id, ack.code);
+                if self.journal.backlog.iter().any(is_same) {
+                    self.check_gate(ack.verdict_seq, gate, parts);
+                }
+                self.journal.backlog.retain(|r| !is_same(r));
+            }
+            DeviceEvent::Confirm(confirm) => self.confirming = Some((confirm, now_ms + random.below(8))),
             DeviceEvent::Undelivered { .. } | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
         }
     }
+
+    /// The reason with an acknowledgement must be that of the gate's decision, or none.
+    fn check_gate(&mut self, verdict_seq: u64, gate: ReasonCode, parts: &Parts) {
+        let record = self.journal.backlog.iter().find(|record| record.verdict_seq == verdict_seq);
+        let decided = record.and_then(|record| parts.get(&record.part_id)).and_then(|part| part.gate);
+        self.wrong.gates += u64::from(gate != ReasonCode::NONE && Some(gate) != decided);
+        self.gates += u64::from(gate != ReasonCode::NONE);
+    }
+}
+
+/// Was a part of the trigger's bundle judged with another bundle's offset, or did it pass without one?
+fn is_wrongly_judged(model: &BundleModel, named: u32, outcome: Outcome) -> bool {
+    let passes_without = outcome.verdict == WireVerdict::Pass && named != 0 && model.step() != StepCode::OFFSET;
+    passes_without || model.offset().is_some_and(|used| used != named)
 }
 
 fn condition(store_ok: bool) -> Condition {

@@ -1,21 +1,25 @@
 //! Simulates a production line: the sessions of both sides, a faulty link between them, a device with a journal that survives
 //! restarts, and a referee that checks every part. Time is simulated. The same seed gives the same events on every machine.
 
+mod bundles;
 pub mod device;
 pub mod profile;
 mod referee;
 pub mod wire;
 
-pub use referee::{Faults, Part, Parts};
+pub use referee::{Faults, Part, Parts, Wrong};
 
 use crate::random::Random;
+use bundles::BundleProgram;
 use cellgate_protocol::{
+    gate::GateDecision,
     link::{Output, plc::Ends},
     modbus::framer::FRAME_MAX,
     session::{
-        plc::{PlcEvent, PlcSession, PlcSessionConfig},
+        plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig},
         repeat::first_wait_ms,
     },
+    version::Schema,
 };
 use device::{Device, MODEL};
 use profile::{PlcEnd, Profile};
@@ -25,6 +29,29 @@ use wire::Wire;
 
 /// The referee checks a part this long after its trigger, when nothing can happen to it any more.
 const SETTLED_MS: u64 = 30_000;
+
+/// What speaks over the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// The profile of the link.
+    pub profile: Profile,
+    /// The highest schema that the device speaks.
+    pub device: Schema,
+    /// The schema that the PLC speaks. A PLC of [`Schema::Two`] names bundles and confirms their reference parts.
+    pub plc: Schema,
+}
+
+impl Setup {
+    /// Both sides have bundles.
+    pub fn with_bundles(profile: Profile) -> Self {
+        Self { profile, device: Schema::Two, plc: Schema::Two }
+    }
+
+    /// An old PLC, and a device with this highest schema.
+    pub fn with_old_plc(profile: Profile, device: Schema) -> Self {
+        Self { profile, device, plc: Schema::One }
+    }
+}
 
 /// What the simulation counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +64,14 @@ pub struct Summary {
     pub false_passes: u64,
     /// Accepted parts without exactly one terminal record in the journal, and parts without exactly one decision of the gate.
     pub wrong_records: u64,
+    /// What is wrong about bundles.
+    pub wrong: Wrong,
+    /// How often the device answered a confirmation with result 1, 2 and 3.
+    pub answers: [u64; 3],
+    /// Acknowledgements that came with the gate's reason.
+    pub gates: u64,
+    /// A hash of all decisions of the gate: part, verdict and reason, in their order.
+    pub decisions: u64,
     /// Restarts: of the device, of the PLC.
     pub restarts: [u64; 2],
     /// Frames that were sent, and faults of the link that were made.
@@ -45,15 +80,23 @@ pub struct Summary {
     pub simulated_ms: u64,
 }
 
+impl Summary {
+    /// Is there nothing wrong?
+    pub fn is_right(&self) -> bool {
+        self.false_passes + self.wrong_records == 0 && self.wrong == Wrong::default()
+    }
+}
+
 /// The simulated line.
 pub struct Line {
-    profile: Profile,
+    setup: Setup,
     random: Random,
     faults: Faults,
     now_ms: u64,
     plc: PlcEnd,
     /// When the PLC runs again after its last restart.
     plc_back_ms: u64,
+    bundles: BundleProgram,
     device: Device,
     to_device: Wire,
     to_plc: Wire,
@@ -71,12 +114,13 @@ pub struct Line {
 
 impl Line {
     /// A line at time 0.
-    pub fn new(profile: Profile, seed: u64, faults: Faults) -> Self {
+    pub fn new(setup: Setup, seed: u64, faults: Faults) -> Self {
         let mut random = Random::new(seed);
         Self {
-            plc: new_plc(profile, 0, &mut random),
-            device: Device::new(profile),
-            profile,
+            plc: new_plc(setup, 0, &mut random),
+            bundles: BundleProgram::default(),
+            device: Device::new(setup.profile, setup.device),
+            setup,
             random,
             faults,
             now_ms: 0,
@@ -108,6 +152,10 @@ impl Line {
         }
         self.settle(u64::MAX);
         self.summary.simulated_ms = self.now_ms;
+        (self.summary.answers, self.summary.gates) = (self.bundles.answers, self.device.gates);
+        self.summary.wrong.confirmations += self.device.wrong.confirmations;
+        let Wrong { bundles, offsets, gates, .. } = self.device.wrong;
+        self.summary.wrong = Wrong { bundles, offsets, gates, ..self.summary.wrong };
         self.summary
     }
 
@@ -140,16 +188,21 @@ impl Line {
         let now_ms = self.now_ms;
         self.part_id += 1;
         // The nonce counts up, as a retained counter of a PLC does. Consecutive nonces often differ in only one bit.
-        self.nonce = match self.profile {
+        self.nonce = match self.setup.profile {
             Profile::Native => self.nonce.wrapping_add(1),
             // The register has 16 bits.
             Profile::Modbus => u32::from((self.nonce as u16).wrapping_add(1)),
         };
-        if self.plc.session().trigger(now_ms, self.part_id, self.nonce, DEADLINE_MS).is_err() {
+        let bundle = match self.setup.plc {
+            Schema::One => 0,
+            Schema::Two => self.bundles.next(&mut self.random),
+        };
+        let session = self.plc.session();
+        if session.trigger_in_bundle(now_ms, self.part_id, self.nonce, DEADLINE_MS, bundle).is_err() {
             return;
         }
         self.open = true;
-        self.parts.insert(self.part_id, Part { triggered_ms: now_ms, ..Part::default() });
+        self.parts.insert(self.part_id, Part { bundle, triggered_ms: now_ms, ..Part::default() });
         self.unsettled.push_back(self.part_id);
         self.summary.cycles += 1;
         if chance(&mut self.random, self.faults.restart) {
@@ -166,7 +219,8 @@ impl Line {
         self.summary.restarts[1] += 1;
         self.decided(self.part_id);
         self.plc_back_ms = self.now_ms + 10 + self.random.below(800);
-        self.plc = new_plc(self.profile, self.plc_back_ms, &mut self.random);
+        self.plc = new_plc(self.setup, self.plc_back_ms, &mut self.random);
+        self.bundles.restarted();
     }
 
     fn run_plc(&mut self) {
@@ -176,6 +230,9 @@ impl Line {
         }
         let mut out = [0; FRAME_MAX];
         loop {
+            if self.setup.plc == Schema::Two {
+                self.bundles.poll(now_ms, self.plc.session());
+            }
             match self.plc.poll(now_ms, &mut out) {
                 Some(Output::Bytes(bytes)) => {
                     self.to_device.send(now_ms, bytes, &mut self.random, self.faults.frame);
@@ -190,11 +247,34 @@ impl Line {
                         });
                         self.summary.false_passes += u64::from(!in_time || !proven || outcome.part_id != self.part_id);
                     }
+                    self.note(&outcome);
                     self.decided(outcome.part_id);
+                }
+                Some(Output::Event(PlcEvent::Confirmed(answer))) => {
+                    self.bundles.answered(&answer, &self.parts, &mut self.summary.wrong);
                 }
                 Some(Output::Event(_)) => {}
                 None => break,
             }
+        }
+    }
+
+    /// Notes the gate's decision, for the referee and for the PLC's program.
+    fn note(&mut self, end: &PartEnd) {
+        let kind = match end.decision {
+            GateDecision::Pass => 0_u64,
+            GateDecision::Review(_) => 1,
+            GateDecision::Reject(_) => 2,
+        };
+        for word in [end.part_id, kind, u64::from(end.reason().0)] {
+            // FNV-1a, on words.
+            self.summary.decisions = (self.summary.decisions ^ word).wrapping_mul(0x0100_0000_01B3);
+        }
+        if let Some(part) = self.parts.get_mut(&end.part_id) {
+            part.gate = Some(end.reason());
+        }
+        if self.setup.plc == Schema::Two {
+            self.bundles.ended(end, &mut self.parts, &mut self.random);
         }
     }
 
@@ -220,10 +300,10 @@ impl Line {
     }
 }
 
-fn new_plc(profile: Profile, now_ms: u64, random: &mut Random) -> PlcEnd {
+fn new_plc(setup: Setup, now_ms: u64, random: &mut Random) -> PlcEnd {
     let first_wait_ms = first_wait_ms(BAUD);
-    let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms };
+    let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms, schema: setup.plc };
     config.allowed_models.push(MODEL).expect("one model fits");
     let ends = Ends { plc: 1, device: Some(7), first_link_id: random.next_u64() as u32, first_wait_ms };
-    PlcEnd::new(profile, now_ms, PlcSession::new(config), ends)
+    PlcEnd::new(setup.profile, now_ms, PlcSession::new(config), ends)
 }

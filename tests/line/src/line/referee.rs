@@ -1,6 +1,7 @@
 //! Defines the settings of the simulated line, and what the referee knows about each part.
 
 use crate::random::Random;
+use cellgate_protocol::reason::ReasonCode;
 use std::collections::HashMap;
 
 /// The speed of the link in bits per second.
@@ -27,11 +28,33 @@ pub struct Part {
     pub opened: u32,
     /// How many terminal records of the part the journal has.
     pub terminal: u32,
+    /// The bundle that the PLC named, or 0.
+    pub bundle: u32,
+    /// How often the device counted the part as confirmed.
+    pub confirmed: u32,
+    /// The PLC asked to confirm the part.
+    pub asked: bool,
+    /// The reason of the gate's decision. `None` until there is one, and if the PLC restarted before.
+    pub gate: Option<ReasonCode>,
     /// The nonce, boot epoch and time of a committed PASS.
     pub pass: Option<(u32, u32, u64)>,
     /// Number of decisions of the gate.
     pub(crate) decided: u32,
     pub(crate) triggered_ms: u64,
+}
+
+/// What the referee found wrong about bundles. Each count must stay 0.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Wrong {
+    /// Parts that were handed up with another bundle than their trigger named.
+    pub bundles: u64,
+    /// Parts that were judged with the offset of another bundle than their trigger named, or that passed without an offset of the bundle.
+    pub offsets: u64,
+    /// Confirmations that were counted twice, for a part that the PLC did not confirm, or for another bundle; and parts that the device
+    /// answered as confirmed although the PLC asked for another part.
+    pub confirmations: u64,
+    /// Acknowledgements with another reason than that of the gate's decision.
+    pub gates: u64,
 }
 
 /// What the referee knows about the parts that it has not checked yet.
