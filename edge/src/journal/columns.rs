@@ -1,57 +1,22 @@
-//! Defines the columns of the table `verdict`. One entry of [`COLUMNS`] says how the column is declared, written, read,
-//! hashed and exported.
+//! Defines the columns of the table `verdict`.
 
-use super::fields::{Exported, Field, hash_optional};
-use super::values::optional;
+use super::column::{self, Column, column, nothing};
+use super::fields::{Exported, Field as _, hash_optional};
+use super::form::{RowForm, Schema};
+use super::rule_columns::{INTERCEPT, LARGEST_DISTANCE, OFFSET, REJECT_FROM, REVIEW_FROM, SLOPE};
+use super::values::{optional, value, wrong};
 use super::verdict_row::{JournalTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow};
 use cellgate_models::policy::Verdict;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use std::num::{NonZeroU32, NonZeroU64};
 
-/// A column of the table `verdict`.
-pub(super) struct Column {
-    /// Its name in the table.
-    pub(super) name: &'static str,
-    /// Its name in an export.
-    pub(super) exported_as: &'static str,
-    /// Its SQL type and constraints.
-    pub(super) declared: &'static str,
-    /// Returns its value in a record, as SQLite stores it.
-    pub(super) store: fn(&VerdictRow) -> ValueRef<'_>,
-    /// Reads its value from a row into a record.
-    pub(super) read: fn(&mut VerdictRow, &Row<'_>) -> rusqlite::Result<()>,
-    /// Appends its bytes to the bytes that are hashed. [`nothing`] for a column that adds no bytes of its own: it is hashed
-    /// with another column, before all columns, or (`hash`) not at all.
-    pub(super) hash: fn(&VerdictRow, &mut Vec<u8>),
-    /// Returns its value in an export.
-    pub(super) export: fn(&VerdictRow) -> Exported<'_>,
-}
+/// The number of columns of a row of form 1, with the form itself.
+const COLUMNS_OF_FORM_1: usize = 28;
 
-/// A column for one field of a record.
-macro_rules! column {
-    ($name:literal, $declared:literal, $($field:ident).+) => {
-        column!($name as $name, $declared, $($field).+)
-    };
-    ($name:literal as $exported_as:literal, $declared:literal, $($field:ident).+) => {
-        Column {
-            name: $name,
-            exported_as: $exported_as,
-            declared: $declared,
-            store: |record| record.$($field).+.stored(),
-            read: |record, row| {
-                record.$($field).+ = Field::read(row, $name)?;
-                Ok(())
-            },
-            hash: |record, bytes| record.$($field).+.hash(bytes),
-            export: |record| record.$($field).+.exported(),
-        }
-    };
-}
-
-/// All columns, in the order of the table, of the hashed bytes, and of exports. A new column needs a new version of the table
-/// and of the hash's tag, and goes to the end of an export.
-pub(super) const COLUMNS: [Column; 27] = [
+/// All columns, in the order of the table, of the hashed bytes, and of exports. A new column needs a new schema and a new form of
+/// rows, and goes to the end.
+pub(super) static COLUMNS: [Column<VerdictRow>; 38] = [
     column!("seq", "INTEGER PRIMARY KEY CHECK (seq > 0)", seq),
     column!("boot_epoch", "INTEGER NOT NULL", boot_epoch),
     column!("trigger_id" as "trigger", "INTEGER NOT NULL UNIQUE", entry.trigger),
@@ -65,8 +30,7 @@ pub(super) const COLUMNS: [Column; 27] = [
     column!("verdict", "TEXT NOT NULL CHECK (verdict IN ('PASS', 'REVIEW', 'REJECT'))", entry.verdict),
     column!("reason", "TEXT NOT NULL", entry.reason),
     column!("score", "REAL", entry.score),
-    // A model was called a bundle when the table was made. The columns of version 1 can't be renamed; exports have the new word.
-    column!("bundle" as "model", "BLOB CHECK (length(bundle) = 32)", entry.model),
+    column!("model", "BLOB CHECK (length(model) = 32)", entry.model),
     column!("image", "BLOB CHECK (length(image) = 32)", entry.image),
     column!("image_name", "TEXT NOT NULL", entry.image_name),
     BOUNDS_LOW,
@@ -85,11 +49,42 @@ pub(super) const COLUMNS: [Column; 27] = [
     // The previous row's hash is hashed before all columns.
     Column { hash: nothing, ..column!("previous", "BLOB NOT NULL CHECK (length(previous) = 32)", previous) },
     Column { hash: nothing, ..column!("hash", "BLOB NOT NULL CHECK (length(hash) = 32)", hash) },
+    FORM,
+    column!(
+        "bundle",
+        "INTEGER CHECK ((bundle IS NULL) = (form = 1) AND bundle BETWEEN 0 AND 4294967295)",
+        entry.bundle
+    ),
+    column!("raw_logit", "REAL", entry.raw_logit),
+    OFFSET,
+    REVIEW_FROM,
+    REJECT_FROM,
+    SLOPE,
+    INTERCEPT,
+    column!("distance", "REAL", entry.distance),
+    LARGEST_DISTANCE,
+    column!("regions", "TEXT", entry.regions),
 ];
+
+/// The form of the row. It is not hashed as a value: each form has a tag of its own.
+const FORM: Column<VerdictRow> = Column {
+    name: "form",
+    exported_as: "form",
+    declared: "INTEGER NOT NULL DEFAULT 1 CHECK (form IN (1, 2))",
+    store: |record| ValueRef::Integer(record.form.number().into()),
+    read: |record, row| {
+        record.form = value(row, "form", |number: i64| {
+            [RowForm::One, RowForm::Two].into_iter().find(|form| i64::from(form.number()) == number)
+        })?;
+        Ok(())
+    },
+    hash: nothing,
+    export: |record| Exported::Number(Some(record.form.number().into())),
+};
 
 /// The lower bound. Its `read` and `hash` include the upper bound, because the two bounds are NULL together and are hashed as
 /// one value.
-const BOUNDS_LOW: Column = Column {
+const BOUNDS_LOW: Column<VerdictRow> = Column {
     name: "bounds_low",
     exported_as: "bounds_low",
     declared: "INTEGER",
@@ -108,7 +103,7 @@ const BOUNDS_LOW: Column = Column {
 };
 
 /// The upper bound, which is read and hashed by [`BOUNDS_LOW`].
-const BOUNDS_HIGH: Column = Column {
+const BOUNDS_HIGH: Column<VerdictRow> = Column {
     name: "bounds_high",
     exported_as: "bounds_high",
     declared: "INTEGER CHECK ((bounds_low IS NULL) = (bounds_high IS NULL))",
@@ -122,18 +117,47 @@ fn stored_level(level: Option<u16>) -> ValueRef<'static> {
     level.map_or(ValueRef::Null, |level| ValueRef::Integer(level.into()))
 }
 
-/// The `hash` of a column that adds no bytes of its own.
-fn nothing(_: &VerdictRow, _: &mut Vec<u8>) {}
+/// The columns that a row of this form has. The other columns are NULL.
+pub(super) fn of_form(form: RowForm) -> &'static [Column<VerdictRow>] {
+    match form {
+        RowForm::One => &COLUMNS[..COLUMNS_OF_FORM_1],
+        RowForm::Two => &COLUMNS,
+    }
+}
 
-/// The column names as a list for a query.
-pub(super) fn names() -> String {
-    COLUMNS.map(|column| column.name).join(", ")
+/// The column names as a list for a query of a journal with this schema. For schema 1, the list gives its rows the columns of schema 2.
+pub(super) fn names(schema: Schema) -> String {
+    match schema {
+        Schema::Two => column::names(&COLUMNS),
+        Schema::One => {
+            let names = COLUMNS.iter().enumerate().map(|(index, column)| match column.name {
+                "model" => "bundle AS model".to_owned(),
+                "form" => "1 AS form".to_owned(),
+                name if index >= COLUMNS_OF_FORM_1 => format!("NULL AS {name}"),
+                name => name.to_owned(),
+            });
+            names.collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// The statement that creates the table.
 pub(super) fn table() -> String {
-    let columns = COLUMNS.map(|Column { name, declared, .. }| format!("  {name} {declared}")).join(",\n");
-    format!("CREATE TABLE verdict (\n{columns}\n) STRICT;")
+    column::table("verdict", &COLUMNS)
+}
+
+/// The values of a record's columns, as SQLite stores them.
+pub(super) fn stored(record: &VerdictRow) -> impl Iterator<Item = ValueRef<'_>> {
+    let used = of_form(record.form);
+    let unused = COLUMNS[used.len()..].iter().map(|_| ValueRef::Null);
+    used.iter().map(|column| (column.store)(record)).chain(unused)
+}
+
+/// The names and values of a record's columns in an export.
+pub(super) fn exported(record: &VerdictRow) -> impl Iterator<Item = (&'static str, Exported<'_>)> {
+    let used = of_form(record.form);
+    let unused = COLUMNS[used.len()..].iter().map(|column| (column.exported_as, Exported::Number(None)));
+    used.iter().map(|column| (column.exported_as, (column.export)(record))).chain(unused)
 }
 
 /// Reads a row that has all columns.
@@ -142,13 +166,22 @@ pub(super) fn table() -> String {
 /// An invalid value, with its column.
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<VerdictRow> {
     let mut record = blank();
-    COLUMNS.iter().try_for_each(|column| (column.read)(&mut record, row))?;
+    (FORM.read)(&mut record, row)?;
+    let used = of_form(record.form);
+    used.iter().try_for_each(|column| (column.read)(&mut record, row))?;
+    // The hash of a row does not cover the columns that its form does not have.
+    for column in &COLUMNS[used.len()..] {
+        if row.get_ref(column.name)? != ValueRef::Null {
+            return Err(wrong(column.name, "NULL in a row of form 1"));
+        }
+    }
     Ok(record)
 }
 
 /// A record without values, to read the columns into.
 fn blank() -> VerdictRow {
     VerdictRow {
+        form: RowForm::Two,
         seq: NonZeroU64::MIN,
         boot_epoch: NonZeroU32::MIN,
         trigger: JournalTrigger { kind: TriggerKind::Plc, part: 0, nonce: 0, deadline_ms: 0, received_unix_ms: 0 },
@@ -166,6 +199,11 @@ fn blank() -> VerdictRow {
             simulated: false,
             degraded: false,
             detail: String::new(),
+            bundle: 0,
+            raw_logit: None,
+            rule: None,
+            distance: None,
+            regions: None,
         },
         committed_unix_ms: 0,
         previous: [0; 32].into(),
@@ -177,7 +215,7 @@ fn blank() -> VerdictRow {
 mod tests {
     use super::*;
 
-    /// The table of version 1. Never to be edited: it is in every journal.
+    /// The table of schema 2. Never to be edited: it is in every journal.
     const GOLDEN: &str = "CREATE TABLE verdict (
   seq INTEGER PRIMARY KEY CHECK (seq > 0),
   boot_epoch INTEGER NOT NULL,
@@ -192,7 +230,7 @@ mod tests {
   verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'REVIEW', 'REJECT')),
   reason TEXT NOT NULL,
   score REAL,
-  bundle BLOB CHECK (length(bundle) = 32),
+  model BLOB CHECK (length(model) = 32),
   image BLOB CHECK (length(image) = 32),
   image_name TEXT NOT NULL,
   bounds_low INTEGER,
@@ -205,11 +243,32 @@ mod tests {
   degraded INTEGER NOT NULL CHECK (degraded IN (0, 1)),
   detail TEXT NOT NULL,
   previous BLOB NOT NULL CHECK (length(previous) = 32),
-  hash BLOB NOT NULL CHECK (length(hash) = 32)
-) STRICT;";
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  form INTEGER NOT NULL DEFAULT 1 CHECK (form IN (1, 2)),
+  bundle INTEGER CHECK ((bundle IS NULL) = (form = 1) AND bundle BETWEEN 0 AND 4294967295),
+  raw_logit REAL,
+  offset REAL,
+  review_from REAL CHECK ((review_from IS NULL) = (offset IS NULL)),
+  reject_from REAL CHECK ((reject_from IS NULL) = (offset IS NULL)),
+  slope REAL CHECK ((slope IS NULL) = (offset IS NULL)),
+  intercept REAL CHECK ((intercept IS NULL) = (offset IS NULL)),
+  distance REAL,
+  largest_distance REAL,
+  regions TEXT
+) STRICT";
 
     #[test]
     fn the_table_does_not_change() {
         assert_eq!(table(), GOLDEN);
+    }
+
+    #[test]
+    fn rows_of_schema_1_are_read_with_the_columns_of_schema_2() {
+        let names = names(Schema::One);
+        let (own, new) = names.split_once(", 1 AS form, ").unwrap();
+        assert_eq!(own.split(", ").count(), COLUMNS_OF_FORM_1 - 1);
+        assert!(own.contains(", score, bundle AS model, image, "), "{own}");
+        let expected = COLUMNS[COLUMNS_OF_FORM_1..].iter().map(|column| format!("NULL AS {}", column.name));
+        assert_eq!(new, expected.collect::<Vec<_>>().join(", "));
     }
 }

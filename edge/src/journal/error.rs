@@ -122,13 +122,13 @@ pub enum JournalError {
         expected: i32,
     },
     /// The journal has another version of the schema.
-    #[error("{}: found schema version {found}, expected {expected}; open it with the program that wrote it", path.display())]
+    #[error("{}: found schema version {found}, expected at most {expected}; open it with the program that wrote it", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
         /// The version of the journal's schema.
         found: i32,
-        /// The version that this program writes and reads.
+        /// The version that this program writes. It reads older versions too.
         expected: i32,
     },
     /// The file is damaged, or its chain is broken.
@@ -191,6 +191,16 @@ pub enum JournalError {
         /// The number of the trigger that is being judged.
         trigger: NonZeroU64,
     },
+    /// The figures of an event are too long. Nothing was written.
+    #[error("event {kind}: found figures of {found} bytes, expected at most {most}; nothing was written")]
+    FiguresTooLong {
+        /// The kind of the event.
+        kind: &'static str,
+        /// The length of the figures as JSON text.
+        found: usize,
+        /// The largest length.
+        most: usize,
+    },
     /// The journal was closed: its thread has ended.
     #[error("the journal is closed")]
     Closed,
@@ -223,7 +233,7 @@ mod tests {
             JournalError::NoJournal { path: path(), found: "a folder" },
             JournalError::InUse { path: path() },
             JournalError::Foreign { path: path(), found: 5, expected: 0x4347_4a31 },
-            JournalError::Schema { path: path(), found: 2, expected: 1 },
+            JournalError::Schema { path: path(), found: 3, expected: 2 },
             JournalError::Damaged { path: path(), what: why() },
             JournalError::NotReady { why: why() },
             JournalError::NotWritten { why: why() },
@@ -232,6 +242,7 @@ mod tests {
             JournalError::AlreadyTerminal { trigger, seq },
             JournalError::NeverAccepted { trigger },
             JournalError::AlreadyInHand { part: 7, nonce: 3, trigger },
+            JournalError::FiguresTooLong { kind: "OFFSET", found: 300_000, most: 262_144 },
             JournalError::Closed,
         ];
         insta::assert_snapshot!("errors", errors.map(|error| error.to_string()).join("\n"));

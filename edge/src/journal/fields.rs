@@ -1,5 +1,7 @@
 //! Converts the values of a record's fields: to and from SQLite, to hashed bytes, and for an export.
 
+use super::exported::Exported;
+use super::row_regions::RowRegions;
 use super::time::format_utc_ms;
 use super::values::{optional, stored, value};
 use super::verdict_row::TriggerKind;
@@ -7,7 +9,6 @@ use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
-use serde::Serialize;
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// A type that a column can hold.
@@ -26,24 +27,6 @@ pub(super) trait Field: Sized {
 
     /// The value in an export.
     fn exported(&self) -> Exported<'_>;
-}
-
-/// A value of an export.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Exported<'r> {
-    /// A number, or no value.
-    Number(Option<u64>),
-    /// A flag.
-    Flag(bool),
-    /// A text.
-    Text(&'r str),
-    /// A time as text in UTC.
-    Time(String),
-    /// A score, or no value.
-    Score(Option<f32>),
-    /// A SHA-256 digest, or no value.
-    Digest(Option<Digest>),
 }
 
 impl Field for u64 {
@@ -168,11 +151,8 @@ impl Field for String {
         row.get(column)
     }
 
-    /// The length in bytes as 4 bytes, then the bytes.
     fn hash(&self, bytes: &mut Vec<u8>) {
-        // `VerdictEntry::bounded` cuts texts far below 4 GiB, so a longer text was not written by this program.
-        u32::try_from(self.len()).unwrap_or(u32::MAX).hash(bytes);
-        bytes.extend_from_slice(self.as_bytes());
+        hash_text(bytes, self);
     }
 
     fn exported(&self) -> Exported<'_> {
@@ -227,26 +207,46 @@ impl Field for Verdict {
     }
 }
 
-/// Only a score is an optional `f32`.
+/// Only the score and the raw logit are optional `f32`.
 impl Field for Option<f32> {
     fn stored(&self) -> ValueRef<'_> {
-        self.map_or(ValueRef::Null, |score| ValueRef::Real(score.into()))
+        self.map_or(ValueRef::Null, |number| ValueRef::Real(number.into()))
     }
 
     fn read(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Self> {
         // SQLite stores f64. A number that is not exactly an f32 was not written by this program.
-        optional(row, column, |score: f64| {
-            let narrow = score as f32;
-            (f64::from(narrow) == score).then_some(narrow)
+        optional(row, column, |number: f64| {
+            let narrow = number as f32;
+            (narrow.is_finite() && f64::from(narrow) == number).then_some(narrow)
         })
     }
 
     fn hash(&self, bytes: &mut Vec<u8>) {
-        hash_optional(bytes, self.map(|score| score.to_bits().to_le_bytes()).as_ref().map(|bits| &bits[..]));
+        hash_optional(bytes, self.map(|number| number.to_bits().to_le_bytes()).as_ref().map(|bits| &bits[..]));
     }
 
     fn exported(&self) -> Exported<'_> {
-        Exported::Score(*self)
+        Exported::Single(*self)
+    }
+}
+
+impl Field for Option<f64> {
+    fn stored(&self) -> ValueRef<'_> {
+        self.map_or(ValueRef::Null, ValueRef::Real)
+    }
+
+    fn read(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Self> {
+        optional(row, column, |number: f64| number.is_finite().then_some(number))
+    }
+
+    fn hash(&self, bytes: &mut Vec<u8>) {
+        // SQLite stores -0.0 as 0.0.
+        let number = self.map(|number| (number + 0.0).to_bits().to_le_bytes());
+        hash_optional(bytes, number.as_ref().map(|bits| &bits[..]));
+    }
+
+    fn exported(&self) -> Exported<'_> {
+        Exported::Double(*self)
     }
 }
 
@@ -286,10 +286,39 @@ impl Field for Option<Digest> {
     }
 }
 
+impl Field for Option<RowRegions> {
+    fn stored(&self) -> ValueRef<'_> {
+        self.as_ref().map_or(ValueRef::Null, |regions| text(regions.text()))
+    }
+
+    fn read(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Self> {
+        optional(row, column, |text| Some(RowRegions::stored(text)))
+    }
+
+    /// A byte 0, or a byte 1 and the text.
+    fn hash(&self, bytes: &mut Vec<u8>) {
+        bytes.push(self.is_some().into());
+        if let Some(regions) = self {
+            hash_text(bytes, regions.text());
+        }
+    }
+
+    fn exported(&self) -> Exported<'_> {
+        Exported::Json(self.as_ref().map(RowRegions::text))
+    }
+}
+
 /// Appends an optional value of fixed length: a byte 0, or a byte 1 and the bytes.
 pub(super) fn hash_optional(bytes: &mut Vec<u8>, value: Option<&[u8]>) {
     bytes.push(value.is_some().into());
     bytes.extend_from_slice(value.unwrap_or_default());
+}
+
+/// Appends a text: the length in bytes as 4 bytes, then the bytes.
+fn hash_text(bytes: &mut Vec<u8>, text: &str) {
+    // All texts that this program writes are far below 4 GiB, so a longer text was not written by it.
+    u32::try_from(text.len()).unwrap_or(u32::MAX).hash(bytes);
+    bytes.extend_from_slice(text.as_bytes());
 }
 
 fn text(text: &str) -> ValueRef<'_> {

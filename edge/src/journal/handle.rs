@@ -2,6 +2,7 @@
 //! callback.
 
 use super::JournalError;
+use super::event::{EventEntry, EventRow};
 use super::files::resolved;
 use super::options::{JournalHealth, JournalOptions, Recovery};
 use super::retention::Pruned;
@@ -32,7 +33,8 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the journal, begins a new boot epoch, and records REJECT/RESTARTED for the parts that were being judged
-    /// when the appliance stopped. The epoch and these records are durable when this returns.
+    /// when the appliance stopped. The epoch and these records are durable when this returns. A journal of schema 1 is taken over to
+    /// schema 2 first.
     ///
     /// # Errors
     /// The journal is used by another process, unusable, of another program or version, or damaged.
@@ -103,6 +105,26 @@ impl Journal {
     /// The queue is full or the journal is closed.
     pub fn acknowledge(&self, seq: NonZeroU64) -> Result<(), JournalError> {
         self.send(JournalRequest::Acknowledge(seq))
+    }
+
+    /// Records an event after the newest row. When this returns without an error, the event is durable.
+    ///
+    /// # Errors
+    /// | error | meaning |
+    /// |---|---|
+    /// | `NotWritten`, `NotReady`, `Overloaded` | the event is certainly not in the journal |
+    /// | `Unknown` | it is not known whether the event was written. Once the journal is ready again, [`Self::newest_event`] shows it |
+    /// | `FiguresTooLong` | the figures are longer than [`MAX_FIGURES_BYTES`](super::MAX_FIGURES_BYTES) |
+    pub fn record(&self, entry: EventEntry) -> Result<EventRow, JournalError> {
+        self.ask(|reply| JournalRequest::Record(Box::new(entry), reply))
+    }
+
+    /// The newest event; `None` if there is no event.
+    ///
+    /// # Errors
+    /// The journal is not ready.
+    pub fn newest_event(&self) -> Result<Option<EventRow>, JournalError> {
+        self.ask(JournalRequest::NewestEvent)
     }
 
     /// The accepted triggers that have no terminal record yet, in order.

@@ -1,4 +1,5 @@
-//! Keeps the journal: a file with one durable, hash-chained terminal record for every accepted trigger.
+//! Keeps the journal: a file with one durable, hash-chained terminal record for every accepted trigger, and with the events of the
+//! bundles.
 //!
 //! `JOURNAL.md` beside this crate's README documents the files, the hashed bytes, and what the chain proves.
 //!
@@ -7,13 +8,19 @@
 //! | [`Journal::open`] | at the start; records REJECT/RESTARTED for parts without a verdict before anything else is accepted |
 //! | [`Journal::accept`] | before BUSY is sent |
 //! | [`Journal::commit`] | before the verdict is sent |
+//! | [`Journal::record`] | before an event has an effect |
 
 mod anchor;
+mod column;
 mod columns;
 mod error;
+mod event;
+mod event_columns;
 mod export;
+mod exported;
 mod fields;
 mod files;
+mod form;
 mod handle;
 mod hash;
 mod holders;
@@ -22,27 +29,38 @@ mod options;
 mod place;
 mod reader;
 mod readonly;
+mod recompute;
 mod retention;
 mod room;
+mod row_regions;
+mod row_rule;
 mod rows;
+mod rule_columns;
 mod schema;
 mod store;
+mod take_over;
 mod time;
 mod values;
 mod verdict_row;
 mod verify;
+mod verify_events;
 mod writer;
 
 pub use anchor::Anchor;
 pub use error::JournalError;
-pub use export::ExportLine;
-pub use fields::Exported;
+pub use event::{EventEntry, EventKind, EventRow, MAX_FIGURES_BYTES, MAX_WHO_BYTES, MAX_WHY_BYTES};
+pub use export::{ExportLine, exported_event_columns, exported_row_columns};
+pub use exported::Exported;
 pub(crate) use files::{files_of, folder_of, is_held};
+pub use form::RowForm;
 pub use handle::Journal;
 pub use options::{JournalHealth, JournalOptions, Recovery, Retention};
-pub use reader::{Filter, Reader};
+pub use reader::{Filter, Reader, TimeRange};
 pub use readonly::Source;
+pub use recompute::Recomputed;
 pub use retention::Pruned;
+pub use row_regions::RowRegions;
+pub use row_rule::RowRule;
 pub use time::{ParseTimeError, format_utc_ms, now_unix_ms, parse_utc_ms};
 pub use verdict_row::{
     AcceptanceReceipt, CommitReceipt, JournalTrigger, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart,

@@ -1,27 +1,38 @@
 //! Reads a journal, also while the appliance writes to it.
 
+use super::event::EventRow;
+use super::form::Schema;
 use super::readonly::{self, Opened, Source};
+use super::recompute::{self, Recomputed};
 use super::schema::{self, unusable};
 use super::values::stored;
 use super::verdict_row::{Answer, VerdictRow};
 use super::verify::{self, BadRow, Report};
-use super::{JournalError, columns};
+use super::{JournalError, columns, event_columns};
 use cellgate_models::policy::Verdict;
 use rusqlite::{Connection, named_params};
 use std::cell::RefCell;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// Rows per query. A single query for all rows would keep the WAL of a running appliance from being emptied while a slow reader
 /// works.
 const PAGE: usize = 1000;
 
+/// A range of time; the default is all time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TimeRange {
+    /// Only what was committed at this time or later, in milliseconds since 1970.
+    pub since_unix_ms: Option<i64>,
+    /// Only what was committed before this time, in milliseconds since 1970.
+    pub until_unix_ms: Option<i64>,
+}
+
 /// Selects records; the default selects all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {
-    /// Only records that were committed at this time or later, in milliseconds since 1970.
-    pub since_unix_ms: Option<i64>,
-    /// Only records that were committed before this time, in milliseconds since 1970.
-    pub until_unix_ms: Option<i64>,
+    /// Only records that were committed in this time.
+    pub time: TimeRange,
     /// Only records with this verdict.
     pub verdict: Option<Verdict>,
     /// Only records of this part.
@@ -51,7 +62,7 @@ impl Reader {
         }
         let mut opened = None;
         let source = readonly::steadily(path, &mut opened, |opened| {
-            if !schema::is_journal(&opened.connection, path)? {
+            if schema::schema_of(&opened.connection, path)?.is_none() {
                 return Err(no_journal("an empty file or database"));
             }
             Ok(opened.source)
@@ -65,7 +76,7 @@ impl Reader {
         self.source
     }
 
-    /// Verifies all rows, the anchors, the tables and SQLite's own structure, in one snapshot.
+    /// Verifies all rows, the events, the anchors, the tables and SQLite's own structure, in one snapshot.
     ///
     /// # Errors
     /// The outer error if the file can't be read; the inner error is the first bad place.
@@ -94,14 +105,35 @@ impl Reader {
         readonly::steadily(&self.path, &mut self.opened.borrow_mut(), |opened| work(&opened.connection))
     }
 
+    /// Recomputes the verdict of every row of form 2 from the row's own numbers, in one snapshot. Hashes are not verified.
+    ///
+    /// # Errors
+    /// The outer error if the file can't be read; the inner error is the first row whose verdict does not follow from its numbers.
+    pub fn recompute(&self) -> Answer<Result<Recomputed, BadRow>> {
+        self.steadily(|connection| {
+            let snapshot = connection.unchecked_transaction().map_err(|error| unusable(&self.path, error))?;
+            recompute::recompute(&snapshot, &self.path)
+        })
+    }
+
     /// The newest records that `filter` selects, at most `limit`, the oldest of them first.
     ///
     /// # Errors
     /// The file can't be read, or holds an invalid value.
     pub fn newest(&self, filter: &Filter, limit: usize) -> Answer<Vec<VerdictRow>> {
-        let mut records = self.query(filter, 0, "DESC", limit)?;
+        let mut records = self.records(filter, 0, "DESC", limit)?;
         records.reverse();
         Ok(records)
+    }
+
+    /// The newest events that were committed in this time, at most `limit`, the oldest of them first.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds an invalid value.
+    pub fn newest_events(&self, time: TimeRange, limit: usize) -> Answer<Vec<EventRow>> {
+        let mut events = self.events(time, 0, "DESC", limit)?;
+        events.reverse();
+        Ok(events)
     }
 
     /// Calls `each` with every record that `filter` selects, oldest first, until `each` fails.
@@ -111,37 +143,70 @@ impl Reader {
     pub fn for_each<E: From<JournalError>>(
         &self,
         filter: &Filter,
-        mut each: impl FnMut(&VerdictRow) -> Result<(), E>,
+        each: impl FnMut(&VerdictRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut after = 0;
-        loop {
-            let page = self.query(filter, after, "ASC", PAGE)?;
-            page.iter().try_for_each(&mut each)?;
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = stored(last.seq.get()),
-                _ => return Ok(()),
-            }
-        }
+        pages(|after| self.records(filter, after, "ASC", PAGE), |record| record.seq, each)
     }
 
-    fn query(&self, filter: &Filter, after: i64, order: &str, limit: usize) -> Answer<Vec<VerdictRow>> {
-        let sql = format!(
-            "SELECT {} FROM verdict WHERE seq > :after
-             AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
-             AND (:verdict IS NULL OR verdict = :verdict) AND (:part IS NULL OR part = :part)
-             ORDER BY seq {order} LIMIT :limit",
-            columns::names()
-        );
+    /// Calls `each` with every event that was committed in this time, oldest first, until `each` fails.
+    ///
+    /// # Errors
+    /// The errors of [`Self::newest_events`], or the error of `each`.
+    pub fn for_each_event<E: From<JournalError>>(
+        &self,
+        time: TimeRange,
+        each: impl FnMut(&EventRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        pages(|after| self.events(time, after, "ASC", PAGE), |event| event.number, each)
+    }
+
+    fn records(&self, filter: &Filter, after: i64, order: &str, limit: usize) -> Answer<Vec<VerdictRow>> {
         let values = named_params! {
             ":after": after,
-            ":since": filter.since_unix_ms,
-            ":until": filter.until_unix_ms,
+            ":since": filter.time.since_unix_ms,
+            ":until": filter.time.until_unix_ms,
             ":verdict": filter.verdict.map(Verdict::name),
             ":part": filter.part.map(stored),
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
-        let query = |connection: &Connection| -> rusqlite::Result<Vec<VerdictRow>> {
-            connection.prepare(&sql)?.query_map(values, columns::record)?.collect()
+        self.query(|snapshot, schema| {
+            let sql = format!(
+                "SELECT {} FROM verdict WHERE seq > :after
+                 AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
+                 AND (:verdict IS NULL OR verdict = :verdict) AND (:part IS NULL OR part = :part)
+                 ORDER BY seq {order} LIMIT :limit",
+                columns::names(schema)
+            );
+            snapshot.prepare(&sql)?.query_map(values, columns::record)?.collect()
+        })
+    }
+
+    fn events(&self, time: TimeRange, after: i64, order: &str, limit: usize) -> Answer<Vec<EventRow>> {
+        let values = named_params! {
+            ":after": after,
+            ":since": time.since_unix_ms,
+            ":until": time.until_unix_ms,
+            ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
+        };
+        self.query(|snapshot, schema| {
+            if schema == Schema::One {
+                return Ok(Vec::new());
+            }
+            let sql = format!(
+                "SELECT {} FROM event WHERE number > :after
+                 AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
+                 ORDER BY number {order} LIMIT :limit",
+                event_columns::names()
+            );
+            snapshot.prepare(&sql)?.query_map(values, event_columns::event)?.collect()
+        })
+    }
+
+    /// Reads in one snapshot, with the schema that the journal has in it.
+    fn query<T>(&self, read: impl Fn(&Connection, Schema) -> rusqlite::Result<T>) -> Answer<T> {
+        let query = |connection: &Connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            read(&snapshot, schema::current(&snapshot)?)
         };
         self.steadily(|connection| {
             query(connection).map_err(|error| match error {
@@ -151,5 +216,22 @@ impl Reader {
                 error => unusable(&self.path, error),
             })
         })
+    }
+}
+
+/// Calls `each` with every item, until it fails. `page` returns up to [`PAGE`] items after a number.
+fn pages<T, E: From<JournalError>>(
+    page: impl Fn(i64) -> Answer<Vec<T>>,
+    number: impl Fn(&T) -> NonZeroU64,
+    mut each: impl FnMut(&T) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut after = 0;
+    loop {
+        let page = page(after)?;
+        page.iter().try_for_each(&mut each)?;
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = stored(number(last).get()),
+            _ => return Ok(()),
+        }
     }
 }

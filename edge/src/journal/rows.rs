@@ -1,12 +1,14 @@
-//! Writes rows of the table `verdict`, which `columns` reads, and reads and writes rows of the tables `accepted` and
-//! `anchor`.
+//! Writes rows of the tables `verdict` and `event`, which `columns` and `event_columns` read, and reads and writes rows of the tables
+//! `accepted` and `anchor`.
 
 use super::anchor::Anchor;
-use super::columns::COLUMNS;
+use super::columns::{self, COLUMNS};
+use super::event::EventRow;
+use super::event_columns::EVENT_COLUMNS;
 use super::fields::Field;
 use super::values::{stored, wrong};
 use super::verdict_row::{JournalTrigger, OpenPart, VerdictRow};
-use rusqlite::types::ToSqlOutput;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -37,9 +39,25 @@ pub(super) fn anchor(row: &Row<'_>) -> rusqlite::Result<Anchor> {
 
 /// Writes a `verdict` row.
 pub(super) fn insert_record(connection: &Connection, record: &VerdictRow) -> rusqlite::Result<()> {
-    let places = COLUMNS.map(|_| "?").join(", ");
-    let values = params_from_iter(COLUMNS.iter().map(|column| ToSqlOutput::Borrowed((column.store)(record))));
-    connection.execute(&format!("INSERT INTO verdict VALUES ({places})"), values).map(drop)
+    insert(connection, "verdict", COLUMNS.len(), columns::stored(record))
+}
+
+/// Writes an `event` row.
+pub(super) fn insert_event(connection: &Connection, event: &EventRow) -> rusqlite::Result<()> {
+    let values = EVENT_COLUMNS.iter().map(|column| (column.store)(event));
+    insert(connection, "event", EVENT_COLUMNS.len(), values)
+}
+
+/// Writes a row with these values of all `columns` columns.
+fn insert<'r>(
+    connection: &Connection,
+    table: &str,
+    columns: usize,
+    values: impl Iterator<Item = ValueRef<'r>>,
+) -> rusqlite::Result<()> {
+    let places = vec!["?"; columns].join(", ");
+    let values = params_from_iter(values.map(ToSqlOutput::Borrowed));
+    connection.execute(&format!("INSERT INTO {table} VALUES ({places})"), values).map(drop)
 }
 
 /// Writes an `accepted` row and returns the trigger's number.

@@ -1,18 +1,21 @@
-//! Creates the tables, and checks that a file is a journal of this version.
+//! Creates the tables, and checks that a file is a journal of a known version.
 
+use super::form::Schema;
 use super::holders::holders;
 use super::verdict_row::Answer;
-use super::{JournalError, columns};
+use super::{JournalError, columns, event_columns};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
 /// `application_id` of a journal: "CGJ1".
 const APPLICATION_ID: i32 = 0x4347_4a31;
-/// `user_version`: the schema that this program writes and reads.
-const SCHEMA_VERSION: i32 = 1;
+/// `user_version` of the schema that this program writes. It reads this schema and [`OLD_SCHEMA_VERSION`].
+pub(super) const SCHEMA_VERSION: i32 = 2;
+/// `user_version` of [`Schema::One`].
+const OLD_SCHEMA_VERSION: i32 = 1;
 
 /// The SQL that creates the tables before `verdict`, which [`columns::table`] creates. Unsigned 64-bit numbers (part, seq,
-/// trigger) are stored as signed numbers with the same bits.
+/// trigger, number) are stored as signed numbers with the same bits.
 const TABLES: &str = "
 CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -34,8 +37,8 @@ CREATE TABLE accepted (
 
 ";
 
-/// The SQL that creates the tables after `verdict`.
-const MORE_TABLES: &str = "
+/// The SQL that creates the tables after `verdict`, and before `event`, which [`event_columns::table`] creates.
+const MORE_TABLES: &str = ";
 
 CREATE TABLE unacknowledged (seq INTEGER PRIMARY KEY) STRICT;
 
@@ -50,8 +53,8 @@ CREATE TABLE anchor (
 ) STRICT;
 ";
 
-/// Whether the file is a journal of this version. False for an empty file or database; any other content is an error.
-pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
+/// The schema of the journal. `None` for an empty file or database; any other content is an error.
+pub(super) fn schema_of(connection: &Connection, path: &Path) -> Answer<Option<Schema>> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let query = || -> rusqlite::Result<(i32, i32, i64)> {
         let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -59,11 +62,19 @@ pub(super) fn is_journal(connection: &Connection, path: &Path) -> Answer<bool> {
     };
     let (application, version, tables) = query().map_err(|error| unusable(path, error))?;
     match (application, version) {
-        (0, 0) if tables == 0 => Ok(false),
-        (APPLICATION_ID, SCHEMA_VERSION) => Ok(true),
+        (0, 0) if tables == 0 => Ok(None),
+        (APPLICATION_ID, OLD_SCHEMA_VERSION) => Ok(Some(Schema::One)),
+        (APPLICATION_ID, SCHEMA_VERSION) => Ok(Some(Schema::Two)),
         (APPLICATION_ID, found) => Err(JournalError::Schema { path: path.to_owned(), found, expected: SCHEMA_VERSION }),
         (found, _) => Err(JournalError::Foreign { path: path.to_owned(), found, expected: APPLICATION_ID }),
     }
+}
+
+/// The schema of a journal that was opened before. The appliance may have taken it over meanwhile, so a reader asks in each
+/// transaction.
+pub(super) fn current(connection: &Connection) -> rusqlite::Result<Schema> {
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(if version == OLD_SCHEMA_VERSION { Schema::One } else { Schema::Two })
 }
 
 /// Names tables, indexes, views and SQL triggers that do not belong to a journal. An SQL trigger could change rows unnoticed.
@@ -85,7 +96,7 @@ fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Str
 /// Creates the tables in one transaction, so that a crash leaves either an empty file or all tables.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(&format!("{TABLES}{}{MORE_TABLES}", columns::table()))?;
+    transaction.execute_batch(&format!("{TABLES}{}{MORE_TABLES}\n{};", columns::table(), event_columns::table()))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()

@@ -1,12 +1,16 @@
 //! Reads and writes the open journal. Each function that writes is one transaction. After an error of SQLite the store must be
 //! dropped, which closes the journal. `writer.rs` then reopens it.
 
+mod configure;
+mod events;
+
+use super::form::{RowForm, Schema};
 use super::schema::{self, unusable};
 use super::values::stored;
 use super::verdict_row::{Answer, JournalTrigger, OpenPart, TriggerKind, VerdictEntry, VerdictRow};
-use super::{JournalError, columns, hash, index, rows, time, verify};
+use super::{JournalError, columns, hash, index, rows, take_over, time, verify};
 use cellgate_models::digest::Digest;
-use rusqlite::config::DbConfig;
+use configure::{configure, write_ahead};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::File;
 use std::io;
@@ -66,6 +70,9 @@ pub(super) struct Store {
     newest_hash: Digest,
     /// The newest accepted trigger; 0 if no trigger was accepted.
     newest_trigger: u64,
+    /// The number of the newest event; 0 if there is no event.
+    newest_event: u64,
+    newest_event_hash: Digest,
 }
 
 /// The newest data that is certainly in a journal.
@@ -74,6 +81,8 @@ pub(super) struct Stored {
     newest_seq: u64,
     newest_hash: Digest,
     newest_trigger: u64,
+    newest_event: u64,
+    newest_event_hash: Digest,
 }
 
 impl Stored {
@@ -81,21 +90,24 @@ impl Stored {
     pub(super) fn is_in(&self, database: &Connection, boot_epoch: NonZeroU32) -> rusqlite::Result<bool> {
         let sql = "SELECT (SELECT boot_epoch FROM state) = ?1
              AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accepted'), 0) >= ?2
-             AND (?3 = 0 OR EXISTS (SELECT 1 FROM verdict WHERE seq = ?3 AND hash = ?4))";
-        let (trigger, seq) = (stored(self.newest_trigger), stored(self.newest_seq));
-        database.query_row(sql, (boot_epoch.get(), trigger, seq, self.newest_hash.as_bytes()), |row| row.get(0))
+             AND (?3 = 0 OR EXISTS (SELECT 1 FROM verdict WHERE seq = ?3 AND hash = ?4))
+             AND (?5 = 0 OR EXISTS (SELECT 1 FROM event WHERE number = ?5 AND hash = ?6))";
+        let (trigger, seq, event) = (stored(self.newest_trigger), stored(self.newest_seq), stored(self.newest_event));
+        let hashes = (self.newest_hash.as_bytes(), self.newest_event_hash.as_bytes());
+        database.query_row(sql, (boot_epoch.get(), trigger, seq, hashes.0, event, hashes.1), |row| row.get(0))
     }
 }
 
 impl Store {
-    /// Opens or creates the journal. Checks the database file, the newest `verify_rows` rows and all anchors, and moves the WAL
-    /// into the database file. Returns the store and whether the journal was created.
+    /// Opens or creates the journal. Checks the database file, the newest `verify_rows` rows and events and all anchors, takes a journal
+    /// of schema 1 over, and moves the WAL into the database file. Returns the store and whether the journal was created.
     pub(super) fn open(path: &Path, verify_rows: NonZeroU64) -> Answer<(Self, bool)> {
         let unusable = |error| unusable(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
         configure(&connection).map_err(unusable)?;
-        let created = !schema::is_journal(&connection, path)?;
+        let found = schema::schema_of(&connection, path)?;
+        let created = found.is_none();
         if created {
             schema::create(&mut connection).map_err(unusable)?;
         }
@@ -105,6 +117,16 @@ impl Store {
             return Err(JournalError::Damaged { path: path.to_owned(), what: format!("SQLite found: {check}") });
         }
         let report = verify::verified(&connection, path, verify_rows.get())?;
+        if found == Some(Schema::One) {
+            take_over::take_over(&mut connection, path)?;
+            // A row of the old form is still read as it was before.
+            verify::verified(&connection, path, 1)?;
+            tracing::info!(
+                event = "journal_taken_over",
+                schema = schema::SCHEMA_VERSION,
+                "the journal has a newer schema now"
+            );
+        }
         let (identity, boot_epoch) = connection
             .query_row("SELECT identity, boot_epoch FROM state", [], |row| {
                 Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?))
@@ -117,8 +139,18 @@ impl Store {
         let newest_trigger = connection.query_row(triggers, [], |row| row.get::<_, i64>(0)).map_err(unusable)?;
         let (newest_seq, newest_hash) =
             report.last.map_or((0, hash::genesis(&identity)), |(seq, hash)| (seq.get(), hash));
-        let (rows, newest_trigger) = (rows.cast_unsigned(), newest_trigger.cast_unsigned());
-        let store = Self { connection, boot_epoch, rows, newest_seq, newest_hash, newest_trigger };
+        let (newest_event, newest_event_hash) =
+            report.last_event.map_or((0, hash::event_genesis(&identity)), |(number, hash)| (number.get(), hash));
+        let store = Self {
+            connection,
+            boot_epoch,
+            rows: rows.cast_unsigned(),
+            newest_seq,
+            newest_hash,
+            newest_trigger: newest_trigger.cast_unsigned(),
+            newest_event,
+            newest_event_hash,
+        };
         store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
         // SQLite syncs the folder too, but does not report if that fails.
         sync_folder(path)?;
@@ -237,7 +269,7 @@ impl Store {
     pub(super) fn unacknowledged(&self) -> rusqlite::Result<Vec<VerdictRow>> {
         let sql = format!(
             "SELECT {} FROM verdict WHERE seq IN (SELECT seq FROM unacknowledged ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
-            columns::names()
+            columns::names(Schema::Two)
         );
         self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], columns::record)?.collect()
     }
@@ -272,8 +304,8 @@ impl Store {
 
     /// The newest data after the last transaction.
     pub(super) fn stored(&self) -> Stored {
-        let Self { newest_seq, newest_hash, newest_trigger, .. } = *self;
-        Stored { newest_seq, newest_hash, newest_trigger }
+        let Self { newest_seq, newest_hash, newest_trigger, newest_event, newest_event_hash, .. } = *self;
+        Stored { newest_seq, newest_hash, newest_trigger, newest_event, newest_event_hash }
     }
 
     /// The connection, for transactions that other files of this module make.
@@ -295,36 +327,6 @@ fn first_epoch(now_unix_ms: i64) -> u32 {
     u32::try_from((now_unix_ms / 1000 - YEAR_2020_UNIX_S).clamp(1, MAX_EPOCH)).unwrap_or(1)
 }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // Only an explicit checkpoint reports whether it succeeded. An automatic checkpoint and the checkpoint at close do not, so
-    // both are off.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "mmap_size", 0)?;
-    // A negative size is in KiB. Rows are only added at the end, so a larger cache would only use more memory.
-    connection.pragma_update(None, "cache_size", -256)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.busy_timeout(Duration::from_millis(100))
-}
-
-/// Switches the WAL on, and queries the journal mode afterwards. The switch itself returns "wal" before its commit, which may
-/// fail silently; then rows would be acknowledged without a WAL.
-fn write_ahead(connection: &Connection, path: &Path) -> Answer<()> {
-    let mode = || -> rusqlite::Result<String> {
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_query_value(None, "journal_mode", |row| row.get(0))
-    };
-    let found = mode().map_err(|error| unusable(path, error))?;
-    if found != "wal" {
-        let source = io::Error::other(format!("found journal mode `{found}`, expected `wal`"));
-        return Err(JournalError::Io { path: path.to_owned(), source });
-    }
-    Ok(())
-}
-
 /// Makes the names of new files durable.
 fn sync_folder(path: &Path) -> Answer<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -343,6 +345,7 @@ fn terminal(
     previous: Digest,
 ) -> rusqlite::Result<VerdictRow> {
     let mut record = VerdictRow {
+        form: RowForm::Two,
         seq: NonZeroU64::MIN.saturating_add(newest_seq),
         boot_epoch,
         trigger: part.trigger,
@@ -377,7 +380,7 @@ fn open_part(connection: &Connection, trigger: &JournalTrigger) -> rusqlite::Res
 }
 
 fn record_of(connection: &Connection, trigger: NonZeroU64) -> rusqlite::Result<Option<VerdictRow>> {
-    let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", columns::names());
+    let sql = format!("SELECT {} FROM verdict WHERE trigger_id = ?1", columns::names(Schema::Two));
     connection.query_row(&sql, [stored(trigger.get())], columns::record).optional()
 }
 

@@ -1,6 +1,9 @@
 //! Defines the types of accepted triggers, verdicts and rows.
 
 use super::JournalError;
+use super::form::RowForm;
+use super::row_regions::RowRegions;
+use super::row_rule::RowRule;
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -113,7 +116,7 @@ pub struct VerdictEntry {
     pub verdict: Verdict,
     /// The reason's stable name, at most [`MAX_REASON_BYTES`].
     pub reason: String,
-    /// The network's score, 0 to 1. A score that is not finite is recorded as no score.
+    /// The network's score, 0 to 1. A score that is not finite is recorded as `None`.
     pub score: Option<f32>,
     /// Digest of the manifest of the model that the appliance judges with. `None` for a part that was being judged when
     /// the appliance stopped.
@@ -135,17 +138,32 @@ pub struct VerdictEntry {
     pub degraded: bool,
     /// A text that says what went wrong, at most [`MAX_DETAIL_BYTES`]; empty if nothing did.
     pub detail: String,
+    /// The number of the bundle that the trigger named; 0: none. In a row of form 1 always 0.
+    pub bundle: u32,
+    /// The network's raw logit. `None` if the network did not run. A logit that is not finite is recorded as `None`: then there is a
+    /// rule, and the reason is `SCORE_INVALID`.
+    pub raw_logit: Option<f32>,
+    /// The rule that judged; `None` if the network did not run.
+    pub rule: Option<RowRule>,
+    /// The distance of the part by the rule. `None` if the network did not run. A distance that is not finite is recorded as `None`,
+    /// like a raw logit that is not finite.
+    pub distance: Option<f64>,
+    /// The regions of evidence for a REJECT; `None` if the network did not run, or if a share of its map is not finite.
+    pub regions: Option<RowRegions>,
 }
 
 impl VerdictEntry {
-    /// The entry with values that the journal can store: texts are cut to their limits, and a score that is not finite
-    /// becomes `None`.
+    /// The entry with values that the journal can store: texts are cut to their limits, and numbers that are not finite become
+    /// `None`.
     pub(super) fn bounded(mut self) -> Self {
         cut(&mut self.reason, MAX_REASON_BYTES);
         cut(&mut self.image_name, MAX_NAME_BYTES);
         cut(&mut self.detail, MAX_DETAIL_BYTES);
         // SQLite stores -0.0 as 0.0, which would change the hash.
-        self.score = self.score.filter(|score| score.is_finite()).map(|score| score + 0.0);
+        let single = |number: Option<f32>| number.filter(|number| number.is_finite()).map(|number| number + 0.0);
+        (self.score, self.raw_logit) = (single(self.score), single(self.raw_logit));
+        self.distance = self.distance.filter(|distance| distance.is_finite());
+        self.rule = self.rule.filter(|rule| rule.offset.is_finite());
         self
     }
 
@@ -166,12 +184,17 @@ impl VerdictEntry {
             simulated: false,
             degraded: false,
             detail: format!("accepted in boot epoch {}, which ended before the verdict", part.boot_epoch),
+            bundle: 0,
+            raw_logit: None,
+            rule: None,
+            distance: None,
+            regions: None,
         }
     }
 }
 
 /// Cuts `text` to at most `bytes`, between two characters. Removes NULs, as many readers of SQLite end a text there.
-fn cut(text: &mut String, bytes: usize) {
+pub(super) fn cut(text: &mut String, bytes: usize) {
     text.retain(|character| character != '\0');
     text.truncate(text.floor_char_boundary(bytes));
 }
@@ -179,6 +202,8 @@ fn cut(text: &mut String, bytes: usize) {
 /// A row of the journal: the one terminal record of an accepted trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictRow {
+    /// The form of the row.
+    pub form: RowForm,
     /// The row's sequence number: 1, 2, 3, ... without a gap.
     pub seq: NonZeroU64,
     /// The number of the appliance's start that wrote the row.

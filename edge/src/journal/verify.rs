@@ -1,8 +1,10 @@
-//! Verifies the chain of rows and anchors, and that the other tables are consistent with the rows.
+//! Verifies the chains of rows and anchors, and that the other tables are consistent with the rows.
 
-use super::schema::unusable;
+use super::form::Schema;
+use super::schema::{self, unusable};
 use super::values::stored;
 use super::verdict_row::{Answer, VerdictRow};
+use super::verify_events::{self, Known, Removed};
 use super::{JournalError, columns, hash, rows};
 use cellgate_models::digest::Digest;
 use rusqlite::Connection;
@@ -13,7 +15,7 @@ use std::path::Path;
 /// The first place where a journal differs from what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// `row 17`, `anchor 2`, `trigger 5`, `state`, `schema` or `database`.
+    /// `row 17`, `event 3`, `anchor 2`, `trigger 5`, `state`, `schema` or `database`.
     pub place: String,
     /// What was found and expected.
     pub what: String,
@@ -25,7 +27,8 @@ impl fmt::Display for BadRow {
     }
 }
 
-/// The report on an intact chain. To detect that the newest rows were removed, compare `last` with a copy that was noted elsewhere.
+/// The report on an intact chain. To detect that the newest rows or events were removed, compare `last` and `last_event` with a copy
+/// that was noted elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Number of verified rows.
@@ -38,9 +41,11 @@ pub struct Report {
     pub pruned_rows: u64,
     /// Number of accepted triggers without a terminal record.
     pub in_hand: u64,
+    /// The newest event and its hash; `None` if the journal has no events. Events are numbered from 1 and never removed.
+    pub last_event: Option<(NonZeroU64, Digest)>,
 }
 
-/// Verifies the newest `limit` rows, all anchors, and the references from the other tables to rows.
+/// Verifies the newest `limit` rows and events, all anchors, and the references from the other tables to rows.
 ///
 /// # Errors
 /// The outer error if the file can't be read; the inner error is the first bad place.
@@ -58,7 +63,8 @@ pub(super) fn verified(connection: &Connection, path: &Path, limit: u64) -> Answ
         .map_err(|bad| JournalError::Damaged { path: path.to_owned(), what: bad.to_string() })
 }
 
-enum Stop {
+/// Why the verification ended early.
+pub(super) enum Stop {
     Bad(BadRow),
     Unreadable(rusqlite::Error),
 }
@@ -69,7 +75,7 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-fn bad(place: impl fmt::Display, what: impl fmt::Display) -> Stop {
+pub(super) fn bad(place: impl fmt::Display, what: impl fmt::Display) -> Stop {
     Stop::Bad(BadRow { place: place.to_string(), what: what.to_string() })
 }
 
@@ -77,17 +83,19 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
     let (identity, boot_epoch) = connection
         .query_row("SELECT identity, boot_epoch FROM state", [], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?)))
         .map_err(|error| bad_or_unreadable(error, "state"))?;
+    let schema = schema::current(connection)?;
     let genesis = hash::genesis(&identity);
-    let (pruned_rows, oldest) = anchors(connection, genesis)?;
+    let (removed, oldest) = anchors(connection, genesis)?;
+    let pruned_rows = oldest.seq - 1;
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
     let newest = number("SELECT coalesce(max(seq), 0) FROM verdict")?;
     let from = newest.saturating_sub(limit.min(newest)).max(oldest.seq - 1);
-    let mut next = if from + 1 == oldest.seq { oldest } else { next_after_trusted(connection, from)? };
+    let mut next = if from + 1 == oldest.seq { oldest } else { next_after_trusted(connection, schema, from)? };
 
-    let sql = format!("SELECT {} FROM verdict WHERE seq > ?1 ORDER BY seq", columns::names());
+    let sql = format!("SELECT {} FROM verdict WHERE seq > ?1 ORDER BY seq", columns::names(schema));
     let mut statement = connection.prepare(&sql)?;
     let mut found = statement.query([stored(from)])?;
-    let mut report = Report { rows: 0, first: None, last: None, pruned_rows, in_hand: 0 };
+    let mut report = Report { rows: 0, first: None, last: None, pruned_rows, in_hand: 0, last_event: None };
     while let Some(row) = found.next()? {
         let seq = row.get::<_, i64>("seq")?;
         if seq.cast_unsigned() != next.seq {
@@ -103,6 +111,10 @@ fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
         return Err(bad(format!("row {}", next.seq), "missing: retention always keeps the newest row"));
     }
     check_other_tables(connection, newest)?;
+    if schema == Schema::Two {
+        let known = Known { identity: &identity, boot_epoch, removed: &removed };
+        report.last_event = verify_events::verify(connection, &known, limit)?;
+    }
     report.first = NonZeroU64::new(number("SELECT coalesce(min(seq), 0) FROM verdict")?);
     report.in_hand = number("SELECT count(*) FROM accepted")?;
     Ok(report)
@@ -135,12 +147,13 @@ fn check(record: &VerdictRow, next: &NextRow, boot_epoch: u32) -> Result<(), Sto
     Ok(())
 }
 
-/// Verifies the anchors. Returns the number of removed rows and what the oldest row must match.
-fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, NextRow), Stop> {
+/// Verifies the anchors. Returns the removed rows whose hashes are known, and what the oldest row must match.
+fn anchors(connection: &Connection, genesis: Digest) -> Result<(Removed, NextRow), Stop> {
     let mut statement = connection.prepare("SELECT * FROM anchor ORDER BY number")?;
     let mut found = statement.query([])?;
     let (mut count, mut pruned, mut previous) = (0, 0_u64, genesis);
     let mut oldest = NextRow { seq: 1, previous: genesis, min_epoch: 1 };
+    let mut removed = Removed { newest: 0, hashes: [(0, genesis)].into() };
     while let Some(row) = found.next()? {
         count += 1;
         let place = format!("anchor {count}");
@@ -157,13 +170,15 @@ fn anchors(connection: &Connection, genesis: Digest) -> Result<(u64, NextRow), S
         }
         previous = anchor.hash;
         oldest = NextRow { seq: anchor.first_kept.get(), previous: anchor.last_pruned, min_epoch: 1 };
+        removed.newest = pruned;
+        removed.hashes.insert(pruned, anchor.last_pruned);
     }
-    Ok((pruned, oldest))
+    Ok((removed, oldest))
 }
 
 /// What the row after `seq` must match. The row `seq` itself is trusted: only the rows after it are verified.
-fn next_after_trusted(connection: &Connection, seq: u64) -> Result<NextRow, Stop> {
-    let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", columns::names());
+fn next_after_trusted(connection: &Connection, schema: Schema, seq: u64) -> Result<NextRow, Stop> {
+    let sql = format!("SELECT {} FROM verdict WHERE seq = ?1", columns::names(schema));
     let place = format!("row {seq}");
     let record =
         connection.query_row(&sql, [stored(seq)], columns::record).map_err(|error| bad_or_unreadable(error, place))?;
@@ -193,7 +208,7 @@ fn check_other_tables(connection: &Connection, newest: u64) -> Result<(), Stop> 
 
 /// An error of an invalid value, or of a missing row, is the first bad place. Any other error means that the file can't
 /// be read.
-fn bad_or_unreadable(error: rusqlite::Error, place: impl fmt::Display) -> Stop {
+pub(super) fn bad_or_unreadable(error: rusqlite::Error, place: impl fmt::Display) -> Stop {
     match error {
         rusqlite::Error::FromSqlConversionFailure(_, _, what) => bad(place, what),
         rusqlite::Error::InvalidColumnType(_, column, found) => bad(place, format!("column {column} holds {found}")),

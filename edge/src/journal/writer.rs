@@ -8,6 +8,7 @@
 //! 4. The writer looks up whether the row of the request was written, and answers the caller.
 
 use super::JournalError;
+use super::event::{EventEntry, EventRow};
 use super::files::{Lock, lock, refuse_lone_wal, rewrite_wal};
 use super::index::watched;
 use super::options::{JournalOptions, Recovery, Retention};
@@ -41,6 +42,8 @@ pub(super) enum JournalRequest {
     Accept(JournalTrigger, Instant, Reply<AcceptanceReceipt>),
     Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
     Acknowledge(NonZeroU64),
+    Record(Box<EventEntry>, Reply<EventRow>),
+    NewestEvent(Reply<Option<EventRow>>),
     OpenParts(Reply<Vec<OpenPart>>),
     Prune(i64, Reply<Pruned>),
 }
@@ -202,6 +205,17 @@ impl Writer {
             JournalRequest::Acknowledge(seq) => {
                 self.acknowledged = acknowledged;
                 self.acknowledged.push(seq);
+            }
+            JournalRequest::Record(entry, reply) => {
+                self.acknowledged = acknowledged;
+                // Only this thread writes events, so an event with this number is the requested one.
+                let number = self.store.as_ref().map(Store::next_event);
+                let look_up = |store: &Store| number.map_or(Ok(None), |number| store.event(number));
+                reply(self.write(|store| store.record(&entry), look_up));
+            }
+            JournalRequest::NewestEvent(reply) => {
+                self.acknowledged = acknowledged;
+                reply(self.write(|store| Ok(store.newest_event()?), |store| store.newest_event().map(Some)));
             }
             JournalRequest::OpenParts(reply) => {
                 self.acknowledged = acknowledged;

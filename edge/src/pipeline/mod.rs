@@ -106,6 +106,12 @@ impl Pipeline {
         self.rule = rule;
     }
 
+    /// The rule that is judged by.
+    #[must_use]
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
     /// The sandbox that decodes.
     #[must_use]
     pub fn sandbox(&self) -> &Sandbox {

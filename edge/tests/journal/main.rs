@@ -3,20 +3,24 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod chain;
+mod events;
 mod files;
 mod full_disk;
 mod locked;
+mod oracle;
 mod read_only;
 mod reading;
 mod reopening;
+mod schema_1;
+mod verdicts;
 
 use cellgate_edge::journal::{
-    Filter, Journal, JournalError, JournalOptions, JournalTrigger, RESTARTED, Reader, Recovery, RowBounds, StageTimes,
-    TriggerKind, VerdictEntry,
+    Filter, Journal, JournalError, JournalOptions, JournalTrigger, RESTARTED, Reader, Recovery, RowBounds, RowRegions,
+    RowRule, StageTimes, TriggerKind, VerdictEntry,
 };
 use cellgate_edge::percentile::percentile;
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
+use cellgate_models::policy::{Calibration, OperatingPoint, Verdict};
 use std::num::NonZeroU64;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -28,13 +32,19 @@ fn trigger(part: u64) -> JournalTrigger {
     JournalTrigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
 }
 
+/// A rule without an offset: PASS below -1, REJECT from 1 on, and a largest distance of 9.
+fn rule() -> RowRule {
+    let operating_point = OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap();
+    RowRule { offset: 0.0, operating_point: operating_point.with_largest_distance(9.0).unwrap() }
+}
+
 /// A PASS for this trigger.
 fn entry(trigger: NonZeroU64) -> VerdictEntry {
     VerdictEntry {
         trigger,
         verdict: Verdict::Pass,
         reason: "SCORE_BELOW_REVIEW".to_owned(),
-        score: Some(0.125),
+        score: rule().operating_point.score(-2.0, 0.0),
         model: Some(Digest::of(b"model")),
         image: Some(Digest::of(b"image")),
         image_name: "1.tif".to_owned(),
@@ -44,6 +54,11 @@ fn entry(trigger: NonZeroU64) -> VerdictEntry {
         simulated: false,
         degraded: false,
         detail: "none".to_owned(),
+        bundle: 0,
+        raw_logit: Some(-2.0),
+        rule: Some(rule()),
+        distance: Some(1.5),
+        regions: Some(RowRegions::new(&[])),
     }
 }
 

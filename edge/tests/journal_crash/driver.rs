@@ -2,10 +2,11 @@
 //! answers to the trace as marks.
 
 use cellgate_edge::journal::{
-    Journal, JournalError, JournalOptions, JournalTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry,
+    EventEntry, EventKind, Journal, JournalError, JournalOptions, JournalTrigger, RowBounds, RowRegions, RowRule,
+    StageTimes, TriggerKind, VerdictEntry,
 };
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
+use cellgate_models::policy::{Calibration, OperatingPoint};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::num::NonZeroU64;
@@ -18,12 +19,15 @@ pub(crate) const STORE_FAILED: &str = "STORE_FAILED";
 
 /// The driver's verdict for `part`.
 pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> VerdictEntry {
-    let verdict = [Verdict::Pass, Verdict::Review, Verdict::Reject, Verdict::Pass][part as usize % 4];
+    let operating_point = OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap();
+    let rule = RowRule { offset: 0.5, operating_point };
+    let raw = [-2.0, 0.5, 2.5, -1.5][part as usize % 4];
+    let reason = operating_point.reason(f64::from(raw) - rule.offset, 1.5);
     VerdictEntry {
         trigger,
-        verdict,
-        reason: "SCORE_BELOW_REVIEW".to_owned(),
-        score: Some(part as f32 / 8.0),
+        verdict: reason.verdict(),
+        reason: reason.name().to_owned(),
+        score: operating_point.score(raw, rule.offset),
         model: Some(Digest::of(b"model")),
         image: Some(Digest::of(&part.to_le_bytes())),
         image_name: format!("{part}.tif"),
@@ -33,6 +37,24 @@ pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> VerdictEntry {
         simulated: false,
         degraded: false,
         detail: String::new(),
+        bundle: 0,
+        raw_logit: Some(raw),
+        rule: Some(rule),
+        distance: Some(1.5),
+        regions: Some(RowRegions::new(&[])),
+    }
+}
+
+/// The driver's event after `part`.
+pub(crate) fn event(part: u64) -> EventEntry {
+    EventEntry {
+        kind: EventKind::ALL[part as usize % EventKind::ALL.len()],
+        bundle: part as u32,
+        model: Some(Digest::of(b"model")),
+        model_before: None,
+        who: "driver".to_owned(),
+        why: format!("part {part}"),
+        figures: [("part".to_owned(), part.into())].into_iter().collect(),
     }
 }
 
@@ -67,7 +89,7 @@ fn run(folder: &Path, parts: u64) {
     std::thread::scope(|scope| {
         scope.spawn(|| watch(&journal, &done, &mark));
         for part in 1..=parts {
-            if !judge(&journal, part, &mark) {
+            if !judge(&journal, part, &mark) || part.is_multiple_of(3) && !record(&journal, part, &mark) {
                 mark("gave-up".to_owned());
                 break;
             }
@@ -86,6 +108,33 @@ fn watch(journal: &Journal, done: &AtomicBool, mark: &dyn Fn(String)) {
             return mark("not-ready".to_owned());
         }
         std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Records the event after `part`. Returns false if the journal fails and does not get ready again.
+fn record(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
+    loop {
+        mark(format!("recording {part}"));
+        match journal.record(event(part)) {
+            Ok(recorded) => {
+                mark(format!("recorded {part} {}", recorded.number));
+                return true;
+            }
+            Err(error) => mark(format!("not-recorded {part} {error}")),
+        }
+        // The journal looks the event up when it is ready again. It shows whether the event was written.
+        let newest = loop {
+            if !wait_ready(journal) {
+                return false;
+            }
+            if let Ok(newest) = journal.newest_event() {
+                break newest;
+            }
+        };
+        if let Some(newest) = newest.filter(|newest| newest.bundle == part as u32) {
+            mark(format!("recorded {part} {}", newest.number));
+            return true;
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use crate::driver::{self, STORE_FAILED};
 use crate::trace::{Call, Note};
-use cellgate_edge::journal::{Filter, Journal, JournalError, JournalOptions, RESTARTED, Reader, VerdictRow};
+use cellgate_edge::journal::{
+    EventRow, Filter, Journal, JournalError, JournalOptions, RESTARTED, Reader, RowForm, TimeRange, VerdictRow,
+};
 use cellgate_models::policy::Verdict;
+use cellgate_test_support::journal_1;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -23,9 +26,30 @@ pub(crate) struct Promises {
     committing_reject: BTreeSet<u64>,
     /// Parts with a durable record, each with the record's sequence number.
     committed: BTreeMap<u64, u64>,
+    /// Parts whose event was passed to the journal.
+    recording: BTreeSet<u64>,
+    /// Parts whose event is durable, each with the event's number.
+    recorded: BTreeMap<u64, u64>,
+    /// The rows of the journal of schema 1 that the driver began with.
+    old: Vec<VerdictRow>,
 }
 
 impl Promises {
+    /// The promises of the journal of schema 1 in `folder`, which has an open part.
+    pub(crate) fn of_schema_1(folder: &Path) -> Self {
+        let old =
+            Reader::open(&folder.join("verdicts.sqlite")).unwrap().newest(&Filter::default(), usize::MAX).unwrap();
+        assert!(old.len() > 1 && old.iter().all(|row| row.form == RowForm::One));
+        let open = NonZeroU64::new(old.last().unwrap().seq.get() + 1).unwrap();
+        Self {
+            epoch: old[0].boot_epoch.get(),
+            accepting: [journal_1::OPEN_PART].into(),
+            accepted: [(journal_1::OPEN_PART, open)].into(),
+            old,
+            ..Self::default()
+        }
+    }
+
     /// Applies the next note of the trace.
     pub(crate) fn apply(&mut self, note: &Note) {
         let Call::Mark(text) = &note.call else { return };
@@ -42,8 +66,10 @@ impl Promises {
                 let (part, _trigger, seq) = (number(), number(), number());
                 self.committed.insert(part, seq);
             }
-            "not-ready" | "not-open" | "not-accepted" | "not-committed" | "gave-up" | "terminal-already" | "closed" => {
-            }
+            "recording" => drop(self.recording.insert(number())),
+            "recorded" => drop(self.recorded.insert(number(), number())),
+            "not-ready" | "not-open" | "not-accepted" | "not-committed" | "not-recorded" | "gave-up"
+            | "terminal-already" | "closed" => {}
             what => panic!("mark {what}"),
         }
     }
@@ -51,6 +77,11 @@ impl Promises {
     /// The number of parts with a durable record.
     pub(crate) fn committed(&self) -> usize {
         self.committed.len()
+    }
+
+    /// The number of parts with a durable event.
+    pub(crate) fn recorded(&self) -> usize {
+        self.recorded.len()
     }
 
     /// Opens the journal in `folder` like an appliance after a power cut, and checks all promises.
@@ -64,13 +95,21 @@ impl Promises {
         }
         let reader = Reader::open(&path).map_err(|error| error.to_string())?;
         let report = reader.verify().map_err(|error| error.to_string())?.map_err(|bad| bad.to_string())?;
+        if let Err(bad) = reader.recompute().map_err(|error| error.to_string())? {
+            return Err(format!("recomputed: {bad}"));
+        }
         if report.in_hand != 0 {
             return Err(format!("{} parts without a record after recovery", report.in_hand));
         }
-        let mut parts = BTreeMap::new();
+        self.check_events(&reader)?;
+        let (mut parts, mut old) = (BTreeMap::new(), self.old.iter());
         reader
             .for_each(&Filter::default(), |record| -> Result<(), Broken> {
-                self.check_origin(record)?;
+                match old.next() {
+                    Some(old) if old == record => {}
+                    Some(old) => return Err(Broken(format!("found {record:?}, expected the old row {old:?}"))),
+                    None => self.check_origin(record)?,
+                }
                 match parts.insert(record.trigger.part, record.seq.get()) {
                     None => Ok(()),
                     Some(seq) => Err(Broken(format!("part {} twice, also {seq}", record.trigger.part))),
@@ -84,6 +123,27 @@ impl Promises {
         }
         match self.accepted.keys().find(|part| !parts.contains_key(part)) {
             Some(part) => Err(format!("part {part}: accepted, but no terminal record")),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that each event is the one that the driver passed to the journal, and that none is missing or written twice.
+    fn check_events(&self, reader: &Reader) -> Result<(), String> {
+        let mut found = BTreeMap::new();
+        reader
+            .for_each_event(TimeRange::default(), |event| -> Result<(), Broken> {
+                let part = u64::from(event.bundle);
+                if !self.recording.contains(&part) || !is_of(event, part) {
+                    return Err(Broken(format!("an event that was not written: {event:?}")));
+                }
+                match found.insert(part, event.number.get()) {
+                    None => Ok(()),
+                    Some(number) => Err(Broken(format!("the event of part {part} twice, also {number}"))),
+                }
+            })
+            .map_err(|broken| broken.0)?;
+        match self.recorded.iter().find(|(part, number)| found.get(part) != Some(number)) {
+            Some((part, number)) => Err(format!("event {number} of part {part}: found {:?}", found.get(part))),
             None => Ok(()),
         }
     }
@@ -104,6 +164,15 @@ impl Promises {
         let same_trigger = self.accepted.get(&part).is_none_or(|trigger| *trigger == record.entry.trigger);
         if known && same_trigger { Ok(()) } else { Err(Broken(format!("a row that was not written: {record:?}"))) }
     }
+}
+
+/// Whether the event is the one that the driver writes after `part`.
+fn is_of(found: &EventRow, part: u64) -> bool {
+    let expected = driver::event(part);
+    let figures = serde_json::to_string(&expected.figures).unwrap();
+    (found.kind.as_str(), found.model, found.model_before)
+        == (expected.kind.name(), expected.model, expected.model_before)
+        && (&found.who, &found.why, &found.figures) == (&expected.who, &expected.why, &figures)
 }
 
 /// The description of a broken promise, for the message of a test.

@@ -3,12 +3,13 @@
 use super::axis::Axis;
 use super::cells::Evidence;
 use crate::conversion::Size;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A place with much of the evidence: the smallest rectangle around its cells, in pixels of the radiograph, rounded outwards.
 ///
 /// It names a place and draws no outline of an anomaly; see the module [`evidence`](super).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Region {
     /// The first column.
     pub x: u32,
@@ -25,7 +26,8 @@ pub struct Region {
 }
 
 /// A pixel of the radiograph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pixel {
     /// The column, from 0.
     pub x: u32,
@@ -35,7 +37,7 @@ pub struct Pixel {
 
 impl Region {
     /// The largest number of regions that are listed for an image.
-    const MOST: usize = 5;
+    pub const MOST: usize = 5;
     /// The part of the total evidence that all regions of an image have together, at least.
     const COVERED: f64 = 0.8;
 }
@@ -209,6 +211,7 @@ mod tests {
         let regions = evidence(2, &[0.0, 2.0]).regions(size, size);
         let json = r#"[{"x":8,"y":0,"width":24,"height":16,"share":1.0,"peak":{"x":16,"y":0}}]"#;
         assert_eq!(serde_json::to_string(&regions).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Vec<Region>>(json).unwrap(), regions);
     }
 
     /// Rows, columns and shares of a map.

@@ -171,6 +171,13 @@ impl OperatingPoint {
         [self.review_from, self.reject_from].map(|logit| self.calibration().score(logit))
     }
 
+    /// The score of a part with the raw logit `raw` of a bundle with the offset `offset`, 0..=1. `None` if the logit is not finite.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a score is shown and sent as f32")]
+    pub fn score(&self, raw: f32, offset: f64) -> Option<f32> {
+        raw.is_finite().then(|| self.calibration().score(f64::from(raw) - offset) as f32)
+    }
+
     /// The reason for the verdict on a part with this logit, less the offset of its bundle, and this distance.
     #[must_use]
     pub fn reason(&self, logit: f64, distance: f64) -> Reason {

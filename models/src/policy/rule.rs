@@ -76,6 +76,13 @@ impl Policy {
 }
 
 impl Rule {
+    /// The operating point that the parts are judged by: without reference parts, or if the guard refused them, the one for bundles
+    /// without reference parts.
+    #[must_use]
+    pub fn operating_point(&self) -> OperatingPoint {
+        self.operating_point
+    }
+
     /// The bundle's offset in logits.
     #[must_use]
     pub fn offset(&self) -> f64 {
@@ -119,9 +126,8 @@ impl Rule {
 
     /// The score of a part with the raw logit `raw`, 0..=1. `None` if the logit is not finite.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "a score is shown and sent as f32")]
     pub fn score(&self, raw: f32) -> Option<f32> {
-        raw.is_finite().then(|| self.operating_point.calibration().score(f64::from(raw) - self.offset) as f32)
+        self.operating_point.score(raw, self.offset)
     }
 }
 

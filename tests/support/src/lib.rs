@@ -1,10 +1,11 @@
 //! Code that tests of several crates share: paths, the product's programs, models with tiny networks, processes, a pretended CUDA
-//! driver, a reader of Prometheus' text format.
+//! driver, a journal of schema 1, a reader of Prometheus' text format.
 #![expect(missing_docs, reason = "helpers of tests, explained where they are used")]
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 pub mod exposition;
 mod help_texts;
+pub mod journal_1;
 pub mod memory;
 pub mod models;
 mod place;

@@ -4,7 +4,7 @@ pub(super) mod logic;
 
 use super::liveness::Worker;
 use super::messages::{ArchiverQueue, LineQueue, ToJudge, ToLine};
-use super::part::judged::Judged;
+use super::part::judged::{self, Judged};
 use super::service::Service;
 use super::shared::Shared;
 use crate::acquire::ImageFile;
@@ -168,10 +168,13 @@ impl Judge {
             let detail = "the file was written to or replaced right after it arrived";
             return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
         }
-        let judgement = pipeline.judge_telling(&file.path, Some(&file), &mut |stage| {
+        let mut judgement = pipeline.judge_telling(&file.path, Some(&file), &mut |stage| {
             let most = if stage == Stage::Infer { max_infer } else { MAX_STAGE_TIME };
             self.shared.liveness.busy(Worker::Judge, most);
         });
+        let (rule, start) = (*pipeline.rule(), Instant::now());
+        let regions = judged::regions(&judgement, &rule, self.model.conversion());
+        judgement.times.decide += start.elapsed();
         self.shared.metrics.parts.judged(&judgement.times);
         self.shared.metrics.device.set_decoder_restarts(pipeline.sandbox().restarts());
         if pipeline.is_lost() {
@@ -186,7 +189,7 @@ impl Judge {
             self.shared.engine.set_starting();
             engine.pipeline = None;
         }
-        Judged::of(judgement, file, self.model.conversion())
+        Judged::of(judgement, file, self.model.conversion(), &rule, regions)
     }
 
     /// Loads the engine and proves it on all golden images. Returns whether the engine passed.

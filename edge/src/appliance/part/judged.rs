@@ -1,13 +1,14 @@
 //! Holds the result of judging a part, and converts it for the wire and for the journal.
 
 use crate::acquire::ImageFile;
-use crate::journal::{self, StageTimes};
+use crate::journal::{self, RowRegions, RowRule, StageTimes};
 use crate::pipeline::{Judgement, Times};
 use crate::verdict_mapping::{policy_verdict, recorded_reason, wire_reason, wire_verdict};
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::LogitMap;
-use cellgate_models::policy::{Decision, Verdict};
+use cellgate_models::evidence::Evidence;
+use cellgate_models::policy::{Decision, Rule, Verdict};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::part::{self, Outcome};
 use cellgate_protocol::reason::ReasonCode;
@@ -32,13 +33,48 @@ pub(in crate::appliance) struct Judged {
     bounds: Option<journal::RowBounds>,
     times: StageTimes,
     detail: String,
+    /// The network's outputs and how they were judged, if the network ran.
+    numbers: Option<Numbers>,
+}
+
+/// The numbers behind a verdict.
+#[derive(Debug, Clone)]
+struct Numbers {
+    raw_logit: f32,
+    rule: RowRule,
+    distance: Option<f64>,
+    /// `None` if the map of the logit is not finite.
+    regions: Option<RowRegions>,
+}
+
+/// The regions of evidence of an image that was judged by `rule`. `None` if the network did not run, or if its map is not finite.
+pub(in crate::appliance) fn regions(
+    judgement: &Judgement,
+    rule: &Rule,
+    conversion: &ConversionSpec,
+) -> Option<RowRegions> {
+    let evidence = Evidence::new(&judgement.output.as_ref()?.map, rule.reject_from())?;
+    Some(RowRegions::new(&evidence.regions(conversion.size?, judgement.size?)))
 }
 
 impl Judged {
-    /// The result for the image in `file`, which was converted according to `conversion`.
-    pub(in crate::appliance) fn of(judgement: Judgement, file: ImageFile, conversion: &ConversionSpec) -> Self {
+    /// The result for the image in `file`, which was converted according to `conversion` and judged by `rule`. `regions` are its
+    /// regions of evidence.
+    pub(in crate::appliance) fn of(
+        judgement: Judgement,
+        file: ImageFile,
+        conversion: &ConversionSpec,
+        rule: &Rule,
+        regions: Option<RowRegions>,
+    ) -> Self {
         let bounds = conversion.bounds.filter(|_| judgement.output.is_some());
         let Decision { verdict, reason } = judgement.decision;
+        let numbers = judgement.output.map(|output| Numbers {
+            raw_logit: output.logit,
+            rule: rule.into(),
+            distance: judgement.distance,
+            regions,
+        });
         Self {
             verdict,
             reason: wire_reason(reason),
@@ -49,6 +85,7 @@ impl Judged {
             bounds: bounds.map(|bounds| journal::RowBounds { low: bounds.lo(), high: bounds.hi() }),
             times: stage_times(&judgement.times),
             detail: judgement.detail.unwrap_or_default(),
+            numbers,
         }
     }
 
@@ -64,6 +101,7 @@ impl Judged {
             bounds: None,
             times: StageTimes::default(),
             detail: detail.into(),
+            numbers: None,
         }
     }
 
@@ -114,6 +152,12 @@ impl Judged {
             simulated: concluded.flags.has(Flags::SIMULATED),
             degraded: concluded.flags.has(Flags::DEGRADED),
             detail: if is_overruled { format!("found {found}. {}", self.detail) } else { self.detail.clone() },
+            // A trigger does not name a bundle.
+            bundle: 0,
+            raw_logit: self.numbers.as_ref().map(|numbers| numbers.raw_logit),
+            rule: self.numbers.as_ref().map(|numbers| numbers.rule),
+            distance: self.numbers.as_ref().and_then(|numbers| numbers.distance),
+            regions: self.numbers.as_ref().and_then(|numbers| numbers.regions.clone()),
         }
     }
 }
@@ -169,11 +213,21 @@ mod tests {
     use super::*;
     use cellgate_models::conversion::{Bounds, Method, Size};
     use cellgate_models::engine::{Output, WhitenedFeatures};
-    use cellgate_models::policy::Reason;
+    use cellgate_models::evidence::{Pixel, Region};
+    use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reason};
 
     fn output(logit: f32) -> Output {
         let map = LogitMap::new(Size { height: 1, width: 1 }, vec![logit]).unwrap();
         Output { logit, map, features: WhitenedFeatures::ORIGIN }
+    }
+
+    fn rule() -> Rule {
+        Policy::without_reference(OperatingPoint::new([-1.0, 0.5], Calibration::IDENTITY).unwrap()).rule()
+    }
+
+    fn entry(judged: &Judged) -> journal::VerdictEntry {
+        let outcome = judged.outcome(Digest::of(b"model"));
+        judged.entry(&outcome, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO)
     }
 
     #[test]
@@ -192,12 +246,42 @@ mod tests {
                 detail_without_path: None,
                 times: Times::default(),
             };
-            let judged = Judged::of(judgement, ImageFile::at("7.tif".into()), conversion);
-            let outcome = judged.outcome(Digest::of(b"model"));
-            judged.entry(&outcome, NonZeroU64::MIN, Digest::of(b"model"), Duration::ZERO).bounds
+            entry(&Judged::of(judgement, ImageFile::at("7.tif".into()), conversion, &rule(), None)).bounds
         };
         assert_eq!(bounds(&global, Some(0.1)), Some(journal::RowBounds { low: 1_700, high: 2_800 }));
         assert_eq!(bounds(&global, None), None);
         assert_eq!(bounds(&ConversionSpec::new(Method::Naive), Some(0.1)), None);
+    }
+
+    #[test]
+    fn a_row_has_the_numbers_behind_its_verdict() {
+        let input = Size { height: 16, width: 32 };
+        let conversion = ConversionSpec { size: Some(input), ..ConversionSpec::new(Method::Naive) };
+        let judged = |shares: [f32; 2], logit: f32| {
+            let map = LogitMap::new(Size { height: 1, width: 2 }, shares.to_vec()).unwrap();
+            let features = WhitenedFeatures::ORIGIN;
+            let judgement = Judgement {
+                decision: rule().decide(logit, &features),
+                score: rule().score(logit),
+                output: Some(Output { logit, map, features }),
+                distance: Some(2.5),
+                size: Some(Size { height: 32, width: 64 }),
+                image: None,
+                detail: None,
+                detail_without_path: None,
+                times: Times::default(),
+            };
+            let regions = regions(&judgement, &rule(), &conversion);
+            entry(&Judged::of(judgement, ImageFile::at("7.tif".into()), &conversion, &rule(), regions))
+        };
+        let row = judged([0.0, 2.0], 2.0);
+        let region = Region { x: 17, y: 0, width: 47, height: 32, share: 1.0, peak: Pixel { x: 33, y: 1 } };
+        assert_eq!(row.regions.unwrap().regions().unwrap(), [region]);
+        assert_eq!((row.raw_logit, row.rule, row.distance), (Some(2.0), Some((&rule()).into()), Some(2.5)));
+        assert_eq!(judged([-9.0, -9.0], -18.0).regions, Some(RowRegions::new(&[])));
+        let invalid = judged([f32::NAN, 0.0], f32::NAN);
+        assert!(invalid.regions.is_none() && invalid.raw_logit.unwrap().is_nan() && invalid.rule.is_some());
+        let rejected = entry(&Judged::reject(ReasonCode::NO_IMAGE, ""));
+        assert_eq!((rejected.raw_logit, rejected.rule, rejected.distance, rejected.regions), (None, None, None, None));
     }
 }

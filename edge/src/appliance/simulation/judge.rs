@@ -7,7 +7,7 @@ use crate::appliance::part::judged::Judged;
 use crate::config::Matching;
 use crate::pipeline::{Judgement, Times};
 use cellgate_models::conversion::{ConversionSpec, Method};
-use cellgate_models::policy::Reason;
+use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reason};
 use rand::RngExt as _;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -109,5 +109,7 @@ fn judged(file: ImageFile) -> Judged {
         detail_without_path: None,
         times: Times::default(),
     };
-    Judged::of(judgement, file, &ConversionSpec::new(Method::Naive))
+    let point = OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap();
+    let rule = Policy::without_reference(point).rule();
+    Judged::of(judgement, file, &ConversionSpec::new(Method::Naive), &rule, None)
 }

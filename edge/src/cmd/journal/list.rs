@@ -1,0 +1,95 @@
+//! `cellgate-edge journal list`.
+
+use super::{Selection, open, write_json};
+use cellgate_edge::journal::{ExportLine, Exported};
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
+
+/// Shows the newest records or events as a table, the oldest of them first.
+///
+/// Exit status: 0 done, 2 misuse or a journal that can't be read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cellgate-edge journal list /var/lib/cellgate/verdicts.sqlite
+  cellgate-edge journal list verdicts.sqlite --verdict REJECT --since 2026-11-23T06:00 --limit 20
+  cellgate-edge journal list verdicts.sqlite --part 4711 --json | jq .reason
+  cellgate-edge journal list verdicts.sqlite --events")]
+pub(super) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// Show at most this many records or events
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+    /// Print JSON lines with all columns instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Args { selection, limit, json } = args;
+    let reader = open(&selection.journal)?;
+    let (records, events);
+    let (lines, columns): (Vec<ExportLine<'_>>, _) = if selection.events {
+        events = reader.newest_events(selection.time(), *limit)?;
+        (events.iter().map(ExportLine::from).collect(), EVENT_COLUMNS)
+    } else {
+        records = reader.newest(&selection.filter(), *limit)?;
+        (records.iter().map(ExportLine::from).collect(), COLUMNS)
+    };
+    let mut output = BufWriter::new(io::stdout().lock());
+    if *json {
+        lines.iter().try_for_each(|line| write_json(&mut output, line))?;
+    } else {
+        writeln!(output, "{}", table(&lines, columns))?;
+    }
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The columns of the table of records: for each its name in an export, and its heading.
+const COLUMNS: [(&str, &str); 8] = [
+    ("seq", "seq"),
+    ("committed", "committed"),
+    ("part", "part"),
+    ("verdict", "verdict"),
+    ("score", "score"),
+    ("reason", "reason"),
+    ("age_ms", "age ms"),
+    ("image_name", "image"),
+];
+
+/// The columns of the table of events.
+const EVENT_COLUMNS: [(&str, &str); 8] = [
+    ("number", "number"),
+    ("committed", "committed"),
+    ("kind", "event"),
+    ("bundle", "bundle"),
+    ("who", "who"),
+    ("why", "why"),
+    ("newest_seq", "after seq"),
+    ("figures", "figures"),
+];
+
+fn table(lines: &[ExportLine<'_>], columns: [(&str, &str); 8]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(columns.map(|(_, heading)| heading));
+    for line in lines {
+        table.add_row(columns.map(|(column, _)| line.value(column).map(cell)).into_iter().flatten());
+    }
+    table
+}
+
+/// Returns a value as text for the table.
+fn cell(value: &Exported<'_>) -> String {
+    let text = match value {
+        Exported::Single(Some(number)) => format!("{number:.4}"),
+        value => value.csv(),
+    };
+    // A file name may contain control characters, which a terminal must not interpret.
+    if text.is_empty() && !matches!(value, Exported::Text(_)) {
+        "-".to_owned()
+    } else {
+        text.replace(char::is_control, "?")
+    }
+}
