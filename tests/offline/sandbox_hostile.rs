@@ -76,7 +76,9 @@ impl TestedPipeline {
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
         let rule = cellgate_test_support::models::policy([-0.85, 0.85]).rule();
-        let pipeline = Pipeline::new(&spec, rule, Box::new(MeanEngine), sandbox).expect("matching sizes");
+        let pipeline =
+            Pipeline::new(&spec, cellgate_test_support::models::open_envelope(), rule, Box::new(MeanEngine), sandbox)
+                .expect("matching sizes");
         let folder = tempfile::tempdir().expect("a folder");
         Self { pipeline, path: folder.path().join("part.tif"), _folder: folder, seen: Seen::default() }
     }

@@ -38,7 +38,11 @@ impl Pipeline {
         alive: &Alive,
     ) -> Result<Self, ActivationError> {
         let sandbox = Sandbox::start(activation.sandbox.clone())?;
-        Self::with_scorer(scorer, model.policy().rule(), sandbox)?.proven(model, activation.precision, alive)
+        Self::with_scorer(scorer, *model.envelope(), model.policy().rule(), sandbox)?.proven(
+            model,
+            activation.precision,
+            alive,
+        )
     }
 
     /// Returns the pipeline if its engine gives every golden image its expected outputs. Calls `alive` before each image; `alive` can

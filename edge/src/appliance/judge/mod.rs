@@ -119,6 +119,7 @@ impl Judge {
         connections: Connections,
     ) -> Self {
         let Connections { messages, line, archiver } = connections;
+        shared.metrics.image.set_envelope(model.envelope());
         let settings = Settings {
             matching: config.acquire.matching,
             lead: Duration::from_millis(config.acquire.lead_ms),
@@ -166,6 +167,9 @@ impl Judge {
             self.shared.liveness.busy(Worker::Judge, most);
         });
         self.shared.metrics.parts.judged(&judgement.times);
+        if let Some(measures) = &judgement.measures {
+            self.shared.metrics.image.measured(measures);
+        }
         self.shared.metrics.device.set_decoder_restarts(pipeline.sandbox().restarts());
         if pipeline.is_lost() {
             engine.pipeline = None;

@@ -182,6 +182,7 @@ mod tests {
                 output: score.map(output),
                 distance: None,
                 size: None,
+                measures: None,
                 image: None,
                 detail: None,
                 detail_without_path: None,
