@@ -42,6 +42,8 @@ pub fn wire_reason(reason: Reason) -> ReasonCode {
         Reason::EngineFailed => ReasonCode::ENGINE_FAILED,
         Reason::BundleUnlikeTraining => ReasonCode::BUNDLE_UNLIKE_TRAINING,
         Reason::UnlikeTraining => ReasonCode::UNLIKE_TRAINING,
+        Reason::ImageOutOfEnvelope => ReasonCode::IMAGE_OUT_OF_ENVELOPE,
+        Reason::ImageUnlikeTraining => ReasonCode::IMAGE_UNLIKE_TRAINING,
         Reason::DecoderTimedOut => ReasonCode::DECODER_TIMED_OUT,
         Reason::DecoderFailed => ReasonCode::DECODER_FAILED,
     }

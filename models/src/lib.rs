@@ -5,6 +5,7 @@
 //! | [`radiograph`] | a 16-bit grey image, read from a TIFF file under limits |
 //! | [`conversion`] | the 16-to-8-bit conversions, resizing and the network's input tensor, from a specification as data |
 //! | [`engine`] | runs a network: it takes the input tensor and returns the raw logit, its map and the whitened features; the reference engine is ONNX Runtime |
+//! | [`envelope`] | what the training images were like: the ranges that the size, the levels and the sharpness of a radiograph should be in |
 //! | [`policy`] | takes a raw logit and whitened features, and returns the verdict with its reason |
 //! | [`evidence`] | which places of an image speak for a REJECT: numbers, regions, a picture |
 //! | [`model`] | the model: networks, conversion, policy, golden images and model card, verified before use |
@@ -29,6 +30,7 @@
 pub mod conversion;
 pub mod digest;
 pub mod engine;
+pub mod envelope;
 pub mod evidence;
 mod image_list;
 pub mod library;
@@ -39,6 +41,7 @@ pub mod plain_file;
 pub mod plan;
 pub mod policy;
 pub mod radiograph;
+mod random_effects;
 
 pub use image_list::{ImageListError, image_list};
 pub use one_line::one_line;

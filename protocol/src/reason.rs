@@ -121,6 +121,11 @@ reasons! {
     Review BUNDLE_UNLIKE_TRAINING = 0x000B;
     /// REVIEW: the logit is below the lower threshold, but the part is unlike the normal parts that the network was trained on.
     Review UNLIKE_TRAINING = 0x000C;
+    /// REJECT: the image's size, its share of saturated pixels or its share of pixels with the level 0 is far from that of the
+    /// training images.
+    Reject IMAGE_OUT_OF_ENVELOPE = 0x000D;
+    /// REVIEW: the image's levels or its sharpness are unlike those of the training images, and the part would not be rejected.
+    Review IMAGE_UNLIKE_TRAINING = 0x000E;
     /// REVIEW: the part would pass or be reviewed, but the bundle's reference parts are being judged.
     Review REFERENCE_PART = 0x000F;
 

@@ -76,8 +76,10 @@ impl TestedPipeline {
         eprintln!("protections: {}; missing: {}", sandbox.protections(), sandbox.protections().missing());
         let spec = ConversionSpec::new(Method::Naive).with_size(SIZE);
         let rule = cellgate_test_support::models::policy([-0.85, 0.85]).rule();
+        let envelope = cellgate_test_support::models::open_envelope();
         let map_sum = MapSumLimit::of_golden([(&equal_shares(SIZE, 1.0), 1e-3)]);
-        let pipeline = Pipeline::new(&spec, rule, map_sum, Box::new(MeanEngine), sandbox).expect("matching sizes");
+        let engine = Box::new(MeanEngine);
+        let pipeline = Pipeline::new(&spec, envelope, rule, map_sum, engine, sandbox).expect("matching sizes");
         let folder = tempfile::tempdir().expect("a folder");
         Self { pipeline, path: folder.path().join("part.tif"), _folder: folder, seen: Seen::default() }
     }

@@ -6,6 +6,7 @@
 //! | `parts` | verdicts, and how long parts and their stages take |
 //! | `link` | the serial link and the PLC |
 //! | `device` | the appliance's identity, state, workers and engine |
+//! | `image` | the measures of the newest image, and the ranges of the model's envelope |
 //! | `store` | journal, archive, disk |
 //! | `serve` | HTTP on loopback |
 //!
@@ -13,6 +14,7 @@
 //! own thread of the lowest priority. No PASS depends on the server, and its end affects no other service.
 
 mod device;
+mod image;
 mod link;
 mod make;
 mod parts;
@@ -20,6 +22,7 @@ mod serve;
 mod store;
 
 pub use device::{About, DeviceFigures};
+pub use image::ImageFigures;
 pub use link::{LinkCounts, LinkFigures};
 pub use parts::PartFigures;
 pub use serve::{ListenError, Server, listen};
@@ -46,6 +49,8 @@ pub struct Metrics {
     pub link: LinkFigures,
     /// The appliance's state, workers and engine.
     pub device: DeviceFigures,
+    /// The measures of the newest image.
+    pub image: ImageFigures,
     /// Journal, archive, disk.
     pub store: StoreFigures,
 }
@@ -61,8 +66,9 @@ impl Metrics {
         let parts = PartFigures::new(&registry, deadline)?;
         let link = LinkFigures::new(&registry)?;
         let device = DeviceFigures::new(&registry, about, workers)?;
+        let image = ImageFigures::new(&registry)?;
         let store = StoreFigures::new(&registry)?;
-        Ok(Self { registry, parts, link, device, store })
+        Ok(Self { registry, parts, link, device, image, store })
     }
 
     /// The current values in Prometheus' text format 0.0.4.

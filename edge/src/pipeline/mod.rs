@@ -1,9 +1,11 @@
-//! Judges one image: reads and decodes it, converts it, runs the network, and decides by the rule of the bundle.
+//! Judges one image: reads and decodes it, compares it with the model's envelope, converts it, runs the network, and decides by the rule
+//! of the bundle.
 
 mod activate;
 mod alive;
 mod error;
 mod file;
+mod image_check;
 mod no_score;
 mod options;
 mod proof;
@@ -27,8 +29,10 @@ use crate::sandbox::Sandbox;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, MapSumLimit, Output};
+use cellgate_models::envelope::{Envelope, Measures, OutsideEnvelope};
 use cellgate_models::policy::{Decision, Reason, Rule, distinct};
 use cellgate_models::radiograph::{BUFFER_START, RadiographView};
+use image_check::ImageCheck;
 use scorer::CpuScorer;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,6 +40,7 @@ use std::time::{Duration, Instant};
 /// Judges one radiograph after another and reuses its buffers. Each thread needs its own pipeline.
 pub struct Pipeline {
     source: Source,
+    image_check: ImageCheck,
     scorer: Box<dyn Scorer>,
     /// How the parts of the current bundle are judged.
     rule: Rule,
@@ -52,6 +57,15 @@ struct Source {
     memory: Vec<u8>,
 }
 
+/// What the network computed for one image.
+struct Scored {
+    output: Output,
+    /// The size of the radiograph.
+    size: Size,
+    /// The measures that are outside of a soft range of the envelope.
+    outside: Option<OutsideEnvelope>,
+}
+
 /// The verdict for one image, with its reason, score, outputs, digest, explanation and times.
 #[derive(Debug)]
 pub struct Judgement {
@@ -66,9 +80,12 @@ pub struct Judgement {
     pub distance: Option<f64>,
     /// The size of the radiograph. `None` if `output` is.
     pub size: Option<Size>,
+    /// The measures of the radiograph, which were compared with the model's envelope. `None` if it could not be decoded.
+    pub measures: Option<Measures>,
     /// The digest of the file's bytes. `None` if they could not be read.
     pub image: Option<Digest>,
-    /// The error as text, if there was one; for [`Reason::UnlikeTraining`] the distance and the largest distance.
+    /// The error as text, if there was one. Else the measures that are outside of the model's envelope, if there are any. Else,
+    /// for [`Reason::UnlikeTraining`], the distance and the largest distance.
     pub detail: Option<String>,
     /// The same without the image's path, for output that names the image anyway.
     pub detail_without_path: Option<String>,
@@ -77,28 +94,31 @@ pub struct Judgement {
 }
 
 impl Pipeline {
-    /// Creates a pipeline from a model's conversion, the rule of a bundle, the limit for the sum of a map, an engine with its
-    /// network, and the sandbox that decodes.
+    /// Creates a pipeline from a model's conversion and envelope, the rule of a bundle, the limit for the sum of a map, an engine
+    /// with its network, and the sandbox that decodes.
     ///
     /// # Errors
     /// [`SetupError`]: the conversion does not fit the network, or memory is missing.
     pub fn new(
         conversion: &ConversionSpec,
+        envelope: Envelope,
         rule: Rule,
         map_sum: MapSumLimit,
         engine: Box<dyn Engine>,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
-        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), rule, map_sum, sandbox)
+        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), envelope, rule, map_sum, sandbox)
     }
 
     fn with_scorer(
         scorer: Box<dyn Scorer>,
+        envelope: Envelope,
         rule: Rule,
         map_sum: MapSumLimit,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
-        Ok(Self { source: Source::new(sandbox)?, scorer, rule, map_sum, golden_times: Vec::new() })
+        let (source, image_check) = (Source::new(sandbox)?, ImageCheck::new(envelope));
+        Ok(Self { source, image_check, scorer, rule, map_sum, golden_times: Vec::new() })
     }
 
     /// Judges by `rule` from now on: another bundle has begun.
@@ -144,24 +164,28 @@ impl Pipeline {
         begins: &mut dyn FnMut(Stage),
     ) -> Judgement {
         let mut times = Times::default();
-        let (output, image) = self.output(path, expected, &mut times, begins);
+        let mut measures = None;
+        let (scored, image) = self.scored(path, expected, (&mut times, &mut measures), begins);
         let start = Instant::now();
-        let (decision, score, distance) = match &output {
-            Ok((Output { logit, features, .. }, _)) => {
-                (self.rule.decide(*logit, features), self.rule.score(*logit), Some(self.rule.distance(features)))
+        let (decision, score, distance) = match &scored {
+            Ok(Scored { output: Output { logit, features, .. }, outside, .. }) => {
+                let decision = self.rule.decide(*logit, features);
+                let decision = if outside.is_some() { decision.of_unlike_image() } else { decision };
+                (decision, self.rule.score(*logit), Some(self.rule.distance(features)))
             }
             Err(error) => (error.reason().into(), None, None),
         };
         times.decide = start.elapsed();
-        let (detail, detail_without_path) = match &output {
-            Ok(_) => {
-                let explanation = self.explanation(decision, distance);
+        let (detail, detail_without_path) = match &scored {
+            Ok(Scored { outside, .. }) => {
+                let outside = outside.as_ref().map(ToString::to_string);
+                let explanation = outside.or_else(|| self.explanation(decision, distance));
                 (explanation.clone(), explanation)
             }
             Err(error) => (Some(error.to_string()), Some(error.without_path())),
         };
-        let (output, size) = output.ok().unzip();
-        Judgement { decision, score, output, distance, size, image, detail, detail_without_path, times }
+        let (output, size) = scored.ok().map(|Scored { output, size, .. }| (output, size)).unzip();
+        Judgement { decision, score, output, distance, size, measures, image, detail, detail_without_path, times }
     }
 
     /// The distance and the largest distance in words, for a part that does not pass because of its distance.
@@ -184,17 +208,17 @@ impl Pipeline {
         Ok((sandbox.decode(bytes, path)?, digest))
     }
 
-    /// Returns the network's output, whose map sums to its logit, the size of the radiograph, and the digest of the file's bytes. The
-    /// file is read once, so the digest is that of the decoded bytes.
+    /// Returns what the network computed, where the map sums to the logit, and the digest of the file's bytes. Writes the times of
+    /// the stages and the measures of the radiograph. The file is read once, so the digest is that of the decoded bytes.
     /// The digest takes about as long as the conversion, so both run in parallel.
-    fn output(
+    fn scored(
         &mut self,
         path: &Path,
         expected: Option<&ImageFile>,
-        times: &mut Times,
+        (times, measures): (&mut Times, &mut Option<Measures>),
         begins: &mut dyn FnMut(Stage),
-    ) -> (Result<(Output, Size), NoScore>, Option<Digest>) {
-        let Self { source: Source { sandbox, memory }, scorer, map_sum, .. } = self;
+    ) -> (Result<Scored, NoScore>, Option<Digest>) {
+        let Self { source: Source { sandbox, memory }, image_check, scorer, map_sum, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
         let (bytes, must_be) = match file::read(path, expected, sandbox.limits(), memory) {
@@ -209,11 +233,16 @@ impl Pipeline {
         std::thread::scope(|scope| {
             let digest =
                 std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
-            let output = radiograph.map_err(NoScore::from).and_then(|radiograph| {
+            let scored = radiograph.map_err(NoScore::from).and_then(|radiograph| {
                 let size = Size { height: radiograph.height(), width: radiograph.width() };
+                let start = Instant::now();
+                let (found, outside) = image_check.check(path, radiograph);
+                *measures = Some(found);
+                times.read += start.elapsed();
+                let outside = outside?;
                 let output = scorer.run(radiograph, times, begins)?;
                 map_sum.check(&output)?;
-                Ok((output, size))
+                Ok(Scored { output, size, outside })
             });
             begins(Stage::Read);
             let rest = Instant::now();
@@ -223,7 +252,7 @@ impl Pipeline {
             if must_be.is_some_and(|must_be| must_be != digest) {
                 return (Err(NoScore::Changed { path: path.to_owned(), change: Change::Written }), None);
             }
-            (output, Some(digest))
+            (scored, Some(digest))
         })
     }
 }

@@ -5,6 +5,7 @@ use crate::sandbox::SandboxFailure;
 use crate::tensorrt::CudaError;
 use cellgate_models::conversion::{ConversionError, Size};
 use cellgate_models::engine::EngineError;
+use cellgate_models::envelope::OutsideEnvelope;
 use cellgate_models::policy::Reason;
 use cellgate_models::radiograph::ReadError;
 use std::path::PathBuf;
@@ -52,6 +53,14 @@ pub enum NoScore {
     /// The sandbox refused the image, or failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxFailure),
+    /// The image is outside of a hard range of the model's envelope.
+    #[error("{}: {outside}", path.display())]
+    OutsideEnvelope {
+        /// The file.
+        path: PathBuf,
+        /// The measures that are outside.
+        outside: OutsideEnvelope,
+    },
     /// The image could not be converted.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
@@ -70,6 +79,7 @@ impl NoScore {
             Self::Read(error) => error.without_path(),
             Self::Changed { change, .. } => format!("changed before it was judged: {change}"),
             Self::Sandbox(error) => error.without_path(),
+            Self::OutsideEnvelope { outside, .. } => outside.to_string(),
             Self::Conversion(error) => error.to_string(),
             Self::Engine(error) => error.to_string(),
             Self::Gpu(error) => error.to_string(),
@@ -88,6 +98,7 @@ impl NoScore {
             Self::Changed { .. } => Reason::ImageMismatch,
             Self::Sandbox(SandboxFailure::TimedOut { .. }) => Reason::DecoderTimedOut,
             Self::Sandbox(_) => Reason::DecoderFailed,
+            Self::OutsideEnvelope { .. } => Reason::ImageOutOfEnvelope,
             Self::Conversion(_) => Reason::ConversionFailed,
             Self::Engine(_) => Reason::EngineFailed,
             Self::Gpu(error) if error.is_of_the_image() => Reason::ConversionFailed,

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A stage of judging that a supervisor must know about. Deciding is so short that it is not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading the file and decoding it, and waiting for its digest.
+    /// Reading the file, decoding and measuring it, and waiting for its digest.
     Read,
     /// Converting the radiograph to the network's input.
     Convert,
@@ -16,7 +16,7 @@ pub enum Stage {
 /// The time of each stage. Zero for a stage that was not reached.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Times {
-    /// Reading the file, decoding, and waiting for the digest after the score is known.
+    /// Reading the file, decoding and measuring it, and waiting for the digest after the score is known.
     pub read: Duration,
     /// Converting the radiograph to the network's input.
     pub convert: Duration,

@@ -8,6 +8,7 @@
 //! | `commands` | the output and errors of `doctor`, `journal`, `plc-sim` and `run --check` |
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
 //! | `inspect_distance` | the distance in the output of `inspect`, and the reason UNLIKE_TRAINING |
+//! | `inspect_envelope` | images unlike the training images: verdict, reason and text of each |
 //! | `inspect_evidence` | the evidence in the output of `inspect`, and its overlays |
 //! | `metrics` | the metrics for Prometheus and their server |
 //! | `protections`, `sandbox` | each protection of the decode worker alone; the sandbox with the real worker and with faulty workers |
@@ -21,6 +22,7 @@ mod cuda_driver;
 mod help;
 mod inspect;
 mod inspect_distance;
+mod inspect_envelope;
 mod inspect_evidence;
 #[cfg(feature = "cuda")]
 mod kernels;

@@ -2,9 +2,12 @@
 //! greedy or hostile clients.
 
 use crate::exposition::Page;
+use crate::support::open_envelope;
 use cellgate_edge::acquire::Unjudged;
 use cellgate_edge::metrics::{About, LinkCounts, Metrics, Server, listen};
 use cellgate_edge::pipeline::Times;
+use cellgate_models::envelope::Measures;
+use cellgate_models::radiograph::Radiograph;
 use proptest::prelude::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -39,6 +42,8 @@ fn counts_are_served() {
     let ms = Duration::from_millis;
     metrics.parts.judged(&Times { read: ms(3), convert: ms(4), infer: Duration::ZERO, decide: ms(1) });
     metrics.link.set(&LinkCounts { frames: 5, bad_crc: 2, ..LinkCounts::default() });
+    metrics.image.set_envelope(&open_envelope());
+    metrics.image.measured(&Measures::of(&Radiograph::new(3, 2, vec![0, 4096, 0, 7, 7, 7]).unwrap()));
     metrics.device.proved(true);
     metrics.device.set_fallback(true);
     let page = page(&metrics);
@@ -48,6 +53,12 @@ fn counts_are_served() {
     assert_eq!(value("cellgate_images_set_aside_total", &[]), 3.0);
     assert_eq!(value("cellgate_stage_duration_seconds_sum", &[]), 0.008);
     assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "the stage was not reached");
+    let measure = |name: &str, measure: &str| page.sum(name, &[("measure", measure)]);
+    let newest = ["height", "width", "zeros_ppm", "level_p99"].map(|name| measure("cellgate_image_measure", name));
+    assert_eq!(newest, [2.0, 3.0, 666_666.0, 4096.0]);
+    let range =
+        ["cellgate_image_measure_low", "cellgate_image_measure_high"].map(|name| measure(name, "sharpness_ppm"));
+    assert_eq!(range, [0.0, 2_000_000.0]);
     assert_eq!(value("cellgate_link_errors_total", &[("kind", "crc")]), 2.0);
     assert_eq!(value("cellgate_engine_proofs_total", &[("result", "passed")]), 1.0);
     assert_eq!(value("cellgate_engine_is_fallback", &[]), 1.0);

@@ -35,11 +35,28 @@ impl Histogram {
 
     /// Adds `levels` in one pass. Allocates nothing.
     pub fn add(&mut self, levels: &[u16]) {
-        // In a chunk of this length no counter of a lane can overflow.
-        levels.chunks(u32::MAX as usize).for_each(|levels| self.add_chunk(levels));
+        self.add_rows(std::iter::once(levels));
     }
 
-    fn add_chunk(&mut self, levels: &[u16]) {
+    /// Adds the levels of `rows` in one pass. Allocates nothing.
+    pub(crate) fn add_rows<'a>(&mut self, rows: impl Iterator<Item = &'a [u16]>) {
+        let mut pending = 0;
+        for row in rows {
+            for levels in row.chunks(u32::MAX as usize) {
+                // No counter of a lane may overflow.
+                if pending + levels.len() > u32::MAX as usize {
+                    self.collect(pending);
+                    pending = 0;
+                }
+                self.count(levels);
+                pending += levels.len();
+            }
+        }
+        self.collect(pending);
+    }
+
+    /// Counts `levels` in the lanes.
+    fn count(&mut self, levels: &[u16]) {
         let [first, second, third, fourth] = &mut self.lanes;
         let (groups, rest) = levels.as_chunks::<LANES>();
         for &[a, b, c, d] in groups {
@@ -49,11 +66,16 @@ impl Histogram {
             fourth[usize::from(d)] += 1;
         }
         rest.iter().for_each(|&level| first[usize::from(level)] += 1);
+    }
+
+    /// Moves the counts of `pixels` pixels from the lanes to the histogram.
+    fn collect(&mut self, pixels: usize) {
+        let [first, second, third, fourth] = &mut self.lanes;
         for (level, count) in self.counts.iter_mut().enumerate() {
             *count += [&first, &second, &third, &fourth].iter().map(|lane| u64::from(lane[level])).sum::<u64>();
         }
         self.lanes.iter_mut().for_each(|lane| lane.fill(0));
-        self.total += levels.len() as u64;
+        self.total += pixels as u64;
     }
 
     /// Adds the counts of `other`.
@@ -175,7 +197,7 @@ mod tests {
             pieces.merge(&Histogram::of(right));
             prop_assert_eq!(&pieces, &Histogram::of(&levels));
             pieces.clear();
-            pieces.add(&levels);
+            pieces.add_rows([left, right].into_iter());
             prop_assert_eq!(pieces, Histogram::of(&levels));
         }
     }

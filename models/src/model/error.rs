@@ -3,6 +3,8 @@
 use super::{NameError, Precision};
 use crate::conversion::ConversionError;
 use crate::digest::Digest;
+use crate::envelope::OutsideEnvelope;
+use crate::radiograph::ReadError;
 use std::path::PathBuf;
 
 /// Why a model could not be read or written.
@@ -204,6 +206,17 @@ pub enum ModelError {
         /// The tolerance of the whitened features.
         tolerance: f32,
     },
+    /// A golden image can't be decoded.
+    #[error(transparent)]
+    GoldenImage(#[from] ReadError),
+    /// A golden image is outside of the envelope.
+    #[error("golden image {member}: {outside}; choose another image, or train and export the model again")]
+    GoldenOutsideEnvelope {
+        /// The image's name in the model.
+        member: String,
+        /// The measures that are outside.
+        outside: OutsideEnvelope,
+    },
     /// The path to which the model should be written already exists.
     #[error("{}: exists already{hint}", path.display())]
     Exists {
@@ -214,10 +227,14 @@ pub enum ModelError {
     },
 }
 
+/// What to do about a model that may be of an earlier version of the trainer.
+pub(super) const EARLIER_VERSION: &str =
+    "; if an earlier version of the trainer wrote the model, train and export it again";
+
 /// What to do about content that does not parse: a missing or unknown field is that of another version.
 pub(super) fn hint(message: &str) -> &'static str {
     match message.contains("missing field") || message.contains("unknown field") {
-        true => "; if an earlier version of the trainer wrote the model, train and export it again",
+        true => EARLIER_VERSION,
         false => "",
     }
 }

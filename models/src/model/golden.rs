@@ -3,9 +3,11 @@
 use super::{Expectation, GoldenEntry, ModelError, Precision};
 use crate::conversion::Size;
 use crate::engine::{LogitMap, WhitenedFeatures};
+use crate::envelope::{Envelope, Measures};
 use crate::policy::{Policy, Verdict};
-use crate::radiograph::{self, Radiograph, ReadError};
+use crate::radiograph::{self, Radiograph, RadiographLimits, ReadError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The largest difference of scores that a golden image's tolerance may allow: a larger tolerance would prove nothing.
 pub const MAX_SCORE_TOLERANCE: f64 = 0.02;
@@ -16,6 +18,10 @@ pub const MAX_MAP_TOLERANCE: f32 = 0.25;
 /// The largest tolerance of a golden image's whitened features, as a fraction of the policy's largest distance, or of the smaller one
 /// if it has two: a larger tolerance would prove nothing.
 pub const MAX_FEATURES_TOLERANCE: f64 = 0.25;
+
+/// The longest time to decode a golden image when a model is opened. It is longer than a device has for a part's image, because a busy
+/// machine must not make a sound model unreadable.
+const MAX_DECODE_TIME: Duration = Duration::from_secs(30);
 
 /// What every engine must compute from a golden image, in every precision.
 #[derive(Debug)]
@@ -68,7 +74,7 @@ impl<'m> GoldenImage<'m> {
     ///
     /// # Errors
     /// [`ReadError`] if the image is not a radiograph, or is over `limits`.
-    pub fn radiograph(&self, limits: &radiograph::RadiographLimits) -> Result<Radiograph, ReadError> {
+    pub fn radiograph(&self, limits: &RadiographLimits) -> Result<Radiograph, ReadError> {
         radiograph::decode(self.tiff, &self.path, limits)
     }
 }
@@ -158,10 +164,27 @@ pub(super) fn check(entry: &GoldenEntry, outputs: &ExpectedOutputs, policy: &Pol
     Ok(())
 }
 
+/// Checks that the golden image in the file `path` with the content `bytes` is inside of the envelope: a device compares every image
+/// with the envelope before it judges.
+pub(super) fn check_image(
+    entry: &GoldenEntry,
+    path: &Path,
+    bytes: &[u8],
+    envelope: &Envelope,
+) -> Result<(), ModelError> {
+    let limits = RadiographLimits { max_time: MAX_DECODE_TIME, ..RadiographLimits::default() };
+    let radiograph = radiograph::decode(bytes, path, &limits)?;
+    match envelope.outside(&Measures::of(&radiograph)) {
+        Some(outside) => Err(ModelError::GoldenOutsideEnvelope { member: entry.member.to_string(), outside }),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::Output;
+    use crate::envelope::{Measure, Range};
     use crate::model::samples::{contents, map};
     use crate::model::{Contents, Existing, Model, ModelLimits, write};
     use crate::policy::Reference;
@@ -352,6 +375,35 @@ mod tests {
         }
         assert!(is_within(&both, Precision::F16, 0.018) && !is_within(&both, Precision::F16, 0.022));
         assert!(!is_within(&only_f32, Precision::F16, 0.0), "there is no such network");
+    }
+
+    /// The sample's golden images have the levels 1700 and 2800.
+    #[test]
+    fn a_golden_image_outside_of_the_envelope_is_refused() {
+        let with_median = |low, high| {
+            written(|contents| {
+                let open = contents.envelope;
+                let range = |measure| match measure {
+                    Measure::LevelP50 => Range { low, high },
+                    _ => open.range(measure),
+                };
+                contents.envelope = Envelope::new(range).unwrap();
+            })
+        };
+        assert!(with_median(1700, 2800).is_ok());
+        for (low, high, outside) in [(1701, 2800, "golden/01.tif"), (1700, 2799, "golden/02.tif")] {
+            let error = with_median(low, high).unwrap_err();
+            let is_named = matches!(&error, ModelError::GoldenOutsideEnvelope { member, .. } if member == outside);
+            assert!(is_named, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_golden_image_that_is_not_a_radiograph_is_refused() {
+        let error = written(|contents| contents.golden[0].tiff = b"no TIFF".to_vec()).unwrap_err();
+        let is_named =
+            matches!(&error, ModelError::GoldenImage(source) if source.to_string().contains("golden/01.tif"));
+        assert!(is_named, "{error}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `manifest.json`: the members of a model, its origin, and the logits of its golden images.
 
+use super::error::EARLIER_VERSION;
 use super::{
-    CONVERSION, GOLDEN_FOLDER, MANIFEST, MODEL_CARD, ManifestError, MemberName, ModelLimits, POLICY, Precision,
-    SIGNATURE,
+    CONVERSION, ENVELOPE, GOLDEN_FOLDER, MANIFEST, MODEL_CARD, ManifestError, MemberName, ModelLimits, POLICY,
+    Precision, SIGNATURE,
 };
 use crate::digest::Digest;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -239,8 +240,11 @@ impl Manifest {
         if total > limits.max_total_bytes {
             return Err(field("members", total, format_args!("at most {} bytes in all", limits.max_total_bytes)));
         }
-        for name in [CONVERSION, POLICY, MODEL_CARD] {
-            self.check_listed("members", name)?;
+        for name in [CONVERSION, ENVELOPE, POLICY, MODEL_CARD] {
+            if !self.members.contains_key(name) {
+                let expected = format_args!("a member that `members` lists{EARLIER_VERSION}");
+                return Err(field("members", format_args!("no member {name}"), expected));
+            }
         }
         Ok(())
     }
@@ -308,7 +312,7 @@ impl Manifest {
         let networks = self.networks.iter().map(|network| network.member.as_str());
         let golden = self.golden.iter().flat_map(|golden| [&golden.member, &golden.map, &golden.features]);
         let golden = golden.map(MemberName::as_str);
-        for name in [CONVERSION, POLICY, MODEL_CARD].into_iter().chain(networks).chain(golden) {
+        for name in [CONVERSION, ENVELOPE, POLICY, MODEL_CARD].into_iter().chain(networks).chain(golden) {
             if !unused.remove(name) {
                 return Err(field(format_args!("members.{name}"), "two uses", "one"));
             }

@@ -40,6 +40,8 @@ pub const SIGNATURE: &str = "manifest.sig";
 pub const CONVERSION: &str = "conversion.json";
 /// The thresholds, a [`Policy`](crate::policy::Policy).
 pub const POLICY: &str = "policy.json";
+/// What the training images were like, an [`Envelope`](crate::envelope::Envelope).
+pub const ENVELOPE: &str = "envelope.json";
 /// A description of the model for people.
 pub const MODEL_CARD: &str = "MODEL_CARD.md";
 /// The folder of the golden images.

@@ -1,16 +1,17 @@
 //! Reads a model's folder into a [`Model`]: lists the files, reads the manifest, verifies every member, and only then parses the
-//! conversion, the policy and the model card.
+//! conversion, the policy, the envelope and the model card.
 
 use super::error::hint;
 use super::folder::{self, Listing};
 use super::golden::ExpectedOutputs;
 use super::{
-    CONVERSION, GoldenImage, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName, ModelError,
+    CONVERSION, ENVELOPE, GoldenImage, MANIFEST, MODEL_CARD, Manifest, ManifestError, Member, MemberName, ModelError,
     ModelLimits, POLICY, PRODUCT, Precision, SIGNATURE, golden,
 };
 use crate::conversion::{ConversionSpec, Converter, Size};
 use crate::digest::Digest;
 use crate::engine::{LogitMap, MapSumLimit};
+use crate::envelope::Envelope;
 use crate::policy::Policy;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub struct Model {
     manifest: Manifest,
     conversion: ConversionSpec,
     policy: Policy,
+    envelope: Envelope,
     model_card: String,
     members: BTreeMap<MemberName, Vec<u8>>,
     /// The expected outputs of the golden images, in the manifest's order.
@@ -60,6 +62,7 @@ impl Model {
         }
         let (conversion, input) = conversion(path, &members)?;
         let policy = json(path, &members, POLICY)?;
+        let envelope = json(path, &members, ENVELOPE)?;
         let mut outputs = Vec::with_capacity(manifest.golden.len());
         for entry in &manifest.golden {
             let member = |name: &MemberName| (path.join(name.as_str()), bytes_of(&members, name.as_str()));
@@ -69,12 +72,14 @@ impl Model {
                 features: golden::read_features(&features, features_bytes)?,
             };
             golden::check(entry, &expected, &policy)?;
+            let (image, image_bytes) = member(&entry.member);
+            golden::check_image(entry, &image, image_bytes, &envelope)?;
             outputs.push(expected);
         }
         let model_card = String::from_utf8(bytes_of(&members, MODEL_CARD).to_vec())
             .map_err(|error| ModelError::Content { path: path.join(MODEL_CARD), message: error.to_string() })?;
         let digest = Digest::of(&manifest_bytes);
-        Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, model_card, members, outputs })
+        Ok(Self { path: path.to_owned(), digest, manifest, conversion, policy, envelope, model_card, members, outputs })
     }
 
     /// The folder that the model was read from.
@@ -105,6 +110,12 @@ impl Model {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What the training images were like.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
     }
 
     /// The model card, Markdown.

@@ -6,6 +6,7 @@ use super::{
 use crate::conversion::{Bounds, ConversionSpec, Method, Size};
 use crate::digest::Digest;
 use crate::engine::{LogitMap, WhitenedFeatures};
+use crate::envelope::{Envelope, Measure};
 use crate::policy::{Calibration, OperatingPoint, Policy};
 use crate::radiograph::{self, Radiograph};
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub(super) fn contents() -> Contents {
         networks: BTreeMap::from([(Precision::F32, vec![32; 1000]), (Precision::F16, vec![16; 500])]),
         conversion: ConversionSpec::new(Method::Global).with_bounds(Bounds::new(1700, 2800).unwrap()).with_size(SIZE),
         policy: Policy::without_reference(OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap()),
+        envelope: Envelope::new(Measure::possible).unwrap(),
         model_card: "# A model\n".to_owned(),
         training: TrainingRecord {
             trainer: "0.1.0".to_owned(),

@@ -5,8 +5,9 @@ mod manifest;
 use super::samples::contents;
 use super::*;
 use crate::digest::Digest;
+use crate::envelope::{Envelope, Measure, Measures, Range};
 use crate::policy::{Calibration, OperatingPoint, Policy};
-use crate::radiograph;
+use crate::radiograph::{self, Radiograph};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ fn what_is_written_is_read_back() {
     assert_eq!(model.digest(), Digest::of_file(&written.path.join(MANIFEST)).unwrap());
     assert_eq!(model.conversion(), &contents.conversion);
     assert_eq!(model.policy(), &contents.policy);
+    assert_eq!(model.envelope(), &contents.envelope);
     assert_eq!(model.model_card(), contents.model_card);
     assert_eq!(model.manifest().training, contents.training);
     assert_eq!(model.manifest().metrics, contents.metrics);
@@ -165,18 +167,18 @@ fn a_path_that_is_not_a_model_is_refused() {
 fn each_limit_holds() {
     let written = written();
     let default = ModelLimits::default;
-    // The model has 13 files and folders, at most 2 names deep. The larger network has 1000 bytes, and all members together
+    // The model has 14 files and folders, at most 2 names deep. The larger network has 1000 bytes, and all members together
     // have more than 1600.
     for limits in [
         ModelLimits { max_manifest_bytes: 100, ..default() },
         ModelLimits { max_member_bytes: 999, ..default() },
         ModelLimits { max_total_bytes: 1600, ..default() },
-        ModelLimits { max_entries: 12, ..default() },
+        ModelLimits { max_entries: 13, ..default() },
         ModelLimits { max_depth: 1, ..default() },
     ] {
         assert!(Model::open(&written.path, &limits).is_err(), "{limits:?}");
     }
-    let exact = ModelLimits { max_entries: 13, max_depth: 2, max_member_bytes: 1000, ..default() };
+    let exact = ModelLimits { max_entries: 14, max_depth: 2, max_member_bytes: 1000, ..default() };
     assert!(Model::open(&written.path, &exact).is_ok());
     let long = vec![b' '; (default().max_manifest_bytes + 1) as usize];
     fs::write(written.path.join(MANIFEST), &long).unwrap();
@@ -250,6 +252,15 @@ fn only_a_model_is_replaced_and_only_on_demand() {
     assert_eq!(names.len(), 2, "no temporary folder remains: {names:?}");
 }
 
+/// An envelope of images whose median level is 21,000 to 31,000.
+fn bright_envelope() -> Envelope {
+    let range = |measure| match measure {
+        Measure::LevelP50 => Range { low: 21_000, high: 31_000 },
+        _ => measure.possible(),
+    };
+    Envelope::new(range).unwrap()
+}
+
 #[test]
 fn error_texts() {
     let path = || PathBuf::from("model/FILE");
@@ -309,6 +320,14 @@ fn error_texts() {
             distance: 9.744_56,
             largest_distance: 9.75,
             tolerance: 0.01,
+        },
+        ModelError::Manifest {
+            path: path(),
+            source: parse_changed(|json| drop(json["members"].as_object_mut().unwrap().remove(ENVELOPE))).unwrap_err(),
+        },
+        ModelError::GoldenOutsideEnvelope {
+            member: "golden/01.tif".into(),
+            outside: bright_envelope().outside(&Measures::of(&Radiograph::new(1, 1, vec![812]).unwrap())).unwrap(),
         },
         ModelError::Exists { path: path(), hint: "" },
     ];

@@ -3,12 +3,13 @@
 use super::folder::io;
 use super::reader::is_any_manifest;
 use super::{
-    CONVERSION, Expectation, FORMAT, GOLDEN_FOLDER, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, Member, MemberName,
-    Model, ModelError, ModelLimits, NetworkEntry, POLICY, PRODUCT, Precision, TrainingRecord,
+    CONVERSION, ENVELOPE, Expectation, FORMAT, GOLDEN_FOLDER, GoldenEntry, MANIFEST, MODEL_CARD, Manifest, Member,
+    MemberName, Model, ModelError, ModelLimits, NetworkEntry, POLICY, PRODUCT, Precision, TrainingRecord,
 };
 use crate::conversion::ConversionSpec;
 use crate::digest::Digest;
 use crate::engine::{LogitMap, WhitenedFeatures};
+use crate::envelope::Envelope;
 use crate::policy::Policy;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -29,6 +30,8 @@ pub struct Contents {
     pub conversion: ConversionSpec,
     /// How a logit becomes a verdict.
     pub policy: Policy,
+    /// What the training images were like. All golden images must be inside.
+    pub envelope: Envelope,
     /// A description of the model for people, Markdown.
     pub model_card: String,
     /// How the networks were trained.
@@ -181,6 +184,7 @@ fn files(contents: &Contents) -> Vec<(String, Cow<'_, [u8]>)> {
     let mut files = vec![
         (CONVERSION.to_owned(), Cow::Owned(json(&contents.conversion))),
         (POLICY.to_owned(), Cow::Owned(json(&contents.policy))),
+        (ENVELOPE.to_owned(), Cow::Owned(json(&contents.envelope))),
         (MODEL_CARD.to_owned(), Cow::Borrowed(contents.model_card.as_bytes())),
     ];
     let networks = contents.networks.iter().map(|(precision, bytes)| (precision.member().to_owned(), bytes));

@@ -96,6 +96,12 @@ reasons! {
     Review BundleUnlikeTraining = "BUNDLE_UNLIKE_TRAINING";
     /// REVIEW: the logit is below [`OperatingPoint::review_from`](super::OperatingPoint::review_from), but the part is unlike the normal parts that the network was trained on: its distance is above [`OperatingPoint::largest_distance`](super::OperatingPoint::largest_distance).
     Review UnlikeTraining = "UNLIKE_TRAINING";
+    /// REJECT: the image's size, its share of saturated pixels or its share of pixels with the level 0 is outside of the
+    /// model's [envelope](crate::envelope).
+    Reject ImageOutOfEnvelope = "IMAGE_OUT_OF_ENVELOPE";
+    /// REVIEW: the image's levels or its sharpness are outside of the model's [envelope](crate::envelope), and the part would
+    /// not be rejected.
+    Review ImageUnlikeTraining = "IMAGE_UNLIKE_TRAINING";
 }
 
 impl fmt::Display for Reason {
@@ -111,6 +117,19 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Why the verdict is what it is.
     pub reason: Reason,
+}
+
+impl Decision {
+    /// The decision on the same part if its image is outside of a soft range of the [envelope](crate::envelope). PASS and REVIEW
+    /// become REVIEW with [`Reason::ImageUnlikeTraining`], whatever their reason is: what the network computes from such an image
+    /// means little, and the image is what a person must look at first. REJECT keeps its reason.
+    #[must_use]
+    pub fn of_unlike_image(self) -> Self {
+        match self.verdict {
+            Verdict::Pass | Verdict::Review => Reason::ImageUnlikeTraining.into(),
+            Verdict::Reject => self,
+        }
+    }
 }
 
 impl From<Reason> for Decision {
@@ -131,6 +150,16 @@ mod tests {
         }
         for verdict in [Verdict::Pass, Verdict::Review, Verdict::Reject] {
             assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{verdict}\""));
+        }
+    }
+
+    #[test]
+    fn an_unlike_image_is_reviewed_unless_the_part_is_rejected() {
+        for reason in Reason::ALL {
+            let found = Decision::from(reason).of_unlike_image();
+            let expected = if reason.verdict() == Verdict::Reject { reason } else { Reason::ImageUnlikeTraining };
+            assert_eq!(found, Decision { verdict: expected.verdict(), reason: expected });
+            assert_ne!(found.verdict, Verdict::Pass);
         }
     }
 }

@@ -7,20 +7,15 @@
 
 use super::digits::distinct;
 use crate::engine::WhitenedFeatures;
+use crate::random_effects::{MAX_BUNDLES, RandomEffects, length, sum_of_squares};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
+use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
-/// Probability that the median of good reference parts, of a bundle like those of the training, is not above the guard's upper
-/// limit. It is not below the lower limit with the same probability.
-const MEDIAN_QUANTILE: f64 = 0.995;
 /// Probability that the guard accepts the spread of good reference parts of a bundle like those of the training.
 const SPREAD_QUANTILE: f64 = 0.99;
 
 /// The largest number of reference parts of a bundle.
 pub(super) const MAX_PARTS: u32 = 1000;
-/// The largest number of bundles. The quantiles of the distributions take longer to compute for larger numbers,
-/// and for numbers beyond 10^7 they may never end.
-const MAX_COUNT: u32 = 5000;
 /// More degrees of freedom than this hardly change the F distribution, so the guard computes with at most this number.
 const MAX_DEGREES: u32 = 5000;
 
@@ -65,7 +60,7 @@ impl TryFrom<Numbers> for Reference {
             ("mean", mean, mean.is_finite(), "a finite number"),
             ("between_variance", between_variance, is_variance(between_variance), "a finite number, at least 0"),
             ("within_variance", within_variance, is_variance(within_variance), "a finite number, at least 0"),
-            ("bundles", bundles.into(), (2..=MAX_COUNT).contains(&bundles), "2 to 5000"),
+            ("bundles", bundles.into(), (2..=MAX_BUNDLES).contains(&bundles), "2 to 5000"),
             ("degrees_of_freedom", degrees_of_freedom.into(), degrees_of_freedom >= 1, "at least 1"),
         ];
         match checks.into_iter().find(|(_, _, is_sound, _)| !is_sound) {
@@ -125,25 +120,10 @@ impl Reference {
     /// `parts` is 0, or if a logit is not finite.
     #[must_use]
     pub fn estimate<B: AsRef<[f64]>>(bundles: &[B], parts: u32) -> Option<Self> {
-        let bundles: Vec<&[f64]> = bundles.iter().map(AsRef::as_ref).filter(|logits| !logits.is_empty()).collect();
-        let count = bundles.len();
-        let total: usize = bundles.iter().map(|logits| logits.len()).sum();
-        let degrees_of_freedom = total.checked_sub(count).filter(|&degrees| count >= 2 && degrees >= 1)?;
-        let means: Vec<f64> = bundles.iter().map(|logits| mean(logits)).collect();
-        let within: f64 = bundles.iter().map(|logits| sum_of_squares(logits)).sum();
-        let within_variance = within / f64::from(u32::try_from(degrees_of_freedom).ok()?);
-        let count = u32::try_from(count).ok()?;
-        let of_means = sum_of_squares(&means) / f64::from(count - 1);
-        let noise: Vec<f64> = bundles.iter().map(|logits| within_variance / length(logits)).collect();
-        Self::try_from(Numbers {
-            parts,
-            mean: mean(&means),
-            between_variance: (of_means - mean(&noise)).max(0.0),
-            within_variance,
-            bundles: count,
-            degrees_of_freedom: u32::try_from(degrees_of_freedom).ok()?,
-        })
-        .ok()
+        let RandomEffects { mean, between_variance, within_variance, bundles, degrees_of_freedom } =
+            RandomEffects::estimate(bundles)?;
+        let numbers = Numbers { parts, mean, between_variance, within_variance, bundles, degrees_of_freedom };
+        Self::try_from(numbers).ok()
     }
 
     /// The number of reference parts of a bundle that the thresholds were chosen for.
@@ -191,39 +171,24 @@ impl Reference {
 
     /// Why the guard refuses reference parts with the raw logits `logits`, whatever their whitened features are.
     fn refusal_by_logits(&self, logits: &[f64]) -> Option<RefusedReference> {
-        let (count, bundles) = (length(logits), f64::from(self.0.bundles));
-        let quantile = StudentsT::new(0.0, 1.0, bundles - 1.0).map_or(0.0, |t| t.inverse_cdf(MEDIAN_QUANTILE));
-        let variance = self.0.between_variance * (1.0 + 1.0 / bundles) + self.0.within_variance / count;
-        let (found, limit) = (median(logits), quantile * variance.sqrt());
+        let Numbers { mean, between_variance, within_variance, bundles, degrees_of_freedom, .. } = self.0;
+        let effects = RandomEffects { mean, between_variance, within_variance, bundles, degrees_of_freedom };
+        let count = length(logits);
+        let (found, limit) = (median(logits), effects.deviation(count));
         // Written so that NaN is refused.
-        let is_near = (found - self.0.mean).abs() <= limit;
+        let is_near = (found - mean).abs() <= limit;
         if !is_near {
-            return Some(RefusedReference::Median { found, expected: self.0.mean, limit });
+            return Some(RefusedReference::Median { found, expected: mean, limit });
         }
         if logits.len() < 2 {
             return None;
         }
-        let quantile = FisherSnedecor::new(count - 1.0, f64::from(self.0.degrees_of_freedom.min(MAX_DEGREES)))
+        let quantile = FisherSnedecor::new(count - 1.0, f64::from(degrees_of_freedom.min(MAX_DEGREES)))
             .map_or(0.0, |f| f.inverse_cdf(SPREAD_QUANTILE));
-        let (found, limit) = (sum_of_squares(logits) / (count - 1.0), self.0.within_variance * quantile);
+        let (found, limit) = (sum_of_squares(logits) / (count - 1.0), within_variance * quantile);
         let is_narrow = found <= limit;
         (!is_narrow).then_some(RefusedReference::Spread { found, limit })
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a data set has fewer than 2^52 parts")]
-fn length(values: &[f64]) -> f64 {
-    values.len() as f64
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / length(values)
-}
-
-/// The sum of the squared distances from the mean.
-fn sum_of_squares(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    values.iter().map(|value| (value - mean).powi(2)).sum()
 }
 
 /// The median: the middle value, or the mean of the two middle values. NaN for no values.
@@ -279,12 +244,12 @@ mod tests {
             mean: 0.0,
             between_variance: 1.0,
             within_variance: 1.0,
-            bundles: MAX_COUNT,
+            bundles: MAX_BUNDLES,
             degrees_of_freedom: u32::MAX,
         };
         let reference = Reference::try_from(numbers).unwrap();
         assert_eq!(reference.refusal_by_logits(&[-0.5, 0.0, 0.5]), None);
-        assert!(Reference::try_from(Numbers { bundles: MAX_COUNT + 1, ..numbers }).is_err());
+        assert!(Reference::try_from(Numbers { bundles: MAX_BUNDLES + 1, ..numbers }).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{LogitMap, WhitenedFeatures};
+use cellgate_models::envelope::{Envelope, Measure};
 use cellgate_models::model::{
     Contents, DatasetCounts, DatasetRecord, Existing, Expectation, GoldenSource, Precision, RecipeRecord,
     TrainingRecord, write,
@@ -37,7 +38,7 @@ pub fn sigmoid(logit: f32) -> f32 {
 }
 
 /// The contents of a model with the network `network` of models/tests/fixtures, the thresholds -0.85 and 0.85 (scores of 0.3 and
-/// 0.7) and no largest distance, and one dark golden image whose expected logit is `golden_logit`. The only share of its expected map
+/// 0.7) and no largest distance, an open envelope, and one dark golden image whose expected logit is `golden_logit`. The only share of its expected map
 /// and the first component of its expected features are the same.
 pub fn contents(network: &str, golden_logit: f32) -> Contents {
     let digest = Digest::of(b"not a real one");
@@ -48,6 +49,7 @@ pub fn contents(network: &str, golden_logit: f32) -> Contents {
         networks: BTreeMap::from([(Precision::F32, fixture(network))]),
         conversion: ConversionSpec::new(Method::Naive).with_size(size),
         policy: policy([-0.85, 0.85]),
+        envelope: open_envelope(),
         model_card: "# Tiny\n".to_owned(),
         training: TrainingRecord {
             trainer: "0.1.0".to_owned(),
@@ -65,6 +67,11 @@ pub fn contents(network: &str, golden_logit: f32) -> Contents {
             expected: BTreeMap::from([(Precision::F32, expected)]),
         }],
     }
+}
+
+/// An envelope that every image is inside of: the tests judge images of one level.
+pub fn open_envelope() -> Envelope {
+    Envelope::new(Measure::possible).unwrap()
 }
 
 /// The map of an input of `size` in which all cells have equal shares in `logit`.

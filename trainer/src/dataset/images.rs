@@ -5,6 +5,7 @@ use super::look::{Look, total};
 use crate::progress;
 use cellgate_models::conversion::{BOUND_PERCENTILES, Bounds, Histogram};
 use cellgate_models::digest::Digest;
+use cellgate_models::envelope::Measures;
 use cellgate_models::radiograph::{self, Radiograph, RadiographLimits, ReadError};
 use rayon::prelude::*;
 use std::io::{Error, ErrorKind};
@@ -72,6 +73,8 @@ pub struct ImageFacts {
     /// Share of pixels at the top of the detector's range, 0..=1. The detector's bit depth is not known. So the top is any level
     /// that is the largest number of 9 to 16 bits, unshifted or shifted to the left, and that almost no pixel exceeds.
     pub saturated: f64,
+    /// The measures that a device compares with the envelope of the training images.
+    pub measures: Measures,
     /// The image's look, for a comparison with the other images.
     pub look: Look,
 }
@@ -101,6 +104,7 @@ impl ImageFacts {
             height,
             percentiles: percentiles(&histogram),
             saturated: saturated(&levels),
+            measures: Measures::of(radiograph),
             look: Look::of(radiograph, &levels),
         }
     }

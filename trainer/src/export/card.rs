@@ -5,6 +5,7 @@ use super::training_run::TrainingRun;
 use crate::network::Readout;
 use crate::network::weights::WeightsOrigin;
 use cellgate_models::engine::WhitenedFeatures;
+use cellgate_models::envelope::{Measure, Range};
 use cellgate_models::policy::OperatingPoint;
 use serde_json::Value;
 use std::fmt::Write;
@@ -66,6 +67,17 @@ pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity]) -> 
             reference.parts()
         );
         thresholds(&mut card, point);
+    }
+    card.push_str(
+        "\n## Envelope\n\n\
+         Each image is compared with the training images before it is judged. An image outside of the range of a size or a share is \
+         REJECT, and the network does not see it. An image outside of the range of levels or sharpness is at best REVIEW. Shares and \
+         sharpness are in parts per million (ppm).\n\n\
+         | measure | smallest | largest |\n|---|---|---|\n",
+    );
+    for measure in Measure::ALL {
+        let Range { low, high } = run.envelope.range(measure);
+        let _ = writeln!(card, "| {} | {low} | {high} |", measure.name());
     }
     card.push_str(
         "\n## Proof of the export\n\n\

@@ -15,16 +15,22 @@ pub const THRESHOLD_MARGIN: f64 = 0.01;
 pub const DISTANCE_MARGIN: f64 = 0.035;
 
 /// Chooses up to `count` golden images. Returns their indices into `logits` (the raw logits of the trained head), `distances` (without
-/// reference parts) and `labels`.
+/// reference parts), `is_inside` (whether the image is inside of the envelope) and `labels`.
 ///
 /// 1. For each threshold, the image with the nearest logit below the threshold and the one with the nearest logit
 ///    above.
 /// 2. Then images of both classes in turn, spread over the logits of their class.
 ///
 /// All chosen images keep [`THRESHOLD_MARGIN`]. Those that pass by their logit keep [`DISTANCE_MARGIN`] too; the verdict on the others does
-/// not depend on their distance. The same logits and distances always give the same choice.
+/// not depend on their distance. All are inside of the envelope. The same logits and distances always give the same choice.
 #[must_use]
-pub fn choose(logits: &[f32], distances: &[f64], labels: &[Label], point: OperatingPoint, count: usize) -> Vec<usize> {
+pub fn choose(
+    (logits, distances): (&[f32], &[f64]),
+    is_inside: &[bool],
+    labels: &[Label],
+    point: OperatingPoint,
+    count: usize,
+) -> Vec<usize> {
     let thresholds = [point.review_from(), point.reject_from()];
     let margin = of_logit(THRESHOLD_MARGIN, point);
     let far = |logit: f32| thresholds.iter().all(|threshold| (f64::from(logit) - threshold).abs() > margin);
@@ -34,7 +40,8 @@ pub fn choose(logits: &[f32], distances: &[f64], labels: &[Label], point: Operat
         }
         _ => true,
     };
-    let candidates = || (0..logits.len()).filter(|&index| far(logits[index]) && far_in_distance(index));
+    let candidates =
+        || (0..logits.len()).filter(|&index| is_inside[index] && far(logits[index]) && far_in_distance(index));
     let by_logit = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(a.cmp(b));
     let mut chosen = Vec::new();
     let mut choose = |index: usize| {
@@ -86,10 +93,19 @@ mod tests {
         let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
         let logits = [0.05, 0.28, 0.295, 0.32, 0.5, 0.68, 0.72, 0.9];
         let labels = [0, 0, 0, 0, 1, 1, 1, 1].map(|label| [Label::Normal, Label::Abnormal][label]);
-        let choose = |count| choose(&logits, &[9.0; 8], &labels, point, count);
+        let choose = |count| choose((&logits, &[9.0; 8]), &[true; 8], &labels, point, count);
         assert_eq!(choose(4), [1, 3, 5, 6]);
         assert_eq!(choose(6), [1, 3, 5, 6, 0, 4]);
         assert_eq!(choose(2), [1, 3]);
+    }
+
+    #[test]
+    fn no_image_outside_of_the_envelope_is_chosen() {
+        let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let (logits, is_inside) = ([0.1, 0.2, 0.5, 0.9], [false, true, false, true]);
+        let labels = [0, 0, 1, 1].map(|label| [Label::Normal, Label::Abnormal][label]);
+        let chosen = choose((&logits, &[9.0; 4]), &is_inside, &labels, point, 8);
+        assert_eq!(chosen, [1, 3]);
     }
 
     #[test]
@@ -99,7 +115,7 @@ mod tests {
         let labels = [Label::Normal; 6];
         let distances = [9.6, 9.7, 10.0, 10.3, 10.4, 30.0];
         let sorted = |logits: [f32; 6], point| {
-            let mut chosen = choose(&logits, &distances, &labels, point, 8);
+            let mut chosen = choose((&logits, &distances), &[true; 6], &labels, point, 8);
             chosen.sort_unstable();
             chosen
         };
@@ -121,7 +137,7 @@ mod tests {
             let logits: Vec<f32> = parts.iter().map(|part| part.0).collect();
             let labels: Vec<Label> =
                 parts.iter().map(|part| if part.1 { Label::Abnormal } else { Label::Normal }).collect();
-            let chosen = choose(&logits, &vec![0.0; logits.len()], &labels, point, 8);
+            let chosen = choose((&logits, &vec![0.0; logits.len()]), &vec![true; logits.len()], &labels, point, 8);
             let distinct: std::collections::HashSet<_> = chosen.iter().collect();
             prop_assert!(chosen.len() <= 8 && distinct.len() == chosen.len());
             let far = |index: &usize| {

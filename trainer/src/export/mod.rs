@@ -108,6 +108,7 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
         },
         conversion: run.conversion,
         policy: run.policy,
+        envelope: run.envelope,
         metrics: run.metrics,
     };
     let digest = model::write(out, &contents, options.existing)?;

@@ -7,6 +7,7 @@ use crate::network::head::HeadFileError;
 use crate::results::DatasetSummary;
 use cellgate_models::conversion::ConversionSpec;
 use cellgate_models::digest::Digest;
+use cellgate_models::envelope::Envelope;
 use cellgate_models::model::RecipeRecord;
 use cellgate_models::policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct TrainingRun {
     pub conversion: ConversionSpec,
     /// The policy with the chosen thresholds.
     pub policy: Policy,
+    /// What the training images were like.
+    pub envelope: Envelope,
     /// The frozen backbone.
     pub backbone: BackboneFile,
     /// The training data set.

@@ -64,8 +64,8 @@ pub enum TrainingError {
     },
     /// No training image is suitable as a golden image, so no model could be exported from this training.
     #[error(
-        "{}: each of the {images} images has a score within {THRESHOLD_MARGIN} of a threshold, or a distance within {:.1} % of the largest \
-         distance; expected an image whose verdict withstands rounding, to prove the exported network with: add images, or choose other \
+        "{}: each of the {images} images has a score within {THRESHOLD_MARGIN} of a threshold, has a distance within {:.1} % of the \
+         largest distance, or is outside of the envelope of the training images; expected an image whose verdict withstands rounding, to prove the exported network with: add images, or choose other \
          thresholds",
         root.display(),
         100.0 * DISTANCE_MARGIN

@@ -9,16 +9,17 @@ use cellgate_models::policy::OperatingPoint;
 const COUNT: usize = 8;
 
 /// The golden images of a training on `dataset`, at least one. `logits` and `distances` are those of all its parts, without reference
-/// parts.
+/// parts. `is_inside` says of each part whether its image is inside of the envelope.
 ///
 /// # Errors
 /// [`TrainingError::NoGolden`] if no part is suitable, or [`TrainingError::Io`] if the path of an image can't be made absolute.
 pub(super) fn golden(
     dataset: &Dataset,
     (logits, distances): (&[f32], &[f64]),
+    is_inside: &[bool],
     point: OperatingPoint,
 ) -> Result<Vec<GoldenFile>, TrainingError> {
-    let chosen = choose(logits, distances, &dataset.labels(), point, COUNT);
+    let chosen = choose((logits, distances), is_inside, &dataset.labels(), point, COUNT);
     if chosen.is_empty() {
         return Err(TrainingError::NoGolden { root: dataset.root.clone(), images: logits.len() });
     }
@@ -57,11 +58,13 @@ mod tests {
         let dataset = Dataset { root: "data".into(), parts: vec![part("a"), part("b")], digest: Digest::of(b"") };
         let point = OperatingPoint::new([0.3, 0.7], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
         let point = point.with_largest_distance(10.0).unwrap();
-        let found = golden(&dataset, (&[0.1, 0.301], &[5.0, 5.0]), point).unwrap();
+        let found = golden(&dataset, (&[0.1, 0.301], &[5.0, 5.0]), &[true; 2], point).unwrap();
         let [file] = &found[..] else { panic!("{found:?}") };
         assert!(file.path.is_absolute() && file.path.ends_with("a"), "{file:?}");
         assert_eq!((file.digest, file.logit, file.distance), (Digest::of(b"a"), 0.1, 5.0));
-        let error = golden(&dataset, (&[0.1, 0.301], &[10.1, 5.0]), point).unwrap_err();
-        assert!(matches!(error, TrainingError::NoGolden { images: 2, .. }), "{error}");
+        for (distances, is_inside) in [([10.1, 5.0], [true, true]), ([5.0, 5.0], [false, true])] {
+            let error = golden(&dataset, (&[0.1, 0.301], &distances), &is_inside, point).unwrap_err();
+            assert!(matches!(error, TrainingError::NoGolden { images: 2, .. }), "{error}");
+        }
     }
 }

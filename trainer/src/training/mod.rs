@@ -1,5 +1,6 @@
 //! Trains on all bundles (`train`): makes the head, chooses the thresholds, and selects the golden images.
 
+mod envelope;
 mod error;
 mod fine_tuning;
 mod golden;
@@ -59,6 +60,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         return Err(TrainingError::Exists { path });
     }
     let conversion = LevelStatistics::of(dataset, &[inputs.method])?.conversion(inputs.method, inputs.size, &all)?;
+    let (envelope, is_inside) = envelope::envelope(dataset)?;
     let bar = progress::bar(dataset.parts.len() as u64, "features");
     let table = inputs.store.features(&dataset.parts, &conversion, inputs.network, &bar)?;
     bar.finish_and_clear();
@@ -91,7 +93,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let logits = features::logits((&dataset.parts, &all), &table, (&conversion, inputs.network), &head)?;
     let features = all.iter().map(|&part| table.whitened(part, &whitening, head.flips));
     let distances: Vec<f64> = features.map(|features| features.distance(&WhitenedFeatures::ORIGIN)).collect();
-    let golden = golden::golden(dataset, (&logits, &distances), point)?;
+    let golden = golden::golden(dataset, (&logits, &distances), &is_inside, point)?;
     let mut config = serde_json::json!({
         "settings": inputs.recipe,
         "thresholds": thresholds,
@@ -110,6 +112,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         version: TrainingRun::VERSION,
         conversion,
         policy,
+        envelope,
         backbone: BackboneFile { path: absolute(inputs.backbone_path)?, digest: inputs.network.digest() },
         dataset: dataset.summary(),
         recipe: model::RecipeRecord { name: inputs.recipe.name().into(), config },

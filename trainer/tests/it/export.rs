@@ -52,6 +52,7 @@ fn run(folder: &Path, bias: f32) -> TrainingRun {
         }],
         conversion,
         policy: cellgate_test_support::models::policy([-0.85, 0.85]),
+        envelope: cellgate_test_support::models::open_envelope(),
         backbone: BackboneFile { path: "zip.pth".into(), digest: Digest::of_file(&files[0]).unwrap() },
         dataset: DatasetSummary { images: 9, bundles: 2, normal: 6, abnormal: 3, digest },
         recipe: RecipeRecord { name: "recommended".into(), config: serde_json::json!({"epochs": 3}) },
@@ -104,7 +105,10 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     assert!(summary["parity"]["f16"]["largest_difference"].as_f64().unwrap() < 5e-3, "{summary}");
     let model = Model::open(&out, &ModelLimits::default()).unwrap();
     assert_eq!(summary["digest"], model.digest().to_string());
-    assert_eq!((model.conversion(), model.policy()), (&trained.conversion, &trained.policy));
+    assert_eq!(
+        (model.conversion(), model.policy(), model.envelope()),
+        (&trained.conversion, &trained.policy, &trained.envelope)
+    );
     assert!(model.network(Precision::F32).unwrap().len() > model.network(Precision::F16).unwrap().len());
     assert_eq!(model.golden().len(), 1);
     let features = model.golden().next().unwrap().features().components().to_owned();

@@ -124,6 +124,7 @@ impl Judge {
         connections: Connections,
     ) -> Self {
         let Connections { messages, line, archiver } = connections;
+        shared.metrics.image.set_envelope(model.envelope());
         let images = u32::try_from(model.golden().len()).ok().and_then(NonZeroU32::new);
         let settings = Settings {
             matching: config.acquire.matching,
@@ -176,6 +177,9 @@ impl Judge {
         let regions = judged::regions(&judgement, &rule, self.model.conversion());
         judgement.times.decide += start.elapsed();
         self.shared.metrics.parts.judged(&judgement.times);
+        if let Some(measures) = &judgement.measures {
+            self.shared.metrics.image.measured(measures);
+        }
         self.shared.metrics.device.set_decoder_restarts(pipeline.sandbox().restarts());
         if pipeline.is_lost() {
             engine.pipeline = None;

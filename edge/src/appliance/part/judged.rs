@@ -69,7 +69,7 @@ impl Judged {
     ) -> Self {
         let bounds = conversion.bounds.filter(|_| judgement.output.is_some());
         let Decision { verdict, reason } = judgement.decision;
-        let numbers = judgement.output.map(|output| Numbers {
+        let numbers = judgement.output.as_ref().map(|output| Numbers {
             raw_logit: output.logit,
             rule: rule.into(),
             distance: judgement.distance,
@@ -241,6 +241,7 @@ mod tests {
                 output: score.map(output),
                 distance: None,
                 size: None,
+                measures: None,
                 image: None,
                 detail: None,
                 detail_without_path: None,

@@ -104,6 +104,7 @@ fn judged(file: ImageFile) -> Judged {
         output: None,
         distance: None,
         size: None,
+        measures: None,
         image: None,
         detail: None,
         detail_without_path: None,

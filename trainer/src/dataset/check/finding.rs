@@ -54,6 +54,8 @@ pub enum FindingKind {
     OtherLevels,
     /// An image much larger or smaller than the other images.
     OddSize,
+    /// An image outside of the envelope of the other bundles.
+    OutsideEnvelope,
     /// A label against the majority of the part's annotators.
     AgainstMajority,
     /// A part on which annotators disagree.

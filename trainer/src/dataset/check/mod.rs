@@ -1,12 +1,14 @@
 //! Checks a data set for problems before training.
 
 mod duplicates;
+mod envelope;
 mod finding;
 mod findings;
 mod odd;
 mod text;
 
 pub use duplicates::leaks;
+pub use envelope::EnvelopeCheck;
 pub use finding::{Finding, FindingKind, Severity};
 
 use super::agreement::Agreement;
@@ -26,6 +28,8 @@ pub struct CheckReport {
     pub all: GroupFacts,
     /// Facts of the images of each bundle, in natural order.
     pub bundles: Vec<GroupFacts>,
+    /// The comparison of each image with the envelope of the other bundles. `None` if fewer than three bundles have readable images.
+    pub envelope: Option<EnvelopeCheck>,
     /// Agreement of the annotators; `None` if no part was judged by two annotators.
     pub agreement: Option<Agreement>,
     /// The problems, errors first.
@@ -110,7 +114,9 @@ impl CheckReport {
             abnormal: bundles.iter().map(|bundle| bundle.abnormal).sum(),
         };
         let agreement = Agreement::of(&listing.entries);
+        let (envelope, outside) = envelope::compare(listing, &bundles, images).unzip();
         let mut findings = findings::of_images(listing, images);
+        findings.extend(outside.unwrap_or_default());
         findings.extend(duplicates::find(listing, images));
         findings.extend(findings::of_balance(&bundles, &all));
         findings.extend(findings::of_left_out(&listing.left_out));
@@ -123,6 +129,7 @@ impl CheckReport {
             digest: digest(listing, images),
             all: GroupFacts::of(&all, images),
             bundles: bundles.iter().map(|bundle| GroupFacts::of(bundle, images)).collect(),
+            envelope,
             agreement,
             findings,
         }

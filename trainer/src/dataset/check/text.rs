@@ -1,6 +1,7 @@
 //! Writes the report of `check` as text.
 
-use super::{Agreement, CheckReport, Finding, GroupFacts, Range, Severity};
+use super::envelope::MIN_BUNDLES;
+use super::{Agreement, CheckReport, EnvelopeCheck, Finding, GroupFacts, Range, Severity};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt;
 
@@ -12,6 +13,12 @@ impl fmt::Display for CheckReport {
         writeln!(out, "{}", bundle_table(self))?;
         if let Some(digest) = self.digest {
             writeln!(out, "digest {digest}")?;
+        }
+        match &self.envelope {
+            Some(EnvelopeCheck { images, outside, .. }) => {
+                writeln!(out, "{outside} of {images} images are outside of the envelope of the other bundles")?;
+            }
+            None => writeln!(out, "no envelope: it needs readable images of at least {MIN_BUNDLES} bundles")?,
         }
         if let Some(agreement) = &self.agreement {
             writeln!(out, "\n{}", agreement_table(agreement))?;
