@@ -65,6 +65,7 @@ fn the_map_of_each_judged_image_is_archived_beside_it() {
 #[test]
 fn without_archive_maps_only_images_are_archived() {
     let mut plant = Plant::new("native", "part-id");
+    plant.wait_for_events("engine_proven", 1);
     assert_eq!(plant.stop(), Some(0));
     let config = fs::read_to_string(plant.path("edge.toml")).unwrap();
     fs::write(plant.path("edge.toml"), config.replace("[plc]", "archive_maps = false\n[plc]")).unwrap();

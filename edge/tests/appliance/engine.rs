@@ -60,6 +60,7 @@ fn a_running_engine_is_proven_on_one_golden_image_after_the_other() {
         contents.golden = (0..20).map(|n| GoldenSource { name: format!("{n:02}.tif"), ..golden.clone() }).collect();
         model(folder, &contents)
     });
+    plant.wait_for_events("engine_proven", 1);
     assert_eq!(plant.stop(), Some(0));
     let config = fs::read_to_string(plant.path("edge.toml")).unwrap();
     fs::write(plant.path("edge.toml"), config.replace("threads = 1", "threads = 1\nprove_every_minutes = 1")).unwrap();
