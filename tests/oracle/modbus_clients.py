@@ -1,8 +1,9 @@
 """Third-party Modbus clients drive whole cycles of a simulated device: pymodbus, minimalmodbus, mbpoll (on libmodbus).
 
-usage: modbus_clients.py SERVER CLIENT
+usage: modbus_clients.py SERVER CLIENT [bundles]
 SERVER is the built example `modbus_server`, and CLIENT is one of the three names. A pair of pseudo-terminals of socat, which
-have no parity, connects the two. Prints one line per cycle. The exit status is 0 if everything happened as expected. The
+have no parity, connects the two. Prints one line per cycle. With `bundles`, the server has bundles: after the cycles of a client
+without bundles, the script runs a bundle with reference parts. The exit status is 0 if everything happened as expected. The
 register map and its CRC-32C are implemented here from protocol/MODBUS.md, without the product's code.
 """
 

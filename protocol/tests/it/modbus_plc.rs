@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
+mod bundles;
+
 use cellgate_protocol::{
     code::WireVerdict,
     digest::DigestStart,
