@@ -182,7 +182,7 @@ impl ModbusPlc {
     fn queue(&mut self, message: &ToDevice) {
         match message {
             ToDevice::Trigger(request) => {
-                self.queue_trigger(request, |part_id, nonce, epoch| Command::Trigger { part_id, nonce, epoch }.into())
+                self.queue_trigger(request, |part_id, nonce, epoch| Command::Trigger { part_id, nonce, epoch }.into());
             }
             ToDevice::BundleTrigger(BundleTrigger { trigger, bundle }) => {
                 self.queue_trigger(trigger, |part_id, nonce, epoch| {
