@@ -130,6 +130,8 @@ fn an_answer_counts_only_after_the_device_has_answered_the_write() {
     let mut bench = Bench::ready();
     // The registers show the answer to an earlier confirmation with the same sequence.
     bench.bundle = BundleSnapshot { result: ConfirmResult::REFUSED, sequence: 77, ..bench.bundle };
+    // After a write, the PLC reads before it writes again.
+    while bench.turn().is_none() {}
     bench.plc.session().confirm(bench.now_ms, CONFIRM).unwrap();
     assert_eq!(bench.turn(), None, "the read before the write");
     assert_eq!(bench.command(), CONFIRM_COMMAND.into());

@@ -33,14 +33,12 @@ pub(super) fn sent_by(link: &mut DeviceLink) -> Vec<(Header, ToPlc)> {
 pub(super) fn heartbeat(link: &mut DeviceLink, now_ms: u64) -> ToPlc {
     let mut out = [0; MAX_FRAME];
     loop {
-        match link.poll(now_ms, healthy(now_ms).as_ref(), &mut out).expect("a heartbeat is due") {
-            Output::Bytes([0, stuffed @ .., 0]) => {
-                let (_, message) = frame::decode::<ToPlc>(stuffed).expect("the device sends valid frames");
-                if matches!(message, ToPlc::Heartbeat(_) | ToPlc::BundleHeartbeat(_)) {
-                    return message;
-                }
+        let output = link.poll(now_ms, healthy(now_ms).as_ref(), &mut out).expect("a heartbeat is due");
+        if let Output::Bytes([0, stuffed @ .., 0]) = output {
+            let (_, message) = frame::decode::<ToPlc>(stuffed).expect("the device sends valid frames");
+            if matches!(message, ToPlc::Heartbeat(_) | ToPlc::BundleHeartbeat(_)) {
+                return message;
             }
-            other => drop(other),
         }
     }
 }
