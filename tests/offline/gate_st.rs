@@ -5,6 +5,7 @@ use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::gate::{Claim, GateDecision, Known, judge};
 use cellgate_protocol::limits::DEVICE_STALE_MS;
 use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::session::plc::PartEnd;
 use cellgate_protocol::to_plc::Flags;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -78,10 +79,10 @@ fn both_gates_decide_alike() -> anyhow::Result<()> {
             "ALLOWED": list, "ALLOWED_COUNT": count,
         }));
         let decision = judge(&claim, &known);
-        let reason = match decision {
-            GateDecision::Pass => claim.reason,
-            GateDecision::Review(reason) | GateDecision::Reject(reason) => reason,
-        };
+        // The reason that the acknowledgement carries.
+        let (part_id, nonce, elapsed_ms) = (known.part_id, known.nonce, known.elapsed_ms);
+        let (claim, verdict_seq, boot_epoch) = (Some(claim), Some(1), None);
+        let reason = PartEnd { part_id, nonce, decision, claim, verdict_seq, boot_epoch, elapsed_ms }.reason();
         passed += u64::from(decision.is_pass());
         let is_review = matches!(decision, GateDecision::Review(_));
         expected
@@ -131,6 +132,43 @@ fn a_heartbeat_is_fresh_from_its_first_change_for_300_ms_and_at_most_two_scans()
             Some(age_ms) if age_ms > DEVICE_STALE_MS + 20 => assert!(!fresh, "{age_ms} ms old"),
             Some(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// The inputs START, SENT, RESULT and RESULT_SEQUENCE of each scan for sequence 7, and the outputs WRITE, DONE and REFUSED.
+#[test]
+fn a_confirmation_is_written_until_the_registers_show_its_answer() -> anyhow::Result<()> {
+    let scans: [([u32; 4], [u8; 3]); 13] = [
+        ([0, 0, 1, 7], [0, 0, 0]),
+        // The registers still show an answer of an earlier confirmation with this sequence.
+        ([1, 0, 2, 7], [1, 0, 0]),
+        ([1, 0, 2, 7], [1, 0, 0]),
+        // A write was answered; the device is storing the confirmation; then the answer is there.
+        ([0, 1, 0, 7], [1, 0, 0]),
+        ([0, 0, 1, 6], [1, 0, 0]),
+        ([0, 0, 1, 7], [0, 1, 0]),
+        ([0, 0, 2, 7], [0, 1, 0]),
+        // Start stays set: it confirms once.
+        ([1, 0, 1, 7], [1, 0, 0]),
+        ([1, 1, 3, 7], [0, 0, 1]),
+        ([1, 1, 1, 7], [0, 0, 1]),
+        ([0, 1, 1, 7], [0, 0, 1]),
+        ([1, 0, 0, 0], [1, 0, 0]),
+        // An unknown answer is a refusal.
+        ([0, 1, 9, 7], [0, 0, 1]),
+    ];
+    let cases: Vec<Value> = scans
+        .iter()
+        .map(|([start, sent, result, sequence], _)| {
+            json!({
+                "block": "CELLGATE_CONFIRM", "START": *start == 1, "SEQUENCE": 7, "SENT": *sent == 1, "RESULT": result,
+                "RESULT_SEQUENCE": sequence,
+            })
+        })
+        .collect();
+    for (scan, (found, (_, [write, done, refused]))) in run(&cases)?.iter().zip(scans).enumerate() {
+        assert_eq!(*found, json!({"WRITE": write, "DONE": done, "REFUSED": refused}), "scan {scan}");
     }
     Ok(())
 }

@@ -5,27 +5,35 @@
 
 use anyhow::Context as _;
 
-fn drive(client: &str) -> anyhow::Result<()> {
+/// Drives a device without bundles, or with them.
+fn drive(client: &str, bundles: &[&str]) -> anyhow::Result<()> {
     let server =
         cellgate_test_support::program("examples/modbus_server").context("cargo build --workspace --examples")?;
-    let said =
-        cellgate_test_support::oracle("modbus_clients.py", &[server.to_str().context("a path in UTF-8")?, client])?;
-    // The script runs nine cycles in a row, and one after the refused requests.
-    assert_eq!(said.lines().filter(|line| line.starts_with("part 0x")).count(), 10, "{said}");
+    let arguments = [&[server.to_str().context("a path in UTF-8")?, client][..], bundles].concat();
+    let said = cellgate_test_support::oracle("modbus_clients.py", &arguments)?;
+    // The script runs nine cycles in a row, and one after the refused requests. In bundles it runs four parts until three reference
+    // parts are confirmed, ten parts more, and one of the next bundle.
+    let parts = if bundles.is_empty() { 10 } else { 10 + 4 + 10 + 1 };
+    assert_eq!(said.lines().filter(|line| line.starts_with("part 0x")).count(), parts, "{said}");
     Ok(())
 }
 
 #[test]
 fn pymodbus_drives_whole_cycles() -> anyhow::Result<()> {
-    drive("pymodbus")
+    drive("pymodbus", &[])
 }
 
 #[test]
 fn minimalmodbus_drives_whole_cycles() -> anyhow::Result<()> {
-    drive("minimalmodbus")
+    drive("minimalmodbus", &[])
 }
 
 #[test]
 fn mbpoll_drives_whole_cycles() -> anyhow::Result<()> {
-    drive("mbpoll")
+    drive("mbpoll", &[])
+}
+
+#[test]
+fn each_client_runs_a_bundle_after_the_cycles_of_an_old_client() -> anyhow::Result<()> {
+    ["pymodbus", "minimalmodbus", "mbpoll"].into_iter().try_for_each(|client| drive(client, &["bundles"]))
 }

@@ -26,7 +26,8 @@ class Ton:
 
 def condition(text):
     text = re.sub(r"(?<![<>:])=", "==", text).replace("<>", "!=")
-    for word, python in [("AND", "&"), ("OR", "|"), ("NOT", "True ^ "), ("TRUE", "True"), ("FALSE", "False")]:
+    text = re.sub(r"\bNOT ([\w.]+)", r"(True ^ \1)", text)
+    for word, python in [("AND", "&"), ("OR", "|"), ("TRUE", "True"), ("FALSE", "False")]:
         text = re.sub(rf"\b{word}\b", python, text)
     # In structured text, comparisons bind tighter than AND. In Python, & binds tighter than comparisons, so they get parentheses.
     return re.sub(r"(?<![\w.\]])([A-Z_][\w.]*(?:\[I\])?) (==|!=|<|>) (\w+(?:\[I\])?)", r"(\1 \2 \3)", text)

@@ -1,8 +1,9 @@
 """Third-party Modbus clients drive whole cycles of a simulated device: pymodbus, minimalmodbus, mbpoll (on libmodbus).
 
-usage: modbus_clients.py SERVER CLIENT
+usage: modbus_clients.py SERVER CLIENT [bundles]
 SERVER is the built example `modbus_server`, and CLIENT is one of the three names. A pair of pseudo-terminals of socat, which
-have no parity, connects the two. Prints one line per cycle. The exit status is 0 if everything happened as expected. The
+have no parity, connects the two. Prints one line per cycle. With `bundles`, the server has bundles: after the cycles of a client
+without bundles, the script runs a bundle with reference parts. The exit status is 0 if everything happened as expected. The
 register map and its CRC-32C are implemented here from protocol/MODBUS.md, without the product's code.
 """
 
@@ -13,12 +14,14 @@ import sys
 import tempfile
 import time
 
-UNIT, BAUD, COMMAND_ADDRESS = 17, 115200, 0x100
-NONE, TRIGGER, ACKNOWLEDGE, CLEAR = range(4)
+UNIT, BAUD, COMMAND_ADDRESS, BUNDLE_COMMAND_ADDRESS = 17, 115200, 0x100, 0x120
+NONE, TRIGGER, ACKNOWLEDGE, CLEAR, BUNDLE_TRIGGER, CONFIRM, GATE_ACKNOWLEDGE = range(7)
 VERDICTS = {0x5A96: "PASS", 0x5566: "REVIEW", 0xA569: "REJECT"}
 EXCEPTIONS = {"illegal function": 1, "illegal data address": 2, "illegal data value": 3}
 READY, BUSY, VALID = 1, 2, 8
-EPOCH_MISMATCH = 0x10E
+EPOCH_MISMATCH, REFERENCE_PART = 0x10E, 0xF
+REFERENCE, OFFSET = 1, 2
+CONFIRMED, NOT_IN_BUNDLE, REFUSED = 1, 2, 3
 
 
 def crc32c(registers):
@@ -43,6 +46,12 @@ def number(registers):
 def block(heartbeat, command, nonce=0, part_id=0, argument=0):
     """The registers of a command block. `argument` is the boot epoch for a trigger or the sequence for an acknowledgement."""
     registers = [heartbeat, command, nonce, *words(part_id, 4), *words(argument, 2), *words(argument ^ 0xFFFFFFFF, 2)]
+    return registers + crc32c(registers)
+
+
+def bundle_block(heartbeat, command, nonce, part_id, argument, bundle=0, gate=0):
+    """The registers of a bundle block."""
+    registers = block(heartbeat, command, nonce, part_id, argument)[:11] + words(bundle, 2) + [gate]
     return registers + crc32c(registers)
 
 
@@ -208,7 +217,86 @@ def cycle(client, nonce, part_id):
     print(f"part {part_id:#018x}: {verdict}, sequence {sequence}")
 
 
-def whole(client):
+def bundle_snapshot(client):
+    """Reads registers 0 to 41. Returns the snapshot, and bundle, step, confirmed, missing, result and sequence."""
+    seen = client.read(0, 42)
+    expect(len(seen), 42)
+    expect(seen[40:], crc32c(seen[:40]))
+    return snapshot(seen[:32]), (number(seen[32:34]), *seen[34:38], number(seen[38:40]))
+
+
+class Bundle:
+    """Runs the parts of one bundle. Each write has another heartbeat."""
+
+    def __init__(self, client, bundle, first_nonce):
+        self.client, self.bundle = client, bundle
+        self.nonce, self.heartbeat = first_nonce, 0x4000
+
+    def write(self, command, *fields, **more):
+        self.heartbeat += 1
+        expect(self.client.write(BUNDLE_COMMAND_ADDRESS, bundle_block(self.heartbeat, command, *fields, **more)), 0)
+
+    def until(self, is_there):
+        deadline = time.monotonic() + 5
+        while True:
+            registers, bundle = bundle_snapshot(self.client)
+            if is_there(registers, bundle):
+                return registers, bundle
+            assert time.monotonic() < deadline, f"waited 5 s: {registers}, {bundle}"
+            self.heartbeat += 1
+            expect(self.client.write(COMMAND_ADDRESS, block(self.heartbeat, NONE)), 0)
+
+    def part(self, part_id):
+        """One part, from its trigger to its acknowledgement. Returns its sequence, verdict and reason."""
+        self.nonce += 1
+        self.write(BUNDLE_TRIGGER, self.nonce, part_id, epoch(self.client), bundle=self.bundle)
+        seen, (running, *_) = self.until(lambda registers, _: registers[8] & VALID)
+        expect((seen[16], number(seen[12:16]), running), (self.nonce, part_id, self.bundle))
+        sequence, verdict, reason = number(seen[10:12]), VERDICTS[seen[17]], seen[19]
+        self.write(GATE_ACKNOWLEDGE, self.nonce, part_id, sequence, gate=reason)
+        self.until(lambda registers, _: registers[8] & READY)
+        print(f"part {part_id:#018x}: {verdict}, sequence {sequence}, bundle {self.bundle}")
+        return sequence, verdict, reason
+
+    def confirm(self, part_id, sequence, result, bundle=None):
+        """Confirms a part twice, and expects this result each time."""
+        for _ in range(2):
+            self.write(CONFIRM, 0, part_id, sequence, bundle=self.bundle if bundle is None else bundle)
+            _, shown = self.until(lambda _, bundle: bundle[4])
+            expect(shown[4:], (result, sequence))
+
+
+def in_bundle(client):
+    """A bundle with three reference parts and ten parts, then another bundle."""
+    run = Bundle(client, 0xABCD_0005, 1000)
+    expect(bundle_snapshot(client)[1], (0,) * 6)
+    confirmed = 0
+    for part_id in range(3000, 3005):
+        sequence, verdict, reason = run.part(part_id)
+        if part_id % 3 == 2:
+            expect(verdict, "REJECT")
+            run.confirm(part_id, sequence, REFUSED)
+        else:
+            expect((verdict, reason), ("REVIEW", REFERENCE_PART))
+            run.confirm(part_id, sequence, NOT_IN_BUNDLE, bundle=6)
+            if confirmed < 3:
+                run.confirm(part_id, sequence, CONFIRMED)
+                confirmed += 1
+        step = OFFSET if confirmed == 3 else REFERENCE
+        expect(bundle_snapshot(client)[1][:4], (run.bundle, step, confirmed, 3 - confirmed))
+        if confirmed == 3:
+            break
+    verdicts = [run.part(part_id)[1] for part_id in range(4002, 4012)]
+    expect(verdicts, [["PASS", "REVIEW", "REJECT"][part_id % 3] for part_id in range(4002, 4012)])
+    # The same part and nonce with another bundle.
+    stale = bundle_block(1, BUNDLE_TRIGGER, run.nonce, 4011, epoch(client), bundle=6)
+    expect(client.write(BUNDLE_COMMAND_ADDRESS, stale), 3)
+    run.bundle = 6
+    expect(run.part(6000)[1:], ("REVIEW", REFERENCE_PART))
+    expect(bundle_snapshot(client)[1][:4], (6, REFERENCE, 0, 3))
+
+
+def whole(client, has_bundles):
     seen = snapshot(client.read(0, 32))
     expect(seen[8] & READY, 0)
     # Each heartbeat must differ from the previous one, and the first cycle begins with heartbeat 1.
@@ -222,14 +310,19 @@ def whole(client):
     wrong = block(1, CLEAR, 1)
     wrong[2] ^= 1
     expect(client.write(COMMAND_ADDRESS, wrong), 3)
-    expect(client.read(32, 1), -2)
+    expect(client.read(42 if has_bundles else 32, 1), -2)
     expect(client.write(0, [0, 0]), 2)
+    if not has_bundles:
+        expect(client.read(0, 42), -2)
+        expect(client.write(BUNDLE_COMMAND_ADDRESS, bundle_block(2, CONFIRM, 0, 1, 1)), 2)
     client.more()
     cycle(client, 100, 1)
+    if has_bundles:
+        in_bundle(client)
 
 
 def main():
-    server, name = sys.argv[1:]
+    server, name, *bundles = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         ports = [os.path.join(folder, side) for side in ("device", "plc")]
         started = [subprocess.Popen(["socat", *(f"pty,raw,echo=0,link={port}" for port in ports)])]
@@ -237,8 +330,9 @@ def main():
             while not all(os.path.exists(port) for port in ports):
                 expect(started[0].poll(), None)
                 time.sleep(0.01)
-            started.append(subprocess.Popen([server, ports[0], str(UNIT)]))
-            whole({"pymodbus": Pymodbus, "minimalmodbus": Minimalmodbus, "mbpoll": Mbpoll}[name](ports[1]))
+            started.append(subprocess.Popen([server, ports[0], str(UNIT), *bundles]))
+            client = {"pymodbus": Pymodbus, "minimalmodbus": Minimalmodbus, "mbpoll": Mbpoll}[name](ports[1])
+            whole(client, bool(bundles))
             expect(started[1].poll(), None)
         finally:
             for process in reversed(started):

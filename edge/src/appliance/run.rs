@@ -24,6 +24,7 @@ use cellgate_models::model::{self, Model, ModelError};
 use cellgate_models::radiograph::RadiographLimits;
 use cellgate_protocol::session::device::{DeviceSession, DeviceSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
+use cellgate_protocol::version::Schema;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
@@ -35,6 +36,9 @@ use std::time::Duration;
 pub const STUCK: u8 = 70;
 /// How long decoding one image may take.
 const MAX_DECODE_TIME: Duration = Duration::from_millis(200);
+/// The highest schema of the protocol that the appliance speaks. The appliance does not judge by bundle yet, so a PLC that names bundles
+/// finds it incompatible.
+const SCHEMA: Schema = Schema::One;
 
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +152,7 @@ fn session(config: &Config, recovery: &Recovery) -> DeviceSession {
         device: config.device.id,
         boot_epoch: recovery.boot_epoch.get(),
         first_wait_ms: first_wait_ms(config.plc.baud.get()),
+        schema: SCHEMA,
     })
 }
 

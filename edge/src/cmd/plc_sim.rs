@@ -264,7 +264,15 @@ mod tests {
             flags: Flags::default(),
         };
         let decision = GateDecision::Reject(reason);
-        PartEnd { part_id: 1, nonce: 1, decision, claim: has_verdict.then_some(claim), boot_epoch: None, elapsed_ms: 0 }
+        PartEnd {
+            part_id: 1,
+            nonce: 1,
+            decision,
+            claim: has_verdict.then_some(claim),
+            verdict_seq: has_verdict.then_some(1),
+            boot_epoch: None,
+            elapsed_ms: 0,
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::modbus::unit::Unit;
 use cellgate_protocol::session::plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
+use cellgate_protocol::version::Schema;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -170,7 +171,7 @@ async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, parts: &Receiver<Pa
     let now_ms = || start.elapsed().as_millis() as u64;
     let first_wait_ms = first_wait_ms(BAUD);
     let allowed_models = options.models.iter().copied().collect();
-    let session = PlcSession::new(PlcSessionConfig { allowed_models, first_wait_ms });
+    let session = PlcSession::new(PlcSessionConfig { allowed_models, first_wait_ms, schema: Schema::One });
     let ends = Ends { plc: 1, device: None, first_link_id: std::process::id(), first_wait_ms };
     let mut link = PlcEnd::new(0, session, options, ends);
     let mut port = SerialPort::new(&options.port, options.baud, options.parity);
@@ -190,7 +191,7 @@ async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, parts: &Receiver<Pa
             match event {
                 PlcEvent::Accepted { part_id } => seen.accepted.push(part_id),
                 PlcEvent::Decided(outcome) => seen.outcomes.push((Instant::now(), outcome)),
-                PlcEvent::Information(_) => {}
+                PlcEvent::Information(_) | PlcEvent::Confirmed(_) => {}
             }
         }
         let counter = link.session().device_heartbeat().map(|heartbeat| heartbeat.counter);

@@ -141,7 +141,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_command() -> impl Strategy<Value = BundleCommand> {
-        (0..3, any::<(u64, u16, u32, u32, u16)>()).prop_map(|(kind, (part_id, nonce, number, bundle, gate))| match kind {
+        (0..3, any::<(u64, u16, u32, u32, u16)>()).prop_map(|(kind, (part_id, nonce, number, bundle, gate))| match kind
+        {
             0 => BundleCommand::Trigger { part_id, nonce, epoch: number, bundle },
             1 => BundleCommand::Confirm { part_id, sequence: number, bundle },
             _ => BundleCommand::Acknowledge { part_id, nonce, sequence: number, gate: ReasonCode(gate) },

@@ -68,7 +68,9 @@ impl core::fmt::Display for CommandError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Crc => f.write_str("the CRC-32C of the block is wrong"),
-            Self::Unknown(number) => write!(f, "found command {number}, expected 0 to 3 in the command block, 4 to 6 in the bundle block"),
+            Self::Unknown(number) => {
+                write!(f, "found command {number}, expected 0 to 3 in the command block, 4 to 6 in the bundle block")
+            }
             Self::Complement => f.write_str("the complement is not the inverted epoch or sequence"),
         }
     }

@@ -45,12 +45,7 @@ impl Link {
     }
 
     /// Serves the request that a silence ended, if there is one, in the same way as [`receive`](Self::receive).
-    pub fn poll(
-        &mut self,
-        now_ms: u64,
-        input: &InputRegisters,
-        on_written: impl FnMut(Written),
-    ) -> Option<&[u8]> {
+    pub fn poll(&mut self, now_ms: u64, input: &InputRegisters, on_written: impl FnMut(Written)) -> Option<&[u8]> {
         self.serve(input, on_written, |framer, on_frame| framer.poll(now_ms, on_frame))
     }
 

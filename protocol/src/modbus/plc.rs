@@ -181,9 +181,9 @@ impl ModbusPlc {
     /// Queues a message of the session as a command.
     fn queue(&mut self, message: &ToDevice) {
         match message {
-            ToDevice::Trigger(request) => self.queue_trigger(request, |part_id, nonce, epoch| {
-                Command::Trigger { part_id, nonce, epoch }.into()
-            }),
+            ToDevice::Trigger(request) => {
+                self.queue_trigger(request, |part_id, nonce, epoch| Command::Trigger { part_id, nonce, epoch }.into());
+            }
             ToDevice::BundleTrigger(BundleTrigger { trigger, bundle }) => {
                 self.queue_trigger(trigger, |part_id, nonce, epoch| {
                     BundleCommand::Trigger { part_id, nonce, epoch, bundle: *bundle }.into()
@@ -305,8 +305,7 @@ impl ModbusPlc {
             device.ready = shown.status.has(Status::READY);
         }
         let heartbeat = from_snapshot::heartbeat(shown);
-        self.session
-            .receive(now_ms, &ToPlc::BundleHeartbeat(BundleHeartbeat { heartbeat, bundle: bundle.state }));
+        self.session.receive(now_ms, &ToPlc::BundleHeartbeat(BundleHeartbeat { heartbeat, bundle: bundle.state }));
         self.take_confirmed(now_ms, bundle);
         let asked = self.part.filter(|part| (part.part_id, low_u16(part.nonce)) == (shown.part_id, shown.nonce));
         let nonce = asked.map_or(u32::from(shown.nonce), |part| part.nonce);

@@ -12,9 +12,7 @@ use super::bundle_command::{AnyCommand, BundleCommand, BundleCommandBlock, Bundl
 use super::codec::{CountError, Exception, FrameBuffer, Request, Response, open};
 use super::command::{Command, CommandBlock, CommandRegisters};
 use super::input::InputRegisters;
-use super::map::{
-    BUNDLE_COMMAND_ADDRESS, BUNDLE_COMMAND_REGISTERS, COMMAND_ADDRESS,
-};
+use super::map::{BUNDLE_COMMAND_ADDRESS, BUNDLE_COMMAND_REGISTERS, COMMAND_ADDRESS};
 use super::registers::Registers;
 use super::unit::Unit;
 use heapless::Deque;
@@ -227,11 +225,7 @@ impl Server {
 }
 
 /// The block with `values` from register `start` on, and whether its last register is among them.
-fn changed<const N: usize>(
-    block: &[u16; N],
-    start: u16,
-    values: Registers<'_>,
-) -> Result<([u16; N], bool), Exception> {
+fn changed<const N: usize>(block: &[u16; N], start: u16, values: Registers<'_>) -> Result<([u16; N], bool), Exception> {
     let end = usize::from(start) + values.len();
     let mut block = *block;
     let target = block.get_mut(usize::from(start)..end).ok_or(Exception::IllegalAddress)?;

@@ -2,6 +2,7 @@
 
 use cellgate_protocol::{
     accumulator::Accumulator,
+    bundle::{BundleState, Confirm, ConfirmResult, Confirmed, StepCode},
     code::{VerdictCode, WireVerdict},
     digest::DigestStart,
     fault::{FaultCode, LinkError},
@@ -11,8 +12,8 @@ use cellgate_protocol::{
     reason::ReasonCode,
     score::ScoreE4,
     state::{StateCode, Status},
-    to_device::{Ack, Hello, PlcHeartbeat, ToDevice, TriggerRequest},
-    to_plc::{Busy, DeviceHeartbeat, Flags, HelloAck, Nak, Origin, Record, ToPlc},
+    to_device::{Ack, BundleTrigger, GateAck, Hello, PlcHeartbeat, ToDevice, TriggerRequest},
+    to_plc::{BundleHeartbeat, Busy, DeviceHeartbeat, Flags, HelloAck, Nak, Origin, Record, ToPlc},
 };
 use proptest::prelude::*;
 use std::{fmt::Debug, num::NonZeroU64};
@@ -25,12 +26,24 @@ fn error() -> impl Strategy<Value = LinkError> {
     any::<(u16, u8, u32)>().prop_map(|(fault, wire, schema)| LinkError { fault: FaultCode(fault), wire, schema })
 }
 
+fn confirm() -> impl Strategy<Value = Confirm> {
+    any::<(u64, u64, u32)>().prop_map(|(verdict_seq, part_id, bundle)| Confirm { verdict_seq, part_id, bundle })
+}
+
 fn to_device() -> impl Strategy<Value = ToDevice> {
     prop_oneof![
         any::<(u32, u32)>().prop_map(|(schema, plc)| ToDevice::Hello(Hello { schema, plc })),
         any::<(u64, u32, u32)>().prop_map(|(part_id, nonce, deadline_ms)| {
             ToDevice::Trigger(TriggerRequest { part_id, nonce, deadline_ms })
         }),
+        any::<(u64, u32, u32, u32)>().prop_map(|(part_id, nonce, deadline_ms, bundle)| {
+            ToDevice::BundleTrigger(BundleTrigger { trigger: TriggerRequest { part_id, nonce, deadline_ms }, bundle })
+        }),
+        any::<(u64, u64, u32, u16)>().prop_map(|(verdict_seq, part_id, code, gate)| {
+            let ack = Ack { verdict_seq, part_id, code: VerdictCode(code) };
+            ToDevice::GateAck(GateAck { ack, gate: ReasonCode(gate) })
+        }),
+        confirm().prop_map(ToDevice::Confirm),
         any::<(u64, u64, u32)>().prop_map(|(verdict_seq, part_id, code)| {
             ToDevice::Ack(Ack { verdict_seq, part_id, code: VerdictCode(code) })
         }),
@@ -99,6 +112,16 @@ fn to_plc() -> impl Strategy<Value = ToPlc> {
         any::<(u32, u8, u16, u16)>().prop_map(|(counter, state, status, backlog)| {
             ToPlc::Heartbeat(DeviceHeartbeat { counter, state: StateCode(state), status: Status(status), backlog })
         }),
+        any::<(u32, u8, u16, u16, u32, u8, u16, u16)>().prop_map(
+            |(counter, state, status, backlog, bundle, step, confirmed, missing)| {
+                let (state, status) = (StateCode(state), Status(status));
+                let bundle = BundleState { bundle, step: StepCode(step), confirmed, missing };
+                let heartbeat = DeviceHeartbeat { counter, state, status, backlog };
+                ToPlc::BundleHeartbeat(BundleHeartbeat { heartbeat, bundle })
+            }
+        ),
+        (confirm(), any::<u8>())
+            .prop_map(|(confirm, result)| { ToPlc::Confirmed(Confirmed { confirm, result: ConfirmResult(result) }) }),
         record(),
         error().prop_map(ToPlc::Error),
     ]
@@ -255,6 +278,8 @@ fn each_check_of_decode_has_its_error() {
     assert_eq!(changed(0, 2), FrameError::Version { found: 2 });
     assert_eq!(changed(1, 5), FrameError::Type { found: 5 }, "a device does not receive a VERDICT");
     assert_eq!(changed(1, 6), FrameError::Payload, "an ACK is longer");
+    assert_eq!(changed(1, 11), FrameError::Payload, "a CONFIRM is longer");
+    assert_eq!(changed(1, 12), FrameError::Type { found: 12 }, "a device does not receive a CONFIRMED");
     assert_eq!(changed(1, 8), FrameError::Payload, "a HEARTBEAT is shorter, so bytes remain");
     assert_eq!(changed(2, 15), FrameError::Length);
     assert_eq!(changed(3, 1), FrameError::Length);

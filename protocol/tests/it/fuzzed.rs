@@ -36,12 +36,44 @@ fn accumulator_seed() -> Seed {
     vec![hello, vec![0, 3, 1, 2, 3], heartbeat, vec![3, 10], busy]
 }
 
-/// A complete cycle: HELLO, TRIGGER, the steps that judge, ACK.
+/// A complete cycle: HELLO, TRIGGER, the steps that judge, ACK, CONFIRM and its answer.
 fn session_seed() -> Seed {
     let (hello, trigger) = (vec![0, 0, 0, 0, 0], vec![0, 1, 42, 1, 100, 0]);
     let (accept, conclude, commit) = (vec![3, 0], vec![3, 2], vec![3, 4]);
-    let acknowledge = vec![0, 3, 42, 1, 0, 0];
-    vec![hello, trigger, accept, vec![6, 10], conclude, commit, vec![6, 2], acknowledge]
+    let (acknowledge, confirm, answer) = (vec![0, 3, 42, 1, 0, 0], vec![0, 5, 42, 1, 1, 0], vec![3, 10]);
+    vec![hello, trigger, accept, vec![6, 10], conclude, commit, vec![6, 2], acknowledge, confirm, answer]
+}
+
+/// A cycle over a link of schema 1, as an old PLC has it.
+fn old_session_seed() -> Seed {
+    let mut steps = session_seed();
+    steps[0][2] = 2;
+    steps
+}
+
+/// A complete cycle in a bundle: command 0, trigger with a bundle, the steps that judge, acknowledgement with the gate's reason, and a
+/// confirmation with its answer.
+fn bundle_seed() -> Seed {
+    let arm = vec![0, 4, 0, 0, 0, 0, 0];
+    let read = vec![6, 5, 4, 0, 0, 0, 42, 0];
+    let trigger = vec![2, 12, 42, 1, EPOCH as u8, 0, 0];
+    let (accept, conclude, commit) = (vec![3, 0], vec![3, 2], vec![3, 4]);
+    let acknowledge = vec![2, 3, 42, 1, 1, 0, 0];
+    let (confirm, answer) = (vec![2, 14, 42, 0, 1, 0, 0], vec![3, 10]);
+    vec![
+        arm,
+        read.clone(),
+        trigger,
+        accept,
+        vec![5, 10],
+        conclude,
+        commit,
+        read.clone(),
+        acknowledge,
+        confirm,
+        answer,
+        read,
+    ]
 }
 
 /// A complete cycle: command 0, trigger, the steps that judge, acknowledgement.
@@ -56,8 +88,9 @@ fn modbus_seed() -> Seed {
 
 #[test]
 fn a_seed_is_a_complete_cycle() {
-    // The first two functions return how many verdicts were acknowledged, the third how many frames were accepted.
-    assert_eq!((session::run(&session_seed().concat()), modbus::run(&modbus_seed().concat())), (1, 1));
+    // The first functions return how many verdicts were acknowledged and confirmations answered, the last how many frames were accepted.
+    assert_eq!((session::run(&session_seed().concat()), session::run(&old_session_seed().concat())), (2, 1));
+    assert_eq!((modbus::run(&modbus_seed().concat()), modbus::run(&bundle_seed().concat())), (1, 2));
     assert_eq!(accumulator::run(&accumulator_seed().concat()), 3);
 }
 
@@ -66,11 +99,16 @@ fn a_seed_is_a_complete_cycle() {
 #[ignore = "writes the first inputs of the fuzz targets to CELLGATE_FUZZ_SEEDS/TARGET/"]
 fn write_seeds() {
     let folder = std::env::var_os("CELLGATE_FUZZ_SEEDS").expect("CELLGATE_FUZZ_SEEDS names a folder");
-    for (target, seed) in [("accumulator", accumulator_seed()), ("session", session_seed()), ("modbus", modbus_seed())]
-    {
+    for (target, name, seed) in [
+        ("accumulator", "cycle", accumulator_seed()),
+        ("session", "cycle", session_seed()),
+        ("session", "old", old_session_seed()),
+        ("modbus", "cycle", modbus_seed()),
+        ("modbus", "bundle", bundle_seed()),
+    ] {
         let folder = std::path::Path::new(&folder).join(target);
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("cycle"), seed.concat()).unwrap();
+        std::fs::write(folder.join(name), seed.concat()).unwrap();
     }
 }
 
@@ -91,6 +129,16 @@ proptest! {
     #[test]
     fn changed_native_cycles_cause_no_failure(input in cycles(session_seed(), 6)) {
         session::run(&input);
+    }
+
+    #[test]
+    fn changed_cycles_of_an_old_plc_cause_no_failure(input in cycles(old_session_seed(), 6)) {
+        session::run(&input);
+    }
+
+    #[test]
+    fn changed_cycles_in_a_bundle_cause_no_failure(input in cycles(bundle_seed(), 5)) {
+        modbus::run(&input);
     }
 
     #[test]

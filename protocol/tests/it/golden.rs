@@ -1,5 +1,6 @@
 //! Compares encoded messages with the golden bytes of each version, and the golden bytes with the examples in SPEC.md.
 
+mod schema_2;
 mod v01;
 
 use cellgate_protocol::{
@@ -28,9 +29,15 @@ fn version_1_matches_its_golden_bytes() {
 }
 
 #[test]
-fn the_examples_of_the_specification_are_the_golden_bytes() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md")).unwrap();
-    let block = text.split("```hex\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+fn schema_2_matches_its_golden_bytes() {
+    schema_2::to_device().into_iter().for_each(assert_golden);
+    schema_2::to_plc().into_iter().for_each(assert_golden);
+}
+
+/// The examples of the specification's block with this number, from 1.
+fn examples(number: usize) -> BTreeMap<String, String> {
+    let after = include_str!("../../SPEC.md").split("```hex\n").nth(number).expect("the block is there");
+    let block = after.split("```").next().unwrap_or_default();
     let mut examples = BTreeMap::new();
     let mut name = "";
     for line in block.lines() {
@@ -42,8 +49,16 @@ fn the_examples_of_the_specification_are_the_golden_bytes() {
             }
         }
     }
-    let examples: BTreeMap<&str, String> = examples.into_iter().map(|(name, bytes)| (name, bytes.join(" "))).collect();
-    let to_device = v01::to_device().into_iter().map(|(name, .., golden)| (name, golden.to_owned()));
-    let to_plc = v01::to_plc().into_iter().map(|(name, .., golden)| (name, golden.to_owned()));
-    assert_eq!(examples, to_device.chain(to_plc).collect());
+    examples.into_iter().map(|(name, bytes)| (name.to_owned(), bytes.join(" "))).collect()
+}
+
+#[test]
+fn the_examples_of_the_specification_are_the_golden_bytes() {
+    let golden = |name: &str, bytes: &str| (name.to_owned(), bytes.to_owned());
+    let to_device = v01::to_device().into_iter().map(|(name, .., bytes)| golden(name, bytes));
+    let to_plc = v01::to_plc().into_iter().map(|(name, .., bytes)| golden(name, bytes));
+    assert_eq!(examples(1), to_device.chain(to_plc).collect());
+    let to_device = schema_2::to_device().into_iter().map(|(name, .., bytes)| golden(name, bytes));
+    let to_plc = schema_2::to_plc().into_iter().map(|(name, .., bytes)| golden(name, bytes));
+    assert_eq!(examples(2), to_device.chain(to_plc).collect());
 }

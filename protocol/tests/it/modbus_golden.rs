@@ -5,13 +5,15 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
+use cellgate_protocol::modbus::bundle_command::AnyCommand;
 use cellgate_protocol::modbus::codec::{CountError, Exception, Request, Response, ResponseError, open};
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
 use cellgate_protocol::modbus::crc16;
+use cellgate_protocol::modbus::input::InputRegisters;
 use cellgate_protocol::modbus::map::{COMMAND_ADDRESS, COMMAND_REGISTERS};
 use cellgate_protocol::modbus::registers::Registers;
 use cellgate_protocol::modbus::server::{Server, Written};
-use cellgate_protocol::modbus::snapshot::{ModbusSnapshot, SnapshotRegisters};
+use cellgate_protocol::modbus::snapshot::ModbusSnapshot;
 
 const UNIT: u8 = 0x11;
 const EPOCH: u32 = 0x0003_0002;
@@ -131,18 +133,18 @@ fn a_frame_with_no_registers_or_too_many_is_not_written() {
 }
 
 /// An armed server, and its snapshot.
-fn armed_server() -> (Server, SnapshotRegisters) {
+fn armed_server() -> (Server, InputRegisters) {
     let mut server = Server::new(UNIT.try_into().unwrap());
     write(&mut server, Command::None).unwrap();
     (server, snapshot())
 }
 
-fn snapshot() -> SnapshotRegisters {
-    ModbusSnapshot { device: 7, epoch: EPOCH, ..ModbusSnapshot::EMPTY }.to_registers()
+fn snapshot() -> InputRegisters {
+    ModbusSnapshot { device: 7, epoch: EPOCH, ..ModbusSnapshot::EMPTY }.to_registers().into()
 }
 
 /// The server's answer to a frame, and the block that the frame closed.
-fn serve(server: &mut Server, snapshot: &SnapshotRegisters, frame: &[u8]) -> (Option<Vec<u8>>, Option<Written>) {
+fn serve(server: &mut Server, snapshot: &InputRegisters, frame: &[u8]) -> (Option<Vec<u8>>, Option<Written>) {
     let mut out = [0; 256];
     let served = server.serve(frame, snapshot, &mut out);
     (served.answer.map(<[u8]>::to_vec), served.written)
@@ -159,7 +161,10 @@ fn write(server: &mut Server, command: Command) -> Result<Command, u8> {
             assert_eq!(written, None);
             Err(code)
         }
-        _ => Ok(written.unwrap().command),
+        _ => match written.unwrap().command {
+            AnyCommand::Plain(command) => Ok(command),
+            AnyCommand::Bundle(command) => panic!("{command:?}"),
+        },
     }
 }
 
@@ -326,7 +331,7 @@ fn single_writes_close_the_block_with_its_last_register() {
         let frame = request.encode(UNIT, &mut out).unwrap().to_vec();
         let (answer, written) = serve(&mut server, &snapshot, &frame);
         assert_eq!(answer, Some(frame));
-        let executed = (at == 12).then_some(Written { heartbeat: 77, command: trigger });
+        let executed = (at == 12).then_some(Written { heartbeat: 77, command: trigger.into() });
         assert_eq!(written, executed, "register {at}");
     }
 }
@@ -345,7 +350,7 @@ fn function_23_writes_then_reads() {
         };
         let mut out = [0; 256];
         let (answer, written) = serve(&mut server, &snapshot, request.encode(UNIT, &mut out).unwrap());
-        assert_eq!(written, Some(Written { heartbeat: 0x1234, command: Command::None }));
+        assert_eq!(written, Some(Written { heartbeat: 0x1234, command: Command::None.into() }));
         let answer = answer.unwrap();
         let Ok(Response::Registers(read)) = Response::decode(&answer, UNIT, &request) else { panic!("{answer:?}") };
         assert_eq!(read.get(0), Some(first));

@@ -6,11 +6,12 @@
 use cellgate_protocol::modbus::codec::Request;
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
 use cellgate_protocol::modbus::crc16;
+use cellgate_protocol::modbus::input::InputRegisters;
 use cellgate_protocol::modbus::link::Link;
 use cellgate_protocol::modbus::map::COMMAND_ADDRESS;
 use cellgate_protocol::modbus::registers::Registers;
 use cellgate_protocol::modbus::server::{Server, Written};
-use cellgate_protocol::modbus::snapshot::{ModbusSnapshot, SnapshotRegisters};
+use cellgate_protocol::modbus::snapshot::ModbusSnapshot;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -48,7 +49,7 @@ fn requests() -> Vec<Vec<u8>> {
 /// A link under test with its own clock.
 struct Bench {
     link: Link,
-    snapshot: SnapshotRegisters,
+    snapshot: InputRegisters,
     now_ms: u64,
     written: Vec<Written>,
 }
@@ -56,7 +57,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let link = Link::new(UNIT.try_into().unwrap(), SILENCE_MS);
-        let mut bench = Self { link, snapshot: ModbusSnapshot::EMPTY.to_registers(), now_ms: 0, written: Vec::new() };
+        let snapshot = ModbusSnapshot::EMPTY.to_registers().into();
+        let mut bench = Self { link, snapshot, now_ms: 0, written: Vec::new() };
         assert!(bench.ask(&block(1, Command::None)).is_some());
         bench.written.clear();
         bench
@@ -110,7 +112,7 @@ fn flip(frame: &mut [u8], bit: usize) {
 
 #[test]
 fn a_request_with_1_to_3_flipped_bits_is_not_served() {
-    let snapshot = ModbusSnapshot::EMPTY.to_registers();
+    let snapshot = ModbusSnapshot::EMPTY.to_registers().into();
     // The longest request has too many flips to try them all.
     for request in requests().into_iter().filter(|request| request.len() < 50) {
         let bits = 8 * request.len();
@@ -193,7 +195,7 @@ fn requests_that_come_at_once_get_one_answer() {
     let mut both = block(2, TRIGGER);
     both.extend(encoded(Request::ReadInput { address: 0, count: 1 }));
     assert_eq!(bench.feed(&both).map(|answer| answer.len()), Some(7));
-    assert_eq!(bench.written, [Written { heartbeat: 2, command: TRIGGER }]);
+    assert_eq!(bench.written, [Written { heartbeat: 2, command: TRIGGER.into() }]);
 }
 
 /// Noise of several kinds: random bytes, one repeated byte, and pieces of requests.
@@ -278,7 +280,7 @@ proptest! {
                 answer = bench.feed(&request);
             }
             prop_assert_eq!(answer.map(|answer| answer.len()), Some(8));
-            prop_assert_eq!(&bench.written[before..], &[Written { heartbeat: 3, command }]);
+            prop_assert_eq!(&bench.written[before..], &[Written { heartbeat: 3, command: command.into() }]);
         }
     }
 
@@ -299,7 +301,7 @@ proptest! {
     fn a_frame_with_a_bad_crc_is_never_served(frame in noise(256)) {
         prop_assume!(crc16::checked(&frame).is_none());
         let mut out = [0; 256];
-        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32], &mut out);
+        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32].into(), &mut out);
         prop_assert!(served.answer.is_none() && served.written.is_none());
     }
 
@@ -312,7 +314,7 @@ proptest! {
         }
         frame.extend(crc16::bytes_of(&frame));
         let mut out = [0; 256];
-        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32], &mut out);
+        let served = Server::new(UNIT.try_into().unwrap()).serve(&frame, &[0; 32].into(), &mut out);
         let answer = served.answer.expect("our unit and a right CRC");
         prop_assert!(crc16::checked(answer).is_some());
         prop_assert_eq!(answer[0], UNIT);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
+mod bundles;
+
 use cellgate_protocol::{
     code::WireVerdict,
     digest::DigestStart,
@@ -18,6 +20,7 @@ use cellgate_protocol::{
     reason::ReasonCode,
     session::plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig},
     state::Status,
+    version::Schema,
 };
 
 const UNIT: u8 = 9;
@@ -42,7 +45,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66 };
+        let mut config =
+            PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66, schema: Schema::One };
         config.allowed_models.push(MODEL).unwrap();
         let ends = Ends { plc: 0, device: Some(7), first_link_id: 0, first_wait_ms: 66 };
         let plc = ModbusPlc::new(0, PlcSession::new(config), UNIT.try_into().unwrap(), ends);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows unwrap in tests, but not in their helpers")]
 
 mod bench;
+mod bundles;
 mod records;
 mod triggers;
 
@@ -18,9 +19,10 @@ use cellgate_protocol::session::device::{Condition, DeviceEvent, Mode};
 use cellgate_protocol::state::{DeviceState, Status};
 use cellgate_protocol::to_plc::Flags;
 
-/// The requests and answers of the cycle in the document.
-fn cycle() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let text = include_str!("../../MODBUS.md").split("```text\n").nth(1).unwrap();
+/// The requests and answers of the document's cycle with this number, from 1.
+fn cycle(number: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let text = include_str!("../../MODBUS.md").split("```text\n").nth(number).unwrap();
+    let text = text.split("```").next().unwrap();
     let bytes = |hex: &str| hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
     let lines_of = |side: &'static str| text.lines().filter_map(move |line| line.strip_prefix(side)).map(bytes);
     lines_of("PLC    ").zip(lines_of("device ")).collect()
@@ -30,7 +32,7 @@ fn cycle() -> Vec<(Vec<u8>, Vec<u8>)> {
 fn the_device_answers_the_cycle_of_the_document_byte_for_byte() {
     let mut bench = Bench::new();
     let mut open = None;
-    let cycle = cycle();
+    let cycle = cycle(1);
     assert_eq!(cycle.len(), 8);
     for (at, (request, answer)) in cycle.into_iter().enumerate() {
         bench.now_ms = 10 * at as u64;
@@ -46,7 +48,7 @@ fn the_device_answers_the_cycle_of_the_document_byte_for_byte() {
         open = bench.accept_trigger().or(open);
     }
     assert!(
-        matches!(bench.events[..], [DeviceEvent::PlcBack, DeviceEvent::Delivered { verdict_seq: 1 }]),
+        matches!(bench.events[..], [DeviceEvent::PlcBack, DeviceEvent::Delivered { verdict_seq: 1, .. }]),
         "{:?}",
         bench.events
     );
@@ -79,7 +81,7 @@ fn a_part_is_shown_from_its_trigger_to_its_acknowledgement() {
     let shown = bench.read();
     assert!(shown.status.has(Status::READY) && !shown.status.has(Status::VALID));
     assert_eq!((shown.verdict, shown.sequence), (NO_VERDICT, 5));
-    assert!(matches!(bench.events.last(), Some(DeviceEvent::Delivered { verdict_seq: 0x1_0000_0005 })));
+    assert!(matches!(bench.events.last(), Some(DeviceEvent::Delivered { verdict_seq: 0x1_0000_0005, .. })));
 }
 
 #[test]

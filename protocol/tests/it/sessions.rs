@@ -1,5 +1,6 @@
 //! Tests the sessions of both sides, in simulated time. Each test checks one rule.
 
+mod bundles;
 mod links;
 
 use crate::support::{actions, healthy, ready_session, trigger};
@@ -18,6 +19,7 @@ use cellgate_protocol::{
     state::{DeviceState, Status},
     to_device::{Ack, ToDevice, TriggerRequest},
     to_plc::{Busy, DeviceHeartbeat, Flags, Nak, Origin, ToPlc},
+    version::Schema,
 };
 use std::num::NonZeroU64;
 
@@ -99,22 +101,22 @@ fn a_pass_is_not_repeated_while_a_worker_stands_still_or_the_device_needs_repair
 fn only_an_ack_of_the_right_part_code_and_number_ends_the_repetition() {
     let (mut session, _) = session_with_verdict(WireVerdict::Pass, 0, true);
     let right = Ack { verdict_seq: 1, part_id: 5, code: VerdictCode::PASS };
-    session.acknowledge(&Ack { part_id: 6, ..right });
-    session.acknowledge(&Ack { code: VerdictCode::REJECT, ..right });
-    session.acknowledge(&Ack { verdict_seq: 2, ..right });
+    session.acknowledge(&Ack { part_id: 6, ..right }, ReasonCode::LATE);
+    session.acknowledge(&Ack { code: VerdictCode::REJECT, ..right }, ReasonCode::LATE);
+    session.acknowledge(&Ack { verdict_seq: 2, ..right }, ReasonCode::LATE);
     assert_eq!(session.bad_acks(), 2);
     assert_eq!(verdicts(&mut session, 0, true), 1);
-    session.acknowledge(&right);
+    session.acknowledge(&right, ReasonCode::LATE);
     assert!(matches!(
         actions(&mut session, 1, healthy(1).as_ref())[..],
-        [DeviceAction::Event(DeviceEvent::Delivered { verdict_seq: 1 })]
+        [DeviceAction::Event(DeviceEvent::Delivered { verdict_seq: 1, gate: ReasonCode::LATE })]
     ));
     assert_eq!(verdicts(&mut session, 300, true), 0);
     // A repeated trigger gets the same verdict again. The part is not judged again.
-    session.trigger(300, &REQUEST);
+    session.trigger(300, &REQUEST, 0);
     assert_eq!(verdicts(&mut session, 300, true), 1);
     session.plc_heartbeat(401, 2);
-    session.trigger(401, &REQUEST);
+    session.trigger(401, &REQUEST, 0);
     let nak = actions(&mut session, 401, healthy(401).as_ref()).pop();
     assert!(matches!(nak, Some(DeviceAction::Send(ToPlc::Nak(Nak { reason: ReasonCode::EXPIRED, .. })))), "{nak:?}");
 }
@@ -130,7 +132,7 @@ fn the_session_concludes_a_forgotten_part_once() {
     };
     assert_eq!(pending.entry().outcome, Outcome::reject(ReasonCode::TIMEOUT));
     // The acceptance is not stored yet, so a repeated trigger gets no BUSY.
-    session.trigger(at_ms, &REQUEST);
+    session.trigger(at_ms, &REQUEST, 0);
     assert!(actions(&mut session, at_ms, None).is_empty());
     assert_eq!(session.conclude(at_ms, token, outcome(WireVerdict::Pass)).unwrap_err(), AlreadyConcluded);
     assert_eq!(session.send_verdict(at_ms, pending.committed(NonZeroU64::MIN), None), Dispatch::Verdict);
@@ -142,8 +144,8 @@ fn a_second_part_is_refused_while_one_is_open() {
     let mut session = ready_session(0);
     let token = trigger(&mut session, 0, &REQUEST);
     session.accept(&token);
-    session.trigger(1, &REQUEST);
-    session.trigger(1, &TriggerRequest { nonce: 7, ..REQUEST });
+    session.trigger(1, &REQUEST, 0);
+    session.trigger(1, &TriggerRequest { nonce: 7, ..REQUEST }, 0);
     let sent_messages = actions(&mut session, 1, healthy(1).as_ref());
     let busy = Busy { part_id: 5, nonce: 6 };
     assert!(matches!(sent_messages[0], DeviceAction::Send(ToPlc::Busy(found)) if found == busy));
@@ -170,7 +172,7 @@ fn a_silent_plc_makes_the_device_hold() {
         [DeviceAction::Event(DeviceEvent::PlcSilent)]
     ));
     assert_eq!(session.state(now_ms), DeviceState::Initialized);
-    session.trigger(now_ms, &REQUEST);
+    session.trigger(now_ms, &REQUEST, 0);
     let nak = actions(&mut session, now_ms, healthy(now_ms).as_ref()).pop();
     assert!(matches!(nak, Some(DeviceAction::Send(ToPlc::Nak(Nak { reason: ReasonCode::NOT_READY, .. })))));
     session.plc_heartbeat(now_ms, 2);
@@ -188,8 +190,8 @@ fn the_heartbeat_advances_only_while_healthy() {
         let now_ms = beat * HEARTBEAT_MS;
         let health = healthy(now_ms).filter(|_| beat <= 3);
         while let Some(action) = session.poll(now_ms, health.as_ref()) {
-            if let DeviceAction::Send(ToPlc::Heartbeat(heartbeat)) = action {
-                counters.push(heartbeat.counter);
+            if let DeviceAction::Send(ToPlc::BundleHeartbeat(sent)) = action {
+                counters.push(sent.heartbeat.counter);
             }
         }
     }
@@ -212,7 +214,7 @@ fn a_failed_store_is_a_nak_at_once_and_a_reject_later() {
 }
 
 fn plc_session() -> PlcSession {
-    let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66 };
+    let mut config = PlcSessionConfig { allowed_models: Default::default(), first_wait_ms: 66, schema: Schema::One };
     config.allowed_models.push(MODEL).expect("one model fits");
     PlcSession::new(config)
 }

@@ -65,11 +65,6 @@ impl BundleModel {
         if self.bundle == 0 { 0 } else { self.needed.saturating_sub(confirmed) }
     }
 
-    /// The bundle whose offset a part is judged with now. `None` without an offset.
-    pub fn offset(&self) -> Option<u32> {
-        (self.step() == StepCode::OFFSET).then_some(self.bundle)
-    }
-
     /// The outcome of a part that is judged now: no part passes without an offset, unless no bundle is running. A REJECT keeps its
     /// reason.
     pub fn limited(&self, outcome: Outcome) -> Outcome {
@@ -128,10 +123,10 @@ mod tests {
         assert_eq!(model.confirm(&confirm(4)), (ConfirmResult::NOT_IN_BUNDLE, false));
         assert_eq!(model.state(), BundleState { bundle: 3, step: StepCode::REFERENCE, confirmed: 1, missing: 1 });
         assert_eq!(model.confirm(&confirm(3)), (ConfirmResult::CONFIRMED, true));
-        assert_eq!((model.step(), model.offset()), (StepCode::OFFSET, Some(3)));
+        assert_eq!(model.step(), StepCode::OFFSET);
         model.enter(4);
         model.enter(3);
-        assert_eq!((model.step(), model.offset()), (StepCode::REFERENCE, None));
+        assert_eq!(model.step(), StepCode::REFERENCE);
         // A delayed copy of a confirmation of the first run counts for nothing.
         assert_eq!(model.confirm(&confirm(1)), (ConfirmResult::NOT_IN_BUNDLE, false));
     }

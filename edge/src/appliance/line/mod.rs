@@ -20,6 +20,7 @@ use crate::acquire::Unjudged;
 use crate::appliance::engine_state::EngineState;
 use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
+use cellgate_protocol::bundle::ConfirmResult;
 use cellgate_protocol::part::Trigger;
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceEvent, DeviceSession, Mode};
@@ -198,7 +199,7 @@ impl Line {
         match event {
             DeviceEvent::Triggered(trigger) => self.on_triggered(trigger),
             DeviceEvent::Concluded(pending) => self.input(Kind::Triggered, Input::Concluded(pending)),
-            DeviceEvent::Delivered { verdict_seq } => {
+            DeviceEvent::Delivered { verdict_seq, .. } => {
                 self.input(Kind::Triggered, Input::Delivered(verdict_seq));
                 self.acknowledged(verdict_seq);
             }
@@ -207,11 +208,13 @@ impl Line {
                 self.shared.metrics.parts.undelivered();
                 self.input(Kind::Triggered, Input::Undelivered(verdict_seq));
             }
-            DeviceEvent::RecordAcknowledged(ack) => {
+            DeviceEvent::RecordAcknowledged { ack, .. } => {
                 if self.backlog.is_acknowledged_by(&ack) {
                     self.acknowledged(ack.verdict_seq);
                 }
             }
+            // Schema 1 has no confirmations, and the appliance has no reference parts.
+            DeviceEvent::Confirm(confirm) => self.session().answer(&confirm, ConfirmResult::REFUSED),
             DeviceEvent::PlcSilent => {
                 self.shared.metrics.link.plc_is_silent();
                 tracing::warn!(event = "plc_silent", "the PLC is silent");

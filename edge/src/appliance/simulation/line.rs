@@ -117,9 +117,12 @@ impl Simulation {
                 self.after(delay_ms, SimulatedEvent::Concluded { number, pending });
             }
             DeviceEvent::Concluded(pending) => self.input(number, Input::Concluded(pending)),
-            DeviceEvent::Delivered { verdict_seq } => self.input(number, Input::Delivered(verdict_seq)),
+            DeviceEvent::Delivered { verdict_seq, .. } => self.input(number, Input::Delivered(verdict_seq)),
             DeviceEvent::Undelivered { verdict_seq } => self.input(number, Input::Undelivered(verdict_seq)),
-            DeviceEvent::RecordAcknowledged(_) | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
+            DeviceEvent::RecordAcknowledged { .. }
+            | DeviceEvent::Confirm(_)
+            | DeviceEvent::PlcSilent
+            | DeviceEvent::PlcBack => {}
         }
     }
 

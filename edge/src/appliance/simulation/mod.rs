@@ -27,6 +27,7 @@ use cellgate_protocol::part::Pending;
 use cellgate_protocol::session::device::{DeviceSession, DeviceSessionConfig};
 use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::to_plc::ToPlc;
+use cellgate_protocol::version::Schema;
 use journal::{Fate, Refusal, SimulatedJournal};
 use judge::logic_of;
 use line::trigger_of;
@@ -276,7 +277,7 @@ impl Simulation {
 }
 
 fn session(boot_epoch: u32) -> DeviceSession {
-    DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch, first_wait_ms: 50 })
+    DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch, first_wait_ms: 50, schema: Schema::One })
 }
 
 fn ms(time: Duration) -> u64 {

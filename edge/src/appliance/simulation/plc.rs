@@ -60,8 +60,8 @@ impl Simulation {
             }
             Step::Next if self.plc.is_at_rest => {}
             Step::Next => self.next_part(),
-            Step::Trigger(request) => self.session.trigger(self.now_ms, &request),
-            Step::Acknowledge(ack) => self.session.acknowledge(&ack),
+            Step::Trigger(request) => self.session.trigger(self.now_ms, &request, 0),
+            Step::Acknowledge(ack) => self.session.acknowledge(&ack, ReasonCode::NONE),
             Step::Over(part) if part == self.plc.part => self.next_after_pause(),
             Step::Over(_) => {}
         }

@@ -1,10 +1,6 @@
-//! What a session says about the running bundle, and the confirmations of its reference parts.
+//! Defines what a session knows about bundles: the running one, and the confirmation that waits for its answer.
 
-use super::{DeviceEvent, DeviceSession};
-use crate::{
-    bundle::{BundleState, Confirm, ConfirmResult, Confirmed},
-    to_plc::ToPlc,
-};
+use crate::bundle::{BundleState, Confirm};
 
 /// The session's part in bundles. The session's caller keeps the bundle.
 #[derive(Debug)]
@@ -12,40 +8,11 @@ pub(super) struct BundleSide {
     /// The running bundle, as the caller set it.
     pub(super) state: BundleState,
     /// The confirmation that the caller must answer.
-    asked: Option<Confirm>,
+    pub(super) asked: Option<Confirm>,
 }
 
 impl BundleSide {
     pub(super) const fn new() -> Self {
         Self { state: BundleState::NONE, asked: None }
-    }
-}
-
-impl DeviceSession {
-    /// Sets the running bundle that the PLC is shown.
-    pub fn set_bundle(&mut self, state: BundleState) {
-        self.bundle.state = state;
-    }
-
-    /// The running bundle that the PLC is shown.
-    #[must_use]
-    pub const fn bundle(&self) -> BundleState {
-        self.bundle.state
-    }
-
-    /// Handles a confirmation of the PLC. While the caller has not answered the previous confirmation, another one is dropped: the PLC
-    /// repeats it.
-    pub fn confirm(&mut self, confirm: &Confirm) {
-        if self.bundle.asked.is_none() && self.events.push_back(DeviceEvent::Confirm(*confirm)).is_ok() {
-            self.bundle.asked = Some(*confirm);
-        }
-    }
-
-    /// Answers a confirmation. Call it with [`ConfirmResult::CONFIRMED`] only when the confirmation is stored durably. Does nothing if
-    /// the session does not wait for this answer.
-    pub fn answer(&mut self, confirm: &Confirm, result: ConfirmResult) {
-        if self.bundle.asked.take_if(|asked| asked == confirm).is_some() {
-            self.reply(ToPlc::Confirmed(Confirmed { confirm: *confirm, result }));
-        }
     }
 }

@@ -4,6 +4,7 @@
 mod action;
 mod bundle;
 mod condition;
+mod confirm;
 mod snapshot;
 mod stage;
 

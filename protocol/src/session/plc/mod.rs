@@ -135,7 +135,14 @@ impl PlcSession {
     /// the device may have forgotten the part, and must not be asked to judge it twice.
     pub fn device_found(&mut self, now_ms: u64, boot_epoch: u32) {
         if self.device.is_none_or(|device| device.boot_epoch != boot_epoch) {
-            let fresh = Device { boot_epoch, counter: None, changed_ms: None, last: None, bundle: BundleState::NONE, verdict_seq: 0 };
+            let fresh = Device {
+                boot_epoch,
+                counter: None,
+                changed_ms: None,
+                last: None,
+                bundle: BundleState::NONE,
+                verdict_seq: 0,
+            };
             self.device = Some(fresh);
         }
         let Some(part) = &mut self.part else { return };

@@ -4,11 +4,13 @@ use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::health::{Health, WorkerProgress};
 use cellgate_protocol::link::Output;
+use cellgate_protocol::modbus::bundle_command::{BundleCommand, BundleCommandBlock};
 use cellgate_protocol::modbus::codec::{Request, Response};
 use cellgate_protocol::modbus::command::{Command, CommandBlock};
 use cellgate_protocol::modbus::device::ModbusDevice;
+use cellgate_protocol::modbus::input::BundleSnapshot;
 use cellgate_protocol::modbus::link::Link;
-use cellgate_protocol::modbus::map::COMMAND_ADDRESS;
+use cellgate_protocol::modbus::map::{BUNDLE_COMMAND_ADDRESS, COMMAND_ADDRESS};
 use cellgate_protocol::modbus::registers::Registers;
 use cellgate_protocol::modbus::snapshot::ModbusSnapshot;
 use cellgate_protocol::part::{Outcome, Trigger};
@@ -17,6 +19,7 @@ use cellgate_protocol::score::ScoreE4;
 use cellgate_protocol::session::device::{Condition, DeviceEvent, DeviceSession, DeviceSessionConfig, Mode};
 use cellgate_protocol::state::Status;
 use cellgate_protocol::to_plc::Flags;
+use cellgate_protocol::version::Schema;
 use std::num::NonZeroU64;
 
 pub(crate) const UNIT: u8 = 1;
@@ -51,7 +54,12 @@ impl Bench {
 
     /// A device like that of [`Bench::new`], but in this boot epoch.
     pub(crate) fn started(boot_epoch: u32) -> Self {
-        let config = DeviceSessionConfig { device: 7, boot_epoch, first_wait_ms: 66 };
+        Self::of(Schema::One, boot_epoch)
+    }
+
+    /// A device like that of [`Bench::started`], with this highest schema.
+    pub(crate) fn of(schema: Schema, boot_epoch: u32) -> Self {
+        let config = DeviceSessionConfig { device: 7, boot_epoch, first_wait_ms: 66, schema };
         let session = DeviceSession::new(config);
         let mut device = ModbusDevice::new(session, Link::new(UNIT.try_into().unwrap(), 20), DEADLINE_MS);
         let condition = Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 };
@@ -93,6 +101,28 @@ impl Bench {
         let request = Request::WriteMultiple { address: COMMAND_ADDRESS, values: Registers::new(&[0; 13]) };
         let written = Response::WrittenMultiple { address: COMMAND_ADDRESS, count: 13 };
         assert_eq!(Response::decode(&answer, UNIT, &request), Ok(written));
+    }
+
+    /// Writes a command of the bundle block. Returns the exception's code if the device refuses it.
+    pub(crate) fn bundle_command(&mut self, command: BundleCommand) -> Result<(), u8> {
+        self.heartbeat += 1;
+        let registers = BundleCommandBlock { heartbeat: self.heartbeat, command }.to_registers();
+        let request = Request::WriteMultiple { address: BUNDLE_COMMAND_ADDRESS, values: Registers::new(&registers) };
+        let mut out = [0; 256];
+        let answer = self.exchange(request.encode(UNIT, &mut out).unwrap());
+        match Response::decode(&answer, UNIT, &request).unwrap() {
+            Response::Exception(code) => Err(code),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the 42 registers of a device with bundles.
+    pub(crate) fn read_bundle(&mut self) -> (ModbusSnapshot, BundleSnapshot) {
+        let request = Request::ReadInput { address: 0, count: 42 };
+        let mut out = [0; 256];
+        let answer = self.exchange(request.encode(UNIT, &mut out).unwrap());
+        let Ok(Response::Registers(read)) = Response::decode(&answer, UNIT, &request) else { panic!("{answer:?}") };
+        BundleSnapshot::from_registers(&read.to_array().unwrap()).unwrap()
     }
 
     pub(crate) fn read(&mut self) -> ModbusSnapshot {

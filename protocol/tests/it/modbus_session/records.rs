@@ -4,6 +4,7 @@ use super::bench::{Bench, pass};
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::modbus::command::Command;
 use cellgate_protocol::modbus::snapshot::NO_VERDICT;
+use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::DeviceEvent;
 use cellgate_protocol::state::Status;
 use cellgate_protocol::to_plc::{Origin, Record};
@@ -24,7 +25,9 @@ fn a_record_of_the_journal_is_shown_without_a_verdict_and_can_be_acknowledged() 
     assert_eq!((shown.sequence, shown.part_id, shown.nonce, shown.verdict), (5, 42, 1, NO_VERDICT));
     assert!(!shown.status.has(Status::VALID));
     bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
-    let Some(DeviceEvent::RecordAcknowledged(ack)) = bench.events.last() else { panic!("{:?}", bench.events) };
+    let Some(DeviceEvent::RecordAcknowledged { ack, gate: ReasonCode::NONE }) = bench.events.last() else {
+        panic!("{:?}", bench.events)
+    };
     assert_eq!((ack.verdict_seq, ack.part_id, ack.code), (5, 42, WireVerdict::Pass.code()));
     assert_eq!(bench.read().sequence, 0);
 }

@@ -81,7 +81,7 @@ fn a_trigger_refused_as_busy_hides_nothing_of_the_open_part() {
         assert_eq!(shown.verdict, NO_VERDICT);
     }
     bench.command(Command::Acknowledge { part_id: 42, nonce: 1, sequence: 5 });
-    assert!(matches!(bench.events.last(), Some(DeviceEvent::RecordAcknowledged(ack)) if ack.verdict_seq == 5));
+    assert!(matches!(bench.events.last(), Some(DeviceEvent::RecordAcknowledged { ack, .. }) if ack.verdict_seq == 5));
     let shown = bench.read();
     assert_eq!((shown.part_id, shown.sequence, shown.status.has(Status::DONE)), (42, 5, false));
 }

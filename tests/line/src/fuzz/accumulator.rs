@@ -83,12 +83,8 @@ pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     // To the device, and to the PLC.
     let (mut down, mut up) = (Direction::default(), Direction::default());
-    let mut device = DeviceSession::new(DeviceSessionConfig {
-        device: 7,
-        boot_epoch: 3,
-        first_wait_ms: 66,
-        schema: Schema::Two,
-    });
+    let mut device =
+        DeviceSession::new(DeviceSessionConfig { device: 7, boot_epoch: 3, first_wait_ms: 66, schema: Schema::Two });
     device.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
     let mut device = DeviceLink::new(device);
     let plc = PlcSession::new(PlcSessionConfig {

@@ -40,8 +40,8 @@ pub(crate) struct Application {
     verdict_seq: NonZeroU64,
     /// The confirmation that is not answered yet.
     confirm: Option<Confirm>,
-    /// Verdicts that the PLC acknowledged.
-    pub(crate) delivered: u32,
+    /// Verdicts that the PLC acknowledged, and confirmations of the PLC that were answered.
+    pub(crate) finished: u32,
 }
 
 impl Application {
@@ -56,7 +56,7 @@ impl Application {
             committed: None,
             verdict_seq: NonZeroU64::MIN,
             confirm: None,
-            delivered: 0,
+            finished: 0,
         }
     }
 
@@ -131,6 +131,7 @@ impl Application {
             10 => {
                 if let Some(confirm) = self.confirm.take() {
                     session.answer(&confirm, ConfirmResult(1 + choice / 12 % 3));
+                    self.finished += 1;
                 }
             }
             _ => {
@@ -183,7 +184,7 @@ impl Application {
             }
             DeviceEvent::Delivered { verdict_seq, .. } => {
                 assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "a verdict that was not committed");
-                (self.open, self.delivered) = (None, self.delivered + 1);
+                (self.open, self.finished) = (None, self.finished + 1);
             }
             DeviceEvent::Undelivered { verdict_seq } => {
                 assert!(self.committed.is_some_and(|(seq, ..)| seq == verdict_seq), "a verdict that was not committed");

@@ -12,12 +12,12 @@ use cellgate_protocol::{
     code::WireVerdict,
     link::Output,
     modbus::{
-        codec::Request,
         bundle_command::{BundleCommand, BundleCommandBlock},
+        codec::Request,
         command::{Command, CommandBlock},
         device::ModbusDevice,
-        link::Link,
         input::BundleSnapshot,
+        link::Link,
         map::{BUNDLE_COMMAND_ADDRESS, BUNDLE_COMMAND_REGISTERS, COMMAND_ADDRESS, COMMAND_REGISTERS},
         registers::Registers,
         snapshot::ModbusSnapshot,
@@ -43,7 +43,7 @@ struct Bench {
     new: usize,
 }
 
-/// Returns how many verdicts were acknowledged.
+/// Returns how many verdicts were acknowledged and confirmations answered.
 pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     let application = Application::new();
@@ -78,7 +78,7 @@ pub fn run(input: &[u8]) -> u32 {
         let verdict = (shown.part_id, u32::from(shown.nonce), u64::from(shown.sequence));
         bench.application.check_verdict(verdict, WireVerdict::from_register(shown.verdict));
     }
-    bench.application.delivered
+    bench.application.finished
 }
 
 fn crc_16(bytes: &[u8]) -> u16 {
@@ -191,8 +191,9 @@ impl Bench {
         if !is_valid(newest) {
             return;
         }
-        // The address in a request of function 16. A trigger that names a bundle is in the bundle block.
-        let in_bundle_block = newest.get(2..4) == Some(&BUNDLE_COMMAND_ADDRESS.to_be_bytes()[..]);
+        // The address that the request writes to: function 23 has the address that it reads first.
+        let at = if newest[1] == 0x17 { 6 } else { 2 };
+        let in_bundle_block = newest.get(at..at + 2) >= Some(&BUNDLE_COMMAND_ADDRESS.to_be_bytes()[..]);
         let (address, count) = if in_bundle_block {
             (BUNDLE_COMMAND_ADDRESS, BUNDLE_COMMAND_REGISTERS as u16)
         } else {

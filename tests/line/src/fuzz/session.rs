@@ -32,7 +32,7 @@ struct Bench {
     schema: Schema,
 }
 
-/// Returns how many verdicts were acknowledged.
+/// Returns how many verdicts were acknowledged and confirmations answered.
 pub fn run(input: &[u8]) -> u32 {
     let mut steps = Steps::new(input);
     let application = Application::new();
@@ -54,7 +54,7 @@ pub fn run(input: &[u8]) -> u32 {
         bench.drain();
         assert!(!bench.application.is_waiting(), "a part was not concluded");
     }
-    bench.application.delivered
+    bench.application.finished
 }
 
 impl Bench {

@@ -4,7 +4,7 @@ use super::referee::{Parts, Wrong, chance};
 use crate::random::Random;
 use cellgate_protocol::{
     bundle::{Confirm, ConfirmResult, Confirmed},
-    code::WireVerdict,
+    code::VerdictCode,
     reason::ReasonCode,
     session::plc::{PartEnd, PlcSession},
 };
@@ -48,13 +48,14 @@ impl BundleProgram {
         let (Some(verdict_seq), Some(part)) = (end.verdict_seq, parts.get_mut(&end.part_id)) else { return };
         let confirm = Confirm { verdict_seq, part_id: end.part_id, bundle: part.bundle };
         let is_reference = end.reason() == ReasonCode::REFERENCE_PART;
+        let is_reject = end.claim.is_some_and(|claim| claim.code == VerdictCode::REJECT);
         if is_reference && chance(random, 80_000) {
             part.asked = true;
             let copies = if chance(random, 10_000) { 2 } else { 1 };
             self.waiting.extend([confirm; 2].into_iter().take(copies));
         } else if is_reference {
             self.waiting.push_back(Confirm { bundle: part.bundle + 1, ..confirm });
-        } else if end.decision.verdict() == WireVerdict::Reject && part.bundle != 0 && chance(random, 10_000) {
+        } else if is_reject && part.bundle != 0 && chance(random, 20_000) {
             self.waiting.push_back(confirm);
         }
     }

@@ -5,7 +5,7 @@ use super::referee::{BAUD, Faults, Parts, Wrong, chance};
 use crate::bundle::BundleModel;
 use crate::random::Random;
 use cellgate_protocol::{
-    bundle::{Confirm, ConfirmResult, StepCode},
+    bundle::{Confirm, ConfirmResult},
     code::WireVerdict,
     digest::DigestStart,
     health::{Health, WorkerProgress},
@@ -224,7 +224,11 @@ impl Device {
                 self.journal.bundle.enter(trigger.bundle());
                 let (takes_ms, outcome) = judged(random);
                 let outcome = self.journal.bundle.limited(outcome);
-                self.wrong.offsets += u64::from(is_wrongly_judged(&self.journal.bundle, trigger.bundle(), outcome));
+                let state = self.journal.bundle.state();
+                self.wrong.offsets += u64::from(state.bundle != trigger.bundle());
+                if let Some(part) = parts.get_mut(&trigger.part_id()) {
+                    part.judged = Some((state.bundle, state.step));
+                }
                 Job::Judging(trigger, now_ms + takes_ms, outcome)
             }
             Job::Judging(trigger, until_ms, outcome) if now_ms >= until_ms => {
@@ -334,12 +338,6 @@ impl Device {
         self.wrong.gates += u64::from(gate != ReasonCode::NONE && Some(gate) != decided);
         self.gates += u64::from(gate != ReasonCode::NONE);
     }
-}
-
-/// Was a part of the trigger's bundle judged with another bundle's offset, or did it pass without one?
-fn is_wrongly_judged(model: &BundleModel, named: u32, outcome: Outcome) -> bool {
-    let passes_without = outcome.verdict == WireVerdict::Pass && named != 0 && model.step() != StepCode::OFFSET;
-    passes_without || model.offset().is_some_and(|used| used != named)
 }
 
 fn condition(store_ok: bool) -> Condition {

@@ -60,7 +60,8 @@ pub struct Summary {
     pub cycles: u64,
     /// Parts that passed the gate.
     pub passes: u64,
-    /// Parts that passed the gate without a committed PASS for the same part, nonce and boot epoch, or too late.
+    /// Parts that passed the gate without a committed PASS for the same part, nonce and boot epoch, too late, or in a bundle but not
+    /// with its offset.
     pub false_passes: u64,
     /// Accepted parts without exactly one terminal record in the journal, and parts without exactly one decision of the gate.
     pub wrong_records: u64,
@@ -245,7 +246,8 @@ impl Line {
                         let proven = part.pass.is_some_and(|(nonce, boot_epoch, committed_ms)| {
                             nonce == outcome.nonce && outcome.boot_epoch == Some(boot_epoch) && committed_ms <= now_ms
                         });
-                        self.summary.false_passes += u64::from(!in_time || !proven || outcome.part_id != self.part_id);
+                        let is_right = in_time && proven && part.may_pass() && outcome.part_id == self.part_id;
+                        self.summary.false_passes += u64::from(!is_right);
                     }
                     self.note(&outcome);
                     self.decided(outcome.part_id);

@@ -1,7 +1,7 @@
 //! Defines the settings of the simulated line, and what the referee knows about each part.
 
 use crate::random::Random;
-use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::{bundle::StepCode, reason::ReasonCode};
 use std::collections::HashMap;
 
 /// The speed of the link in bits per second.
@@ -30,6 +30,8 @@ pub struct Part {
     pub terminal: u32,
     /// The bundle that the PLC named, or 0.
     pub bundle: u32,
+    /// The running bundle and its step when the device judged the part.
+    pub judged: Option<(u32, StepCode)>,
     /// How often the device counted the part as confirmed.
     pub confirmed: u32,
     /// The PLC asked to confirm the part.
@@ -48,13 +50,21 @@ pub struct Part {
 pub struct Wrong {
     /// Parts that were handed up with another bundle than their trigger named.
     pub bundles: u64,
-    /// Parts that were judged with the offset of another bundle than their trigger named, or that passed without an offset of the bundle.
+    /// Parts that were judged while another bundle was running than their trigger named.
     pub offsets: u64,
     /// Confirmations that were counted twice, for a part that the PLC did not confirm, or for another bundle; and parts that the device
     /// answered as confirmed although the PLC asked for another part.
     pub confirmations: u64,
     /// Acknowledgements with another reason than that of the gate's decision.
     pub gates: u64,
+}
+
+impl Part {
+    /// May the part pass? In a bundle only with the bundle's offset.
+    pub(crate) fn may_pass(&self) -> bool {
+        let step = if self.bundle == 0 { StepCode::NONE } else { StepCode::OFFSET };
+        self.judged == Some((self.bundle, step))
+    }
 }
 
 /// What the referee knows about the parts that it has not checked yet.
