@@ -9,13 +9,13 @@
 //! | another reason, and the network did not run | REJECT, without score, raw logit, distance and regions |
 //! | regions | at most five, of at least one pixel, with their peaks inside, the largest share first, together at most 1 |
 
+use super::bad_row::{BadRow, Stop, bad, bad_or_unreadable};
 use super::columns;
 use super::form::RowForm;
 use super::row_regions::RowRegions;
 use super::row_rule::RowRule;
 use super::schema::{self, unusable};
 use super::verdict_row::{Answer, VerdictEntry};
-use super::verify::{BadRow, Stop, bad, bad_or_unreadable};
 use crate::verdict_mapping::policy_verdict;
 use cellgate_models::evidence::Region;
 use cellgate_models::policy::{Reason, Verdict};

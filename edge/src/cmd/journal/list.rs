@@ -1,6 +1,8 @@
 //! `cellgate-edge journal list`.
 
-use super::{Selection, open, write_json};
+use super::json::write_json;
+use super::open::open;
+use super::selection::Selection;
 use cellgate_edge::journal::{ExportLine, Exported};
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
