@@ -265,10 +265,11 @@ mod tests {
         }
     }
 
+    /// A line of `journal export`, with some of the columns that are not read.
     fn verdict(image: &str, verdict: &str, score: &str) -> String {
         let (image, model) = (Digest::of(image.as_bytes()), Digest::of(b"model"));
         format!(
-            r#"{{"image":"{image}","verdict":"{verdict}","reason":"R","score":{score},"model":"{model}","part":7}}"#
+            r#"{{"image":"{image}","verdict":"{verdict}","reason":"R","score":{score},"model":"{model}","part":7,"bundle":3,"raw_logit":-1.5,"regions":[]}}"#
         )
     }
 

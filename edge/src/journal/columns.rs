@@ -1,7 +1,8 @@
 //! Defines the columns of the table `verdict`.
 
 use super::column::{self, Column, column, nothing};
-use super::fields::{Exported, Field as _, hash_optional};
+use super::exported::Exported;
+use super::fields::{Field as _, hash_optional};
 use super::form::{RowForm, Schema};
 use super::rule_columns::{INTERCEPT, LARGEST_DISTANCE, OFFSET, REJECT_FROM, REVIEW_FROM, SLOPE};
 use super::values::{optional, value, wrong};

@@ -11,6 +11,7 @@
 //! | [`Journal::record`] | before an event has an effect |
 
 mod anchor;
+mod bad_row;
 mod column;
 mod columns;
 mod error;
@@ -47,6 +48,7 @@ mod verify_events;
 mod writer;
 
 pub use anchor::Anchor;
+pub use bad_row::BadRow;
 pub use error::JournalError;
 pub use event::{EventEntry, EventKind, EventRow, MAX_FIGURES_BYTES, MAX_WHO_BYTES, MAX_WHY_BYTES};
 pub use export::{ExportLine, exported_event_columns, exported_row_columns};
@@ -66,4 +68,4 @@ pub use verdict_row::{
     AcceptanceReceipt, CommitReceipt, JournalTrigger, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, OpenPart,
     RESTARTED, RowBounds, StageTimes, TriggerKind, VerdictEntry, VerdictRow,
 };
-pub use verify::{BadRow, Report};
+pub use verify::Report;

@@ -1,5 +1,6 @@
 //! Reads a journal, also while the appliance writes to it.
 
+use super::bad_row::BadRow;
 use super::event::EventRow;
 use super::form::Schema;
 use super::readonly::{self, Opened, Source};
@@ -7,7 +8,7 @@ use super::recompute::{self, Recomputed};
 use super::schema::{self, unusable};
 use super::values::stored;
 use super::verdict_row::{Answer, VerdictRow};
-use super::verify::{self, BadRow, Report};
+use super::verify::{self, Report};
 use super::{JournalError, columns, event_columns};
 use cellgate_models::policy::Verdict;
 use rusqlite::{Connection, named_params};

@@ -9,13 +9,13 @@
 //! | another reason, and the network did not run | REJECT, without score, raw logit, distance and regions |
 //! | regions | at most five, of at least one pixel, with their peaks inside, the largest share first, together at most 1 |
 
+use super::bad_row::{BadRow, Stop, bad, bad_or_unreadable};
 use super::columns;
 use super::form::RowForm;
 use super::row_regions::RowRegions;
 use super::row_rule::RowRule;
 use super::schema::{self, unusable};
 use super::verdict_row::{Answer, VerdictEntry};
-use super::verify::{BadRow, Stop, bad, bad_or_unreadable};
 use crate::verdict_mapping::policy_verdict;
 use cellgate_models::evidence::Region;
 use cellgate_models::policy::{Reason, Verdict};
@@ -82,7 +82,7 @@ pub(super) fn check(entry: &VerdictEntry) -> Result<(), String> {
                 return Err(format!("found {verdict}/{reason}, expected {by}/{expected} from logit and distance"));
             }
             if entry.score != *score {
-                return Err(differs("score", entry.score, *score));
+                return Err(other_score(entry.score, *score));
             }
         }
         (None, reached) => check_other_reason(entry, reached.as_ref())?,
@@ -128,7 +128,8 @@ fn check_other_reason(entry: &VerdictEntry, reached: Option<&Reached>) -> Result
     if let Some(own) = own
         && own != Some(*verdict)
     {
-        return Err(differs(&format!("verdict of {reason}"), Some(verdict), own));
+        let own = own.map_or("no verdict of the appliance", Verdict::name);
+        return Err(format!("found {verdict}/{reason}, expected {own} for this reason"));
     }
     // Without the network, nothing is milder than a REJECT.
     let mildest = reached.map_or(Verdict::Reject, |reached| reached.reason.verdict().max(Verdict::Review));
@@ -137,7 +138,7 @@ fn check_other_reason(entry: &VerdictEntry, reached: Option<&Reached>) -> Result
     }
     let follows = reached.and_then(|reached| reached.score);
     if score.is_some() && *score != follows {
-        return Err(differs("score", *score, follows));
+        return Err(other_score(*score, follows));
     }
     Ok(())
 }
@@ -167,9 +168,9 @@ fn check_regions(text: &RowRegions) -> Result<(), String> {
     Ok(())
 }
 
-fn differs<T: std::fmt::Display>(what: &str, found: Option<T>, expected: Option<T>) -> String {
-    let text = |value: Option<T>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
-    format!("found {what} {}, expected {}", text(found), text(expected))
+fn other_score(found: Option<f32>, expected: Option<f32>) -> String {
+    let text = |score: Option<f32>| score.map_or_else(|| "no score".to_owned(), |score| format!("the score {score}"));
+    format!("found {}, expected {}", text(found), text(expected))
 }
 
 #[cfg(test)]

@@ -13,10 +13,8 @@ use cellgate_models::digest::Digest;
 use configure::{configure, write_ahead};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::File;
-use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The maximum number of records that [`Store::unacknowledged`] returns.
 const MAX_UNACKNOWLEDGED: u32 = 1000;

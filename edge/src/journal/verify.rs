@@ -1,5 +1,6 @@
 //! Verifies the chains of rows and anchors, and that the other tables are consistent with the rows.
 
+use super::bad_row::{BadRow, Stop, bad, bad_or_unreadable};
 use super::form::Schema;
 use super::schema::{self, unusable};
 use super::values::stored;
@@ -8,24 +9,8 @@ use super::verify_events::{self, Known, Removed};
 use super::{JournalError, columns, hash, rows};
 use cellgate_models::digest::Digest;
 use rusqlite::Connection;
-use std::fmt;
 use std::num::NonZeroU64;
 use std::path::Path;
-
-/// The first place where a journal differs from what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRow {
-    /// `row 17`, `event 3`, `anchor 2`, `trigger 5`, `state`, `schema` or `database`.
-    pub place: String,
-    /// What was found and expected.
-    pub what: String,
-}
-
-impl fmt::Display for BadRow {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.place, self.what)
-    }
-}
 
 /// The report on an intact chain. To detect that the newest rows or events were removed, compare `last` and `last_event` with a copy
 /// that was noted elsewhere.
@@ -61,22 +46,6 @@ pub(super) fn verify(connection: &Connection, path: &Path, limit: u64) -> Answer
 pub(super) fn verified(connection: &Connection, path: &Path, limit: u64) -> Answer<Report> {
     verify(connection, path, limit)?
         .map_err(|bad| JournalError::Damaged { path: path.to_owned(), what: bad.to_string() })
-}
-
-/// Why the verification ended early.
-pub(super) enum Stop {
-    Bad(BadRow),
-    Unreadable(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Unreadable(error)
-    }
-}
-
-pub(super) fn bad(place: impl fmt::Display, what: impl fmt::Display) -> Stop {
-    Stop::Bad(BadRow { place: place.to_string(), what: what.to_string() })
 }
 
 fn walk(connection: &Connection, limit: u64) -> Result<Report, Stop> {
@@ -204,16 +173,4 @@ fn check_other_tables(connection: &Connection, newest: u64) -> Result<(), Stop> 
         ));
     }
     Ok(())
-}
-
-/// An error of an invalid value, or of a missing row, is the first bad place. Any other error means that the file can't
-/// be read.
-pub(super) fn bad_or_unreadable(error: rusqlite::Error, place: impl fmt::Display) -> Stop {
-    match error {
-        rusqlite::Error::FromSqlConversionFailure(_, _, what) => bad(place, what),
-        rusqlite::Error::InvalidColumnType(_, column, found) => bad(place, format!("column {column} holds {found}")),
-        rusqlite::Error::IntegralValueOutOfRange(..) | rusqlite::Error::Utf8Error(..) => bad(place, error),
-        rusqlite::Error::QueryReturnedNoRows => bad(place, "missing"),
-        error => Stop::Unreadable(error),
-    }
 }

@@ -1,7 +1,7 @@
 //! Verifies the chain of events, and the row of the table `verdict` that each event names.
 
+use super::bad_row::{Stop, bad, bad_or_unreadable};
 use super::values::stored;
-use super::verify::{Stop, bad, bad_or_unreadable};
 use super::{event_columns, hash};
 use cellgate_models::digest::Digest;
 use rusqlite::{Connection, OptionalExtension as _};

@@ -39,6 +39,11 @@ fn a_part_beyond_the_largest_distance_is_reviewed_with_its_distance_in_the_journ
     let distance = mean_logit(DARK).abs();
     let detail = format!("found distance {distance:.2} from normal parts, expected at most 1.50: a person decides");
     assert_eq!(row["detail"], detail);
+    let numbers = ["raw_logit", "distance"].map(|name| row[name].as_f64().unwrap());
+    let expected = [mean_logit(DARK), distance].map(f64::from);
+    assert!(numbers.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-3), "{numbers:?}");
+    assert_eq!((&row["offset"], &row["largest_distance"], &row["bundle"]), (&0.0.into(), &1.5.into(), &0.into()));
+    assert!(row["regions"].is_array() && row["form"] == 2, "{row}");
     plc.seen().assert_agrees_with(&plant.rows(), 2);
 }
 
@@ -55,6 +60,7 @@ fn a_part_whose_features_are_not_finite_is_rejected() {
     plc.pass(&plant, 1);
     let row = judged(&plant, &plc, 2, &plant.images[2], WireVerdict::Reject, ReasonCode::SCORE_INVALID);
     assert_eq!(row["reason"], "SCORE_INVALID");
+    assert!(row["distance"].is_null() && row["raw_logit"].is_number() && row["offset"].is_number(), "{row}");
     plc.pass(&plant, 3);
     plc.seen().assert_agrees_with(&plant.rows(), 3);
 }

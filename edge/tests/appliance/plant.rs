@@ -155,9 +155,9 @@ impl Plant {
         lines(&output)
     }
 
-    /// Verifies the journal and returns its rows, oldest first.
+    /// Verifies the journal, recomputes its verdicts, and returns its rows, oldest first.
     pub(crate) fn rows(&self) -> Vec<Value> {
-        run(&mut self.program(&["journal", "verify", "verdicts.sqlite"]), 0);
+        run(&mut self.program(&["journal", "verify", "--verdicts", "verdicts.sqlite"]), 0);
         lines(&run(&mut self.program(&["journal", "export", "verdicts.sqlite", "--format", "jsonl"]), 0))
     }
 

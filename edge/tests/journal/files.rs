@@ -101,7 +101,9 @@ fn foreign_newer_and_damaged_files_are_refused() {
         Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
         Journal::open(&copy, JournalOptions::default()).err().unwrap()
     };
-    assert!(matches!(refused("PRAGMA user_version = 2"), JournalError::Schema { found: 2, expected: 1, .. }));
+    assert!(matches!(refused("PRAGMA user_version = 3"), JournalError::Schema { found: 3, expected: 2, .. }));
+    let later = Reader::open(&folder.path().join("copy.sqlite"));
+    assert!(matches!(later, Err(JournalError::Schema { found: 3, expected: 2, .. })));
     assert!(matches!(refused("PRAGMA application_id = 5"), JournalError::Foreign { found: 5, .. }));
     assert!(matches!(refused("UPDATE verdict SET reason = 'x'"), JournalError::Damaged { .. }));
     let text = folder.path().join("text.sqlite");

@@ -6,7 +6,7 @@ use cellgate_edge::journal::{
     StageTimes, TriggerKind, VerdictEntry,
 };
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::{Calibration, OperatingPoint};
+use cellgate_models::policy::{Calibration, OperatingPoint, Verdict};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::num::NonZeroU64;

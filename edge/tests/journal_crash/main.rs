@@ -39,7 +39,7 @@ fn no_power_cut_while_a_journal_of_schema_1_is_taken_over_loses_a_row() {
     let folder = folder_in_memory();
     of_schema_1(folder.path(), 60);
     let promises = Promises::of_schema_1(folder.path());
-    power_cuts(folder.path(), promises, 4, 40);
+    power_cuts(folder.path(), promises, 3, 6);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `cellgate-edge journal export`.
 
-use super::{Selection, open, write_json};
+use super::json::write_json;
+use super::open::open;
+use super::selection::Selection;
 use anyhow::Context as _;
 use cellgate_edge::journal::{ExportLine, JournalError, Reader, exported_event_columns, exported_row_columns};
 use clap::ValueEnum;

@@ -1,6 +1,8 @@
 //! `cellgate-edge journal list`.
 
-use super::{Selection, open, write_json};
+use super::json::write_json;
+use super::open::open;
+use super::selection::Selection;
 use cellgate_edge::journal::{ExportLine, Exported};
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
@@ -70,6 +72,9 @@ const EVENT_COLUMNS: [(&str, &str); 8] = [
     ("figures", "figures"),
 ];
 
+/// The largest number of characters of JSON that the table shows.
+const MAX_JSON: usize = 60;
+
 fn table(lines: &[ExportLine<'_>], columns: [(&str, &str); 8]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
@@ -84,6 +89,9 @@ fn table(lines: &[ExportLine<'_>], columns: [(&str, &str); 8]) -> comfy_table::T
 fn cell(value: &Exported<'_>) -> String {
     let text = match value {
         Exported::Single(Some(number)) => format!("{number:.4}"),
+        Exported::Json(Some(json)) if json.chars().count() > MAX_JSON => {
+            json.chars().take(MAX_JSON).chain("...".chars()).collect()
+        }
         value => value.csv(),
     };
     // A file name may contain control characters, which a terminal must not interpret.

@@ -1,6 +1,6 @@
 //! `cellgate-edge journal verify`.
 
-use super::open;
+use super::open::open;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -187,7 +187,7 @@ fn the_hash_of_an_event_changes_with_each_column_except_its_own() {
         assert_ne!(own, value, "{}: give the other event another value", column.name);
         let sql = format!("UPDATE event SET {} = ?1", column.name);
         connection.execute(&sql, [&ToSqlOutput::Borrowed(value)]).unwrap();
-        let sql = format!("SELECT {} FROM event", event_columns::names(Schema::Two));
+        let sql = format!("SELECT {} FROM event", event_columns::names());
         let found = connection.query_row(&sql, [], event_columns::event).unwrap();
         assert_eq!(hashes.insert(of_event(&found).to_string()), column.name != "hash", "{}", column.name);
     }

@@ -49,7 +49,7 @@ impl Store {
 
     /// The event with this number, if there is one.
     pub(in super::super) fn event(&self, number: NonZeroU64) -> rusqlite::Result<Option<EventRow>> {
-        let sql = format!("SELECT {} FROM event WHERE number = ?1", event_columns::names(Schema::Two));
+        let sql = format!("SELECT {} FROM event WHERE number = ?1", event_columns::names());
         self.connection.query_row(&sql, [stored(number.get())], event_columns::event).optional()
     }
 
