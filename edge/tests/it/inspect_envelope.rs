@@ -79,10 +79,14 @@ fn each(levels: &[i64], of: impl Fn(i64) -> i64) -> Vec<i64> {
     levels.iter().map(|&level| of(level)).collect()
 }
 
-/// Moves or mirrors each row: the new level at `x` is the old one at `from(x)`, or the open beam.
+/// Moves or mirrors each row: the new level at `x` is the old one at `from(x)`, or that of the open beam.
 fn in_rows(levels: &[i64], from: impl Fn(usize) -> Option<usize>) -> Vec<i64> {
-    let row = |row: &[i64]| (0..WIDTH).map(|x| from(x).map_or(2700, |x| row[x])).collect::<Vec<_>>();
-    levels.chunks(WIDTH).flat_map(row).collect()
+    let open_beam = electrode(2700, 11);
+    let level = |index: usize| {
+        let (row, x) = (index / WIDTH * WIDTH, index % WIDTH);
+        from(x).map_or(open_beam[index], |x| levels[row + x])
+    };
+    (0..levels.len()).map(level).collect()
 }
 
 /// Convolves rows and columns with a Gaussian of a standard deviation of 2 pixels.
