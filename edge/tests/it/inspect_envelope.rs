@@ -79,10 +79,15 @@ fn each(levels: &[i64], of: impl Fn(i64) -> i64) -> Vec<i64> {
     levels.iter().map(|&level| of(level)).collect()
 }
 
-/// Moves or mirrors each row: the new level at `x` is the old one at `from(x)`, or the open beam.
+/// Moves or mirrors each row: the new level at `x` is the old one at `from(x)`, or that of the open beam.
 fn in_rows(levels: &[i64], from: impl Fn(usize) -> Option<usize>) -> Vec<i64> {
-    let row = |row: &[i64]| (0..WIDTH).map(|x| from(x).map_or(2700, |x| row[x])).collect::<Vec<_>>();
-    levels.chunks(WIDTH).flat_map(row).collect()
+    let mut random = Random(11);
+    let open_beam: Vec<i64> = levels.iter().map(|_| 2700 + random.next() % 31 - 15).collect();
+    let level = |index: usize| {
+        let (row, x) = (index / WIDTH * WIDTH, index % WIDTH);
+        from(x).map_or(open_beam[index], |x| levels[row + x])
+    };
+    (0..levels.len()).map(level).collect()
 }
 
 /// Convolves rows and columns with a Gaussian of a standard deviation of 2 pixels.
@@ -113,7 +118,7 @@ fn images(folder: &Path) -> Vec<(&'static str, PathBuf)> {
         ("sound", WIDTH, sound.clone()),
         ("mirrored", WIDTH, in_rows(&sound, |x| Some(WIDTH - 1 - x))),
         ("cropped by 5 of 120 rows", WIDTH, rows(&sound, 0..115)),
-        ("moved by 20 of 80 pixels", WIDTH, in_rows(&sound, |x| x.checked_sub(20))),
+        ("moved by 6 of 80 pixels", WIDTH, in_rows(&sound, |x| x.checked_sub(6))),
         ("moved by 60 of 80 pixels", WIDTH, in_rows(&sound, |x| x.checked_sub(60))),
         ("tube off", WIDTH, (0..WIDTH * HEIGHT).map(|_| 95 + random.next() % 11).collect()),
         ("no readout", WIDTH, each(&sound, |_| 0)),

@@ -88,7 +88,7 @@ impl Measure {
         match self {
             Self::Height => "height",
             Self::Width => "width",
-            Self::Zeros => "share of pixels with the level 0",
+            Self::Zeros => "share of zeros",
             Self::Saturated => "share of saturated pixels",
             Self::LevelP50 => "median level",
             Self::LevelP1 => "1st percentile of the levels",
@@ -122,7 +122,9 @@ impl Measure {
             Self::LevelP50 if far_above => {
                 "check the bit alignment of the levels: they seem to be shifted up; or tube voltage and exposure"
             }
-            Self::LevelP50 if far_below => "check that the tube was on, and that the levels are not scaled to 8 bits",
+            Self::LevelP50 if far_below => {
+                "check that the tube was on, that nothing covers the detector, and that the levels are not scaled to 8 bits"
+            }
             Self::LevelP50 | Self::LevelP1 | Self::LevelP99 if found < expected.low => {
                 "check tube voltage and exposure, whether something covers the detector, and whether the image is inverted"
             }

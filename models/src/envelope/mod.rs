@@ -10,6 +10,7 @@
 //! | `measure` | what is measured, and what to look at if a measure is outside of its range |
 //! | `measures` | the measures of one radiograph |
 //! | `saturation` | which pixels count as saturated |
+//! | `range` | the range of a measure |
 //! | `ranges` | the envelope: one range for each measure |
 //! | `estimate` | the envelope of the images of several bundles |
 //! | `outside` | the measures of an image that are outside of the envelope, and their text |
@@ -18,10 +19,12 @@ mod estimate;
 mod measure;
 mod measures;
 mod outside;
+mod range;
 mod ranges;
 mod saturation;
 
 pub use measure::Measure;
 pub use measures::{Measurer, Measures};
 pub use outside::{Outside, OutsideEnvelope};
-pub use ranges::{Envelope, EnvelopeError, Range};
+pub use range::Range;
+pub use ranges::{Envelope, EnvelopeError};

@@ -48,13 +48,18 @@ impl OutsideEnvelope {
         self.0.iter()
     }
 
-    /// A text that names each measure with its value and its range, and says what to look at. `images` are the images that the
-    /// envelope describes, such as "the training images".
+    /// A text that names the measures with their values and ranges, and says what to look at. If a measure is outside of a hard range,
+    /// the text names only those: the levels of a saturated or cropped image are others too. `images` are the images that the envelope
+    /// describes, such as "the training images".
     #[must_use]
     pub fn text(&self, images: &str) -> String {
-        let measures = self.measures().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        // The first measure explains the others: the levels of a cropped image are others too.
-        let advice = self.measures().next().map_or("", |first| first.measure.advice(first.found, first.expected));
+        let named: Vec<&Outside> =
+            self.measures().filter(|outside| outside.measure.is_hard() == self.is_hard()).collect();
+        let measures = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        // Blur and noise also move the outer percentiles, but not the median.
+        let median_is_inside = named.first().is_some_and(|first| first.measure != Measure::LevelP50);
+        let sharpness = named.iter().find(|outside| median_is_inside && outside.measure == Measure::Sharpness);
+        let advice = sharpness.or(named.first()).map_or("", |it| it.measure.advice(it.found, it.expected));
         format!("found {measures} as in {images}: {advice}")
     }
 }

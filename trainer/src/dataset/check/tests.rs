@@ -237,3 +237,33 @@ fn the_report_of_a_good_set_is_as_in_the_snapshot() {
     let images = with_b3([image(1, 1), image(2, 2), image(3, 3), image(4, 4)]);
     insta::assert_snapshot!("report_without_findings", CheckReport::new(&listing(&GOOD), &images));
 }
+
+/// Six bundles of two images with levels around 1,000 and 2,000. The second image of the last bundle has half of its levels.
+#[test]
+fn an_image_outside_of_the_envelope_of_the_other_bundles_is_a_warning() {
+    let names: Vec<(String, String)> = (0..12).map(|index| (index.to_string(), format!("b{}", index / 2))).collect();
+    let label = |index: usize| if index.is_multiple_of(2) { Normal } else { Abnormal };
+    let lines: Vec<_> =
+        names.iter().enumerate().map(|(i, (image, bundle))| (&image[..], &bundle[..], label(i))).collect();
+    let image = |index: usize| {
+        let level = 2000 + 7 * (index as u16 % 5);
+        let level = if index == 11 { level / 2 } else { level };
+        let levels = (0..5000).map(|pixel| if pixel < 2500 { level / 2 } else { level }).collect();
+        Ok(ImageFacts::of(&Radiograph::new(50, 100, levels).unwrap(), Digest::of(&[index as u8])))
+    };
+    let images: Vec<_> = (0..12).map(image).collect();
+    let report = CheckReport::new(&listing(&lines), &images);
+    let found: Vec<_> = report.findings.iter().filter(|finding| finding.kind == FindingKind::OutsideEnvelope).collect();
+    let [finding] = &found[..] else { panic!("{:?}", report.findings) };
+    assert_eq!((finding.severity, &finding.images[..]), (Severity::Warning, &["11".to_owned()][..]));
+    assert!(finding.message.starts_with("11: found median level 501, expected "), "{}", finding.message);
+    assert!(finding.message.contains("as in the images of the other bundles: check"), "{}", finding.message);
+    let envelope = report.envelope.as_ref().unwrap();
+    assert_eq!((envelope.images, envelope.outside, envelope.measures["level_p50"]), (12, 1, 1));
+    assert_eq!((envelope.measures["height"], envelope.measures.len()), (0, 8));
+    assert!(report.to_string().contains("1 of 12 images are outside of the envelope of the other bundles"));
+
+    let two = CheckReport::new(&listing(&lines[..4]), &images[..4]);
+    assert_eq!(two.envelope, None);
+    assert!(two.to_string().contains("no envelope: it needs readable images of at least 3 bundles"));
+}
