@@ -267,6 +267,7 @@ mod tests {
                 output: Some(Output { logit, map, features }),
                 distance: Some(2.5),
                 size: Some(Size { height: 32, width: 64 }),
+                measures: None,
                 image: None,
                 detail: None,
                 detail_without_path: None,
