@@ -21,7 +21,7 @@ fn an_engine_that_fails_costs_one_part_and_is_loaded_again() {
     let (_, outcome) = plc.outcome(2);
     assert_eq!(outcome.decision.verdict(), WireVerdict::Reject, "{outcome:?}");
     assert_eq!(outcome.claim.unwrap().reason, ReasonCode::ENGINE_FAILED);
-    plant.wait_for_events("engine_proven", 2);
+    plant.wait_ready_again();
     assert_eq!(plant.events("engine_failed"), 1, "{}", plant.log());
     plc.pass(&plant, 3);
     plc.seen().assert_agrees_with(&plant.rows(), 3);
@@ -41,7 +41,7 @@ fn an_engine_whose_map_does_not_sum_to_the_logit_costs_one_part_and_is_loaded_ag
         let (_, outcome) = plc.outcome(2);
         assert_eq!(outcome.decision.verdict(), WireVerdict::Reject, "{outcome:?}");
         assert_eq!(outcome.claim.unwrap().reason, ReasonCode::ENGINE_FAILED, "{network}");
-        plant.wait_for_events("engine_proven", 2);
+        plant.wait_ready_again();
         assert_eq!(plant.events("engine_failed"), 1, "{}", plant.log());
         plc.pass(&plant, 3);
         let rows = plant.rows();

@@ -189,6 +189,12 @@ impl Plant {
         wait_for(event, || self.events(event) >= count);
     }
 
+    /// Waits until the appliance has become ready for the second time. A PLC may not have seen that it was not ready in between.
+    pub(crate) fn wait_ready_again(&self) {
+        let is_ready = |line: &&String| line.contains("state=READY");
+        wait_for("readiness again", || self.log_lines("state_changed").iter().filter(is_ready).count() >= 2);
+    }
+
     /// The names of the images in the archive.
     pub(crate) fn archived(&self) -> Vec<String> {
         let name = |file: PathBuf| file.file_name().unwrap().to_str().unwrap().to_owned();
