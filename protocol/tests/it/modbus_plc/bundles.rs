@@ -88,15 +88,9 @@ impl Bench {
         command
     }
 
-    /// The next command other than 0.
+    /// The next command other than 0, within 100 requests.
     fn command(&mut self) -> AnyCommand {
-        loop {
-            if let Some(command) = self.turn()
-                && command != AnyCommand::Plain(Command::None)
-            {
-                return command;
-            }
-        }
+        (0..100).filter_map(|_| self.turn()).find(|command| *command != AnyCommand::Plain(Command::None)).unwrap()
     }
 }
 
