@@ -25,7 +25,7 @@ fn event(kind: EventKind) -> EventEntry {
     }
 }
 
-/// The path of a closed journal: the event BUNDLE_STARTED, three rows, and the other kinds of events.
+/// The path of a closed journal: an event, three rows, and the other kinds of events.
 fn with_events(folder: &Path) -> PathBuf {
     let path = folder.join("verdicts.sqlite");
     let journal = open(&path);

@@ -30,7 +30,7 @@ const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Random, Fate::Random];
 #[test]
 fn no_power_cut_loses_a_committed_verdict_or_event() {
     let folder = folder_in_memory();
-    power_cuts(folder.path(), Promises::default(), 30, 6);
+    power_cuts(folder.path(), &Promises::default(), 30, 6);
 }
 
 /// The journal of schema 1 has more rows than are verified when it is opened.
@@ -39,14 +39,14 @@ fn no_power_cut_while_a_journal_of_schema_1_is_taken_over_loses_a_row() {
     let folder = folder_in_memory();
     of_schema_1(folder.path(), 60);
     let promises = Promises::of_schema_1(folder.path());
-    power_cuts(folder.path(), promises, 3, 6);
+    power_cuts(folder.path(), &promises, 3, 6);
 }
 
 #[test]
 #[ignore = "takes minutes; see the top of this file"]
 fn no_power_cut_in_a_thousand_verdicts_loses_a_committed_one() {
     let folder = folder_in_memory();
-    power_cuts(folder.path(), Promises::default(), 1_000, 200);
+    power_cuts(folder.path(), &Promises::default(), 1_000, 200);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn no_power_cut_while_a_journal_of_ten_thousand_rows_is_taken_over_loses_a_row()
     let folder = folder_in_memory();
     of_schema_1(folder.path(), 10_000);
     let promises = Promises::of_schema_1(folder.path());
-    power_cuts(folder.path(), promises, 2, 4);
+    power_cuts(folder.path(), &promises, 2, 4);
 }
 
 /// Writes a closed journal of schema 1 with rows up to `newest`.
@@ -67,7 +67,7 @@ fn of_schema_1(folder: &Path, newest: u64) {
 
 /// Cuts the power after each call of a driver that commits `parts` verdicts to the journal in `folder`, whose promises before are
 /// `before`. For about `recoveries` of these cuts, also cuts the power after each call of the recovery.
-fn power_cuts(folder: &Path, before: Promises, parts: u64, recoveries: usize) {
+fn power_cuts(folder: &Path, before: &Promises, parts: u64, recoveries: usize) {
     let begun = Instant::now();
     let disk = Disk::of(folder);
     let notes = drive(folder, parts, None);

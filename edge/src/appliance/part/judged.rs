@@ -34,7 +34,7 @@ pub(in crate::appliance) struct Judged {
     times: StageTimes,
     detail: String,
     /// The network's outputs and how they were judged, if the network ran.
-    numbers: Option<Numbers>,
+    numbers: Option<Box<Numbers>>,
 }
 
 /// The numbers behind a verdict.
@@ -69,11 +69,8 @@ impl Judged {
     ) -> Self {
         let bounds = conversion.bounds.filter(|_| judgement.output.is_some());
         let Decision { verdict, reason } = judgement.decision;
-        let numbers = judgement.output.as_ref().map(|output| Numbers {
-            raw_logit: output.logit,
-            rule: rule.into(),
-            distance: judgement.distance,
-            regions,
+        let numbers = judgement.output.as_ref().map(|output| {
+            Box::new(Numbers { raw_logit: output.logit, rule: rule.into(), distance: judgement.distance, regions })
         });
         Self {
             verdict,
