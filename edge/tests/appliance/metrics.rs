@@ -107,6 +107,9 @@ fn check_metrics_against_the_journal(profile: &str) {
     assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 6.0);
     assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "wait_for_image")]), 7.0);
     assert_eq!(value("cellgate_appliance_info", &[("device", "1"), ("profile", profile)]), 1.0);
+    // The last file is no radiograph, so the measures are those of the image before it.
+    assert_eq!(value("cellgate_image_measure", &[("measure", "height")]), 8.0);
+    assert_eq!(value("cellgate_image_measure_high", &[("measure", "level_p50")]), 65_535.0);
     assert!(value("cellgate_plc_silences_total", &[]) >= 1.0);
     assert_eq!(value("cellgate_state", &[]), 5.0, "initialized");
     assert_eq!((value("cellgate_link_open", &[]), value("cellgate_link_openings_total", &[])), (1.0, 1.0));
