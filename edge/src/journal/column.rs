@@ -1,7 +1,8 @@
 //! Defines a column of a table whose records are hashed. One entry of a list of columns says how a column is declared, written, read,
 //! hashed and exported.
 
-use super::fields::{Exported, Field as _};
+use super::exported::Exported;
+use super::fields::Field as _;
 use cellgate_models::digest::Digest;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;

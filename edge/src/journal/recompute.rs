@@ -128,7 +128,7 @@ fn check_other_reason(entry: &VerdictEntry, reached: Option<&Reached>) -> Result
     if let Some(own) = own
         && own != Some(*verdict)
     {
-        return Err(differs(&format!("verdict of {reason}"), Some(verdict), own));
+        return Err(differs(&format!("verdict of {reason}"), Some(*verdict), own));
     }
     // Without the network, nothing is milder than a REJECT.
     let mildest = reached.map_or(Verdict::Reject, |reached| reached.reason.verdict().max(Verdict::Review));

@@ -1,7 +1,8 @@
 //! Defines the columns for the rule that judged a part: `offset` and the numbers of the operating point.
 
 use super::column::Column;
-use super::fields::{Exported, Field as _};
+use super::exported::Exported;
+use super::fields::Field as _;
 use super::row_rule::RowRule;
 use super::verdict_row::VerdictRow;
 use rusqlite::Row;

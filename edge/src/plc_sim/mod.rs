@@ -14,6 +14,7 @@ use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::session::plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
+use cellgate_protocol::version::Schema;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
@@ -71,7 +72,7 @@ pub async fn run(
     let first_wait_ms = first_wait_ms(options.baud);
     let start = Instant::now();
     let now_ms = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let session = PlcSession::new(PlcSessionConfig { allowed_models: models, first_wait_ms });
+    let session = PlcSession::new(PlcSessionConfig { allowed_models: models, first_wait_ms, schema: Schema::One });
     let first_link_id = crate::journal::now_unix_ms() as u32;
     let ends = Ends { plc: 1, device: None, first_link_id, first_wait_ms };
     let mut link = PlcEnd::new(now_ms(), session, options, ends);

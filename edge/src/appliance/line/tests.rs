@@ -1,11 +1,13 @@
 use super::*;
 use crate::acquire::ImageFile;
+use crate::appliance::bundle::tests::settings;
 use crate::appliance::messages::ToArchiver;
 use crate::appliance::shared::tests::shared;
 use crate::config::{Config, Profile};
 use cellgate_protocol::session::device::{DeviceAction, DeviceSessionConfig};
 use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use cellgate_protocol::to_plc::ToPlc;
+use cellgate_protocol::version::Schema;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 
@@ -28,7 +30,7 @@ impl LineBench {
         let mut config = Config::parse(Config::EXAMPLE, &folder.path().join("edge.toml")).unwrap();
         config.plc.profile = profile;
         let (journal, _) = Journal::open(&config.journal.path, journal::JournalOptions::default()).unwrap();
-        let session = DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch: 1, first_wait_ms: 50 });
+        let session = DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch: 1, first_wait_ms: 50, schema: Schema::Two });
         let (judge, to_judge) = JudgeQueue::new();
         let (answers, messages) = LineQueue::new();
         let shared = Arc::new(shared());
@@ -42,6 +44,7 @@ impl LineBench {
             answers,
             archiver,
             backlog: Backlog::default(),
+            bundles: Bundles::new(settings(), None),
             memory: Memory::default(),
         };
         Self { line, messages, to_judge, to_archiver, _folder: folder }
@@ -55,10 +58,10 @@ impl LineBench {
         session.set_condition(Condition { mode: Mode::Operating, store_ok: true, degraded: false, backlog: 0 });
         session.link_opened(now_ms);
         while session.poll(now_ms, health.as_ref()).is_some() {}
-        session.trigger(now_ms, &TriggerRequest { part_id: 7, nonce: 1, deadline_ms });
+        session.trigger(now_ms, &TriggerRequest { part_id: 7, nonce: 1, deadline_ms }, 0);
         let Some(DeviceAction::Event(event)) = session.poll(now_ms, health.as_ref()) else { panic!("not accepted") };
         self.line.on_event(event);
-        assert!(matches!(self.to_judge.try_recv(), Ok(ToJudge::Part(Part { part_id: 7, .. }))));
+        assert!(matches!(self.to_judge.try_recv(), Ok(ToJudge::Part(Part { part_id: 7, .. }, _))));
     }
 
     /// The journal's next answer reaches `Line`.
@@ -133,7 +136,8 @@ fn a_proof_that_is_due_waits_for_the_part_in_progress() {
     assert!(!bench.may_prove() && bench.line.shared.engine.get().is_proven(), "being sent");
     // At this time, far in the future, the next RECORD is due.
     let record = bench.line.backlog.next(u64::MAX / 2).unwrap();
-    bench.line.session().acknowledge(&Ack { verdict_seq: record.verdict_seq, part_id: 7, code: record.code });
+    let ack = Ack { verdict_seq: record.verdict_seq, part_id: 7, code: record.code };
+    bench.line.session().acknowledge(&ack, ReasonCode::NONE);
     bench.line.step(&mut Vec::new());
     assert!(bench.may_prove(), "acknowledged");
     assert_eq!(bench.line.backlog.len(), 0);
@@ -199,7 +203,7 @@ fn the_judge_is_informed_of_a_refused_trigger_even_after_its_queue_was_full() {
     while bench.line.judge.try_send(ToJudge::Recorded) {}
     // The session refuses this trigger, because it is not ready.
     let request = TriggerRequest { part_id: 7, nonce: 1, deadline_ms: 0 };
-    bench.line.session().trigger(0, &request);
+    bench.line.session().trigger(0, &request, 0);
     bench.line.step(&mut Vec::new());
     while bench.to_judge.try_recv().is_ok() {}
     bench.line.step(&mut Vec::new());
