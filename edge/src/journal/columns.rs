@@ -186,7 +186,14 @@ fn blank() -> VerdictRow {
         form: RowForm::Two,
         seq: NonZeroU64::MIN,
         boot_epoch: NonZeroU32::MIN,
-        trigger: JournalTrigger { kind: TriggerKind::Plc, part: 0, nonce: 0, deadline_ms: 0, received_unix_ms: 0, bundle: 0 },
+        trigger: JournalTrigger {
+            kind: TriggerKind::Plc,
+            part: 0,
+            nonce: 0,
+            deadline_ms: 0,
+            received_unix_ms: 0,
+            bundle: 0,
+        },
         entry: VerdictEntry {
             trigger: NonZeroU64::MIN,
             verdict: Verdict::Reject,

@@ -13,7 +13,8 @@ use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// The columns of `accepted`.
-pub(super) const ACCEPTED_COLUMNS: &str = "trigger_id, boot_epoch, kind, part, nonce, deadline_ms, received_unix_ms, bundle";
+pub(super) const ACCEPTED_COLUMNS: &str =
+    "trigger_id, boot_epoch, kind, part, nonce, deadline_ms, received_unix_ms, bundle";
 
 /// Reads an `accepted` row, whose columns are [`ACCEPTED_COLUMNS`].
 pub(super) fn open_part(row: &Row<'_>) -> rusqlite::Result<OpenPart> {

@@ -98,7 +98,11 @@ fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Str
 /// Creates the tables in one transaction, so that a crash leaves either an empty file or all tables.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(&format!("{TABLES}{ACCEPTED};\n{}{MORE_TABLES}\n{};", columns::table(), event_columns::table()))?;
+    transaction.execute_batch(&format!(
+        "{TABLES}{ACCEPTED};\n{}{MORE_TABLES}\n{};",
+        columns::table(),
+        event_columns::table()
+    ))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()

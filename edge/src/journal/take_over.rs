@@ -61,10 +61,8 @@ const ACCEPTED_OF_SCHEMA_1: &str = "CREATE TABLE accepted (
 pub(super) fn take_over(connection: &mut Connection, path: &Path) -> Answer<()> {
     let unusable = |error| unusable(path, error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
-    let tables = [
-        ("verdict", VERDICT_OF_SCHEMA_1, columns::table()),
-        ("accepted", ACCEPTED_OF_SCHEMA_1, ACCEPTED.to_owned()),
-    ];
+    let tables =
+        [("verdict", VERDICT_OF_SCHEMA_1, columns::table()), ("accepted", ACCEPTED_OF_SCHEMA_1, ACCEPTED.to_owned())];
     for (name, expected, _) in &tables {
         let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1";
         let found: String = transaction.query_row(sql, [name], |row| row.get(0)).map_err(unusable)?;

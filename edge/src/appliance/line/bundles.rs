@@ -82,7 +82,9 @@ impl Line {
                         let (part, bundle) = (confirm.part_id, confirm.bundle);
                         tracing::warn!(
                             event = "confirmation_refused",
-                            part, bundle, ?result,
+                            part,
+                            bundle,
+                            ?result,
                             "the PLC confirmed a part that can't be a reference part of the running bundle"
                         );
                     }

@@ -33,17 +33,23 @@ pub(super) fn bundle_event(event: &EventRow) {
             tracing::info!(event = "bundle_started", bundle, reference_parts, who, why, "the bundle started");
         }
         Some(EventKind::ReferenceConfirmed) => {
-            let (seq, part) =
-                figures::read(event).map(|figures: ConfirmedFigures| (figures.seq, figures.part)).unzip();
+            let (seq, part) = figures::read(event).map(|figures: ConfirmedFigures| (figures.seq, figures.part)).unzip();
             tracing::info!(event = "reference_confirmed", bundle, seq, part, who, "a reference part is confirmed");
         }
         Some(EventKind::Offset) => match figures::read(event) {
             Some(OffsetFigures { offset: Some(offset), .. }) => {
-                tracing::info!(event = "bundle_offset", bundle, offset, why, "parts are judged with the bundle's offset");
+                tracing::info!(
+                    event = "bundle_offset",
+                    bundle,
+                    offset,
+                    why,
+                    "parts are judged with the bundle's offset"
+                );
             }
             _ => tracing::warn!(
                 event = "bundle_refused",
-                bundle, why,
+                bundle,
+                why,
                 "the reference parts were refused: no part of the bundle passes until it is started anew"
             ),
         },

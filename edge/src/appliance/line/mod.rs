@@ -260,7 +260,9 @@ impl Line {
         self.perform(Kind::Triggered, &part, effects);
         // When matching by order, the judge must get an earlier doubt before this part, and it must get this part. Otherwise the
         // next part would get this part's image.
-        if self.memory.triggered.is_some() && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part, Box::new(rule)))) {
+        if self.memory.triggered.is_some()
+            && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part, Box::new(rule))))
+        {
             self.memory.is_doubt_due = true;
             let judged = Judged::reject(ReasonCode::INTERNAL, "the judge's queue is full");
             self.input(Kind::Triggered, Input::Judged(judged));

@@ -30,7 +30,9 @@ impl Simulation {
                     self.to_journal(ToJournal::ReadBundle, fate, answer_ms);
                 }
                 BundleEffect::AnswerPlc(confirm, result) => self.session.answer(&confirm, result),
-                BundleEffect::AnswerPerson(_, BundleAnswer::Done(status)) => self.answered += u64::from(status.bundle != 0),
+                BundleEffect::AnswerPerson(_, BundleAnswer::Done(status)) => {
+                    self.answered += u64::from(status.bundle != 0)
+                }
                 BundleEffect::AnswerPerson(_, BundleAnswer::Refused { .. }) => {}
             }
         }

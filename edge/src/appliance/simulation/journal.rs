@@ -141,12 +141,7 @@ impl SimulatedJournal {
         self.events.passes_with_offset
     }
 
-    pub(super) fn commit(
-        &mut self,
-        now_ms: u64,
-        entry: &VerdictEntry,
-        fate: Fate,
-    ) -> Result<VerdictRow, Refusal> {
+    pub(super) fn commit(&mut self, now_ms: u64, entry: &VerdictEntry, fate: Fate) -> Result<VerdictRow, Refusal> {
         if !self.is_ready(now_ms) {
             return Err(Refusal::Failed);
         }

@@ -51,7 +51,8 @@ impl SimulatedEvents {
             self.bundles.push_front(RecordedBundle { started, events: Vec::new(), rows: Vec::new(), parts: 0 });
             return event;
         }
-        let running = self.bundles.front_mut().filter(|bundle| self.is_running && bundle.started.bundle == event.bundle);
+        let running =
+            self.bundles.front_mut().filter(|bundle| self.is_running && bundle.started.bundle == event.bundle);
         let running = running.expect("an event of a bundle that is not running");
         match entry.kind {
             EventKind::ReferenceConfirmed => {
@@ -94,7 +95,10 @@ impl SimulatedEvents {
             assert_eq!(Some(found), stored, "a PASS without the stored offset of its bundle {bundle}");
             self.passes_with_offset += 1;
         }
-        assert!(found == 0.0 || Some(found) == stored, "bundle {bundle}: found the offset {found}, expected {stored:?}");
+        assert!(
+            found == 0.0 || Some(found) == stored,
+            "bundle {bundle}: found the offset {found}, expected {stored:?}"
+        );
         if let Some(running) = self.bundles.front_mut().filter(|one| self.is_running && one.started.bundle == bundle) {
             running.parts += 1;
             if row.entry.features.is_some() || row.entry.verdict == Verdict::Reject {

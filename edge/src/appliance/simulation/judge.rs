@@ -113,14 +113,16 @@ fn shift_of(part: u64) -> f32 {
 pub(super) fn policy() -> Policy {
     let [without, with] =
         [[-1.0, 1.0], [2.0, 3.0]].map(|thresholds| OperatingPoint::new(thresholds, Calibration::IDENTITY).unwrap());
-    let bundles: Vec<[f64; 3]> = (0..9).map(|bundle| f64::from(bundle) / 10.0 - 2.4).map(|mean| [mean - 0.1, mean, mean + 0.1]).collect();
+    let bundles: Vec<[f64; 3]> =
+        (0..9).map(|bundle| f64::from(bundle) / 10.0 - 2.4).map(|mean| [mean - 0.1, mean, mean + 0.1]).collect();
     Policy::with_reference(without, with, Reference::estimate(&bundles, 2).unwrap())
 }
 
-/// The result for this image by `rule`. The logit of a good part is -2, that of another 5, plus the shift of its bundle.
+/// The result for this image by `rule`. The logit of a good part is -2 plus the shift of its bundle. That of another part is far above
+/// the reject thresholds, whatever its bundle is.
 fn judged(file: ImageFile, rule: &Rule) -> Judged {
     let part: u64 = file.path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok()).unwrap();
-    let logit = shift_of(part) + if is_good(part) { -2.0 } else { 5.0 };
+    let logit = if is_good(part) { shift_of(part) - 2.0 } else { 50.0 };
     let features = WhitenedFeatures::ORIGIN;
     let output = Output { logit, map: LogitMap::new(Size { height: 1, width: 1 }, vec![logit]).unwrap(), features };
     let judgement = Judgement {

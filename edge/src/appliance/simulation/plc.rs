@@ -1,8 +1,8 @@
 //! Simulates the PLC. It triggers one part after the other over a link with injected faults.
 
+use super::judge::bundle_of;
 use super::{DEADLINE_MS, LEAD, SimulatedEvent, Simulation, ms};
 use crate::config::Matching;
-use super::judge::bundle_of;
 use cellgate_protocol::bundle::Confirm;
 use cellgate_protocol::code::VerdictCode;
 use cellgate_protocol::reason::ReasonCode;
@@ -146,12 +146,12 @@ impl Simulation {
     fn confirm(&mut self, sent: &VerdictMessage) {
         let is_reference = sent.reason() == ReasonCode::REFERENCE_PART;
         let is_wrong = self.goes_wrong_per_mille(10);
-        if !self.names_bundles || !(is_reference || is_wrong) || self.goes_wrong_per_mille(200) {
+        if !self.names_bundles || !(is_reference || is_wrong) || self.goes_wrong_per_mille(50) {
             return;
         }
         let bundle = bundle_of(sent.part_id()) + u32::from(is_reference && is_wrong);
         let confirm = Confirm { verdict_seq: sent.verdict_seq(), part_id: sent.part_id(), bundle };
-        for _ in 0..=usize::from(self.goes_wrong_per_mille(100)) {
+        for _ in 0..=usize::from(self.goes_wrong_per_mille(50)) {
             // 3 s later the PLC has triggered the next parts, perhaps of another bundle.
             let late_ms = if self.goes_wrong_per_mille(50) { 3_000 } else { 0 };
             let delay_ms = late_ms + self.random.random_range(1..100);

@@ -80,14 +80,8 @@ pub(in super::super) fn row() -> VerdictRow {
 /// The same row in form 1.
 pub(in super::super) fn row_of_form_1() -> VerdictRow {
     let row = row();
-    let entry = VerdictEntry {
-        raw_logit: None,
-        rule: None,
-        distance: None,
-        regions: None,
-        features: None,
-        ..row.entry
-    };
+    let entry =
+        VerdictEntry { raw_logit: None, rule: None, distance: None, regions: None, features: None, ..row.entry };
     VerdictRow { form: RowForm::One, trigger: JournalTrigger { bundle: 0, ..row.trigger }, entry, ..row }
 }
 
@@ -115,7 +109,14 @@ fn other_row() -> VerdictRow {
         form: RowForm::One,
         seq: NonZeroU64::new(0x0103).unwrap(),
         boot_epoch: NonZeroU32::new(4).unwrap(),
-        trigger: JournalTrigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8, bundle: 22 },
+        trigger: JournalTrigger {
+            kind: TriggerKind::Plc,
+            part: 5,
+            nonce: 6,
+            deadline_ms: 7,
+            received_unix_ms: 8,
+            bundle: 22,
+        },
         entry: VerdictEntry {
             trigger: NonZeroU64::new(9).unwrap(),
             verdict: Verdict::Pass,

@@ -74,10 +74,8 @@ impl Store {
     /// What the journal says about the running bundle; `None` if no bundle is running.
     pub(in super::super) fn running_bundle(&self) -> rusqlite::Result<Option<RecordedBundle>> {
         let newest = |kind: EventKind| {
-            let sql = format!(
-                "SELECT {} FROM event WHERE kind = ?1 ORDER BY number DESC LIMIT 1",
-                event_columns::names()
-            );
+            let sql =
+                format!("SELECT {} FROM event WHERE kind = ?1 ORDER BY number DESC LIMIT 1", event_columns::names());
             self.connection.query_row(&sql, [kind.name()], event_columns::event).optional()
         };
         let Some(started) = newest(EventKind::BundleStarted)? else { return Ok(None) };
@@ -116,5 +114,87 @@ impl Store {
     /// The newest event, if there is one.
     pub(in super::super) fn newest_event(&self) -> rusqlite::Result<Option<EventRow>> {
         NonZeroU64::new(self.newest_event).map_or(Ok(None), |number| self.event(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::JournalError;
+    use super::super::super::hash::tests::row;
+    use super::super::super::verdict_row::{JournalTrigger, TriggerKind, VerdictEntry};
+    use super::*;
+    use cellgate_models::policy::Verdict;
+
+    fn store(folder: &tempfile::TempDir) -> Store {
+        let (mut store, _) = Store::open(&folder.path().join("journal"), NonZeroU64::MIN).unwrap();
+        store.start().unwrap();
+        store
+    }
+
+    fn trigger(part: u64, bundle: u32) -> JournalTrigger {
+        JournalTrigger { kind: TriggerKind::Plc, part, nonce: 1, deadline_ms: 500, received_unix_ms: 0, bundle }
+    }
+
+    fn event(kind: EventKind, bundle: u32) -> EventEntry {
+        let (who, why, figures) = (String::new(), String::new(), serde_json::Map::new());
+        EventEntry { kind, bundle, model: None, model_before: None, who, why, figures }
+    }
+
+    /// Judges a part of this bundle, with or without features.
+    fn judge(store: &mut Store, part: u64, bundle: u32, verdict: Verdict, has_features: bool) {
+        let (trigger, _) = store.accept(&trigger(part, bundle), &[], &[]).unwrap();
+        let entry = row().entry;
+        let features = entry.features.clone().filter(|_| has_features);
+        store.commit(VerdictEntry { trigger, verdict, features, ..entry }, &[]).unwrap();
+    }
+
+    #[test]
+    fn the_events_of_an_acceptance_are_stored_with_it_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = store(&folder);
+        let start = [event(EventKind::BundleEnded, 6), event(EventKind::BundleStarted, 7)];
+        let (id, events) = store.accept(&trigger(1, 7), &start, &[]).unwrap();
+        assert_eq!(events.iter().map(|event| event.number.get()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(store.events_from(NonZeroU64::MIN, 2).unwrap(), Some(events.clone()));
+        assert_eq!(store.events_from(NonZeroU64::MIN, 3).unwrap(), None);
+        let again = store.accept(&trigger(1, 7), &start, &[]);
+        assert!(matches!(again, Err(Failure::Refused(JournalError::AlreadyInHand { trigger, .. })) if trigger == id));
+        assert_eq!(store.newest_event().unwrap(), events.last().cloned());
+        assert_eq!(store.record(&start[..1]).unwrap()[0].previous, events[1].hash);
+    }
+
+    #[test]
+    fn the_running_bundle_has_its_events_and_the_rows_since_its_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = store(&folder);
+        assert_eq!(store.running_bundle().unwrap(), None);
+        store.record(&[event(EventKind::BundleStarted, 7)]).unwrap();
+        judge(&mut store, 1, 7, Verdict::Review, true);
+        store.record(&[event(EventKind::BundleEnded, 7)]).unwrap();
+        assert_eq!(store.running_bundle().unwrap(), None);
+        store.record(&[event(EventKind::BundleStarted, 7)]).unwrap();
+        for (part, bundle, verdict, has_features) in [
+            (2, 7, Verdict::Review, true),
+            (3, 8, Verdict::Review, true),
+            (4, 7, Verdict::Pass, false),
+            (5, 7, Verdict::Reject, false),
+        ] {
+            judge(&mut store, part, bundle, verdict, has_features);
+        }
+        store.record(&[event(EventKind::ReferenceConfirmed, 7)]).unwrap();
+        let running = store.running_bundle().unwrap().unwrap();
+        assert_eq!(running.rows.iter().map(|row| row.trigger.part).collect::<Vec<_>>(), [2, 5]);
+        assert_eq!((running.parts, running.started.number.get(), running.events.len()), (3, 3, 1));
+    }
+
+    /// A part that was being judged at a restart keeps its bundle.
+    #[test]
+    fn a_restarted_part_belongs_to_the_bundle_of_its_trigger() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = store(&folder);
+        store.accept(&trigger(1, 7), &[event(EventKind::BundleStarted, 7)], &[]).unwrap();
+        let (_, restarted) = store.start().unwrap();
+        assert_eq!((restarted.len(), restarted[0].trigger.bundle), (1, 7));
+        assert_eq!(store.running_bundle().unwrap().unwrap().parts, 1);
     }
 }

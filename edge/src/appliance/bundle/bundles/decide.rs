@@ -60,18 +60,21 @@ impl Bundles {
 
     fn start(&self, bundle: NonZeroU32, asked: Option<u32>, who: &str) -> Result<Vec<EventEntry>, String> {
         if asked.is_some() && !self.settings.has_reference() {
-            return Err("the model was trained without reference parts; start the bundle without a number of them, or train \
+            return Err(
+                "the model was trained without reference parts; start the bundle without a number of them, or train \
                  again with `cellgate-trainer train --reference 5`"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         if let Some(found) = asked.filter(|asked| !(1..=MAX_REFERENCE_PARTS).contains(asked)) {
             return Err(format!("found {found} reference parts, expected 1 to {MAX_REFERENCE_PARTS}"));
         }
         let needed = asked.unwrap_or(self.settings.reference_parts);
         let by_who = |why: String| (who.to_owned(), why);
-        let ended = self.running.as_ref().map(|running| {
-            self.ended(running.number, by_who(format!("a person started the bundle {bundle}")))
-        });
+        let ended = self
+            .running
+            .as_ref()
+            .map(|running| self.ended(running.number, by_who(format!("a person started the bundle {bundle}"))));
         let started =
             self.started(bundle.get(), Starter::Person, needed, by_who("a person started the bundle".to_owned()));
         Ok(ended.into_iter().chain([started]).collect())
@@ -88,7 +91,9 @@ impl Bundles {
                 continue;
             }
             if running.step != Step::Reference {
-                return Err("the bundle's reference parts are complete; start the bundle anew to choose others".to_owned());
+                return Err(
+                    "the bundle's reference parts are complete; start the bundle anew to choose others".to_owned()
+                );
             }
             // Of a part that was judged more than once, the newest verdict counts.
             let part = running.judged_parts().iter().rev().find(|part| part.part_id == part_id);
