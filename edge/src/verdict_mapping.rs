@@ -44,6 +44,7 @@ pub fn wire_reason(reason: Reason) -> ReasonCode {
         Reason::UnlikeTraining => ReasonCode::UNLIKE_TRAINING,
         Reason::ImageOutOfEnvelope => ReasonCode::IMAGE_OUT_OF_ENVELOPE,
         Reason::ImageUnlikeTraining => ReasonCode::IMAGE_UNLIKE_TRAINING,
+        Reason::ReferencePart => ReasonCode::REFERENCE_PART,
         Reason::DecoderTimedOut => ReasonCode::DECODER_TIMED_OUT,
         Reason::DecoderFailed => ReasonCode::DECODER_FAILED,
     }

@@ -126,7 +126,8 @@ reasons! {
     Reject IMAGE_OUT_OF_ENVELOPE = 0x000D;
     /// REVIEW: the image's levels or its sharpness are unlike those of the training images, and the part would not be rejected.
     Review IMAGE_UNLIKE_TRAINING = 0x000E;
-    /// REVIEW: the part would pass or be reviewed, but the bundle's reference parts are being judged.
+    /// REVIEW: the part would pass or be reviewed, but the bundle's reference parts are being judged, or the part belongs to no
+    /// bundle and such parts must not pass.
     Review REFERENCE_PART = 0x000F;
 
     /// REJECT: the appliance had no result shortly before the part's deadline.

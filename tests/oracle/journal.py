@@ -50,6 +50,7 @@ def row_hash(row):
         for name in ["offset", "review_from", "reject_from", "slope", "intercept", "distance", "largest_distance"]:
             data += optional("d", row[name])
         data += b"\0" if row["regions"] is None else b"\1" + text(row["regions"])
+        data += optional("256s", row["features"])
     return sha256(data)
 
 
@@ -103,9 +104,10 @@ def golden():
         "simulated": 1, "degraded": 0, "detail": "eighteen", "previous": bytes([20] * 32), "form": 1,
         "bundle": 2**32 - 1, "raw_logit": -1.25, "offset": 0.1, "review_from": -2.5, "reject_from": 3.5,
         "slope": 0.75, "intercept": 0.3, "distance": 21.5, "largest_distance": 22.5, "regions": regions,
+        "features": struct.pack("<64f", 30.5, *[0.0] * 63),
     }  # fmt: skip
     numbers = ["score", "bounds_low", "raw_logit", "offset", "review_from", "reject_from", "slope", "intercept"]
-    missing = dict.fromkeys([*numbers, "distance", "largest_distance", "regions"])
+    missing = dict.fromkeys([*numbers, "distance", "largest_distance", "regions", "features"])
     event = {
         "number": 0x102, "committed_unix_ms": -3, "boot_epoch": 4, "kind": "OFFSET", "bundle": 5,
         "model": bytes([6] * 32), "model_before": None, "who": "seven", "why": "eight", "figures": '{"nine":10}',

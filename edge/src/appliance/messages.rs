@@ -15,12 +15,14 @@
 //! - The judge keeps images that wait for a trigger: at most 256. When free-running, their number is not limited.
 //! - The archiver keeps images that could not be moved: at most 10,000, with the PNG files of their maps (a few KB each) in memory.
 
+use super::bundle::request::{BundleAnswer, BundleRequest, Who};
 use super::part::Part;
 use super::part::judged::Judged;
 use super::shared::Shared;
 use crate::acquire::{Arrival, ImageFile, Unjudged};
-use crate::journal::{AcceptanceReceipt, CommitReceipt, JournalError};
+use crate::journal::{AcceptanceReceipt, CommitReceipt, EventRow, JournalError, RecordedBundle};
 use cellgate_models::engine::LogitMap;
+use cellgate_models::policy::Rule;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
@@ -36,8 +38,8 @@ const MAX_ARCHIVER_MESSAGES: usize = 1024;
 /// A message to the judge.
 #[derive(Debug)]
 pub(super) enum ToJudge {
-    /// A part was triggered.
-    Part(Part),
+    /// A part was triggered. It is judged by this rule.
+    Part(Part, Box<Rule>),
     /// An image is complete.
     Arrival(Arrival),
     /// A trigger was refused, a part or an image was not queued in time, or the folder was not watched for a while. When matching
@@ -77,6 +79,19 @@ pub(super) enum ToLine {
         number: u64,
         /// The stored row, or why it was not stored.
         committed: Result<Box<CommitReceipt>, JournalError>,
+    },
+    /// The journal's answer to events of the running bundle.
+    Recorded(Result<Vec<EventRow>, JournalError>),
+    /// The running bundle as the journal has it.
+    BundleRead(Result<Option<Box<RecordedBundle>>, JournalError>),
+    /// A person asks about the running bundle, or changes it.
+    Bundle {
+        /// The request.
+        request: BundleRequest,
+        /// Who asks.
+        who: Who,
+        /// Takes the answer, once what the request changes is durable.
+        answer: SyncSender<BundleAnswer>,
     },
 }
 

@@ -21,6 +21,7 @@
 //! | `part/lifecycle` | the life of one part; pure logic without clock, channel or thread |
 //! | `part/effect` | requests of a life to the journal and the archiver |
 //! | `part/judged` | the result of judging a part |
+//! | `bundle` | the running bundle, its reference parts, and the rule of each part; pure logic without clock, channel or thread |
 //! | `watcher` | service: finds complete images |
 //! | `judge` | service: judges the image of each trigger |
 //! | `judge/logic` | what the judge does next; pure logic without clock, channel or thread |
@@ -37,6 +38,7 @@
 //! recorded as REJECT/RESTARTED.
 
 mod archiver;
+mod bundle;
 mod engine_state;
 mod judge;
 mod line;

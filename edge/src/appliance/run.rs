@@ -1,6 +1,7 @@
 //! Starts all services, and waits until a signal or a failure ends the appliance.
 
 use super::archiver::{Archiver, PROTECT_DAYS};
+use super::bundle::{BundleSettings, Bundles};
 use super::engine_state::EngineState;
 use super::judge::{Connections, Judge};
 use super::line::{Backlog, Line, Memory};
@@ -93,6 +94,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let (judge, to_judge) = JudgeQueue::new();
     let (answers, to_line) = LineQueue::new();
     let (archiver, to_archiver) = ArchiverQueue::new(Arc::clone(&shared));
+    let bundle_settings = BundleSettings::new(&config.bundle, model.policy(), digest);
     let line = Line {
         transport: PlcTransport::new(session(config, &recovery), &config.plc),
         shared: Arc::clone(&shared),
@@ -102,6 +104,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         answers: answers.clone(),
         archiver: archiver.clone(),
         backlog: Backlog::new(recovery.unacknowledged),
+        bundles: Bundles::new(bundle_settings, recovery.bundle.as_ref()),
         memory: Memory::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -152,7 +155,7 @@ fn session(config: &Config, recovery: &Recovery) -> DeviceSession {
         device: config.device.id,
         boot_epoch: recovery.boot_epoch.get(),
         first_wait_ms: first_wait_ms(config.plc.baud.get()),
-        schema: SCHEMA,
+        schema: Schema::Two,
     })
 }
 

@@ -70,6 +70,16 @@ impl Config {
             let expected = "more than 0 with match = \"image-first\", as each image comes before its trigger";
             return value("acquire.lead_ms", lead_ms.to_string(), expected);
         }
+        let bundle = &self.bundle;
+        for (key, found, most, expected) in [
+            ("bundle.reference_parts", bundle.reference_parts, 1_000, "1 to 1000 parts"),
+            ("bundle.max_parts", Some(bundle.max_parts), 1_000_000, "1 to 1000000 parts"),
+            ("bundle.max_hours", Some(bundle.max_hours), 168, "1 to 168 hours, a week"),
+        ] {
+            if let Some(found) = found.filter(|found| found.get() > most) {
+                return value(key, found.to_string(), expected);
+            }
+        }
         if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {
             return value("metrics.listen", listen.to_string(), "a loopback address, such as 127.0.0.1:9469");
         }

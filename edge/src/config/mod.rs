@@ -29,6 +29,9 @@ pub struct Config {
     pub acquire: AcquireConfig,
     /// The serial link to the PLC.
     pub plc: PlcConfig,
+    /// Bundles and their reference parts.
+    #[serde(default)]
+    pub bundle: BundleConfig,
     /// The journal of verdicts.
     pub journal: JournalConfig,
     /// Figures for monitoring.
@@ -178,6 +181,45 @@ pub enum ParityConfig {
     Odd,
     /// No parity bit.
     None,
+}
+
+/// The section `[bundle]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BundleConfig {
+    /// How many reference parts of a bundle must be confirmed, at most 1000; `None`: as many as the model was trained for.
+    #[serde(deserialize_with = "number::reference_parts")]
+    pub reference_parts: Option<NonZeroU32>,
+    /// The largest number of parts of a bundle, at most 1000000. Then the bundle starts anew.
+    #[serde(deserialize_with = "number::max_parts")]
+    pub max_parts: NonZeroU32,
+    /// The longest time of a bundle in hours, at most 168. Then the bundle starts anew.
+    #[serde(deserialize_with = "number::max_hours")]
+    pub max_hours: NonZeroU32,
+    /// How a part without a bundle is judged.
+    pub without: WithoutBundle,
+}
+
+impl Default for BundleConfig {
+    fn default() -> Self {
+        Self {
+            reference_parts: None,
+            max_parts: NonZeroU32::new(10_000).unwrap_or(NonZeroU32::MIN),
+            max_hours: NonZeroU32::new(24).unwrap_or(NonZeroU32::MIN),
+            without: WithoutBundle::Judge,
+        }
+    }
+}
+
+/// How a part without a bundle is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WithoutBundle {
+    /// By the thresholds without reference parts.
+    #[default]
+    Judge,
+    /// Likewise, but it does not pass: a person reviews it.
+    Review,
 }
 
 /// The section `[journal]`.

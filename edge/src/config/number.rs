@@ -37,6 +37,9 @@ keys! {
     min_free_mib: u64, Some, "0 or more MiB";
     baud: NonZeroU32, nonzero_u32, "a number of bits per second that serial ports support, such as 115200";
     deadline_ms: NonZeroU32, nonzero_u32, "50 to 600000 ms";
+    reference_parts: Option<NonZeroU32>, |number| nonzero_u32(number).map(Some), "1 to 1000 parts";
+    max_parts: NonZeroU32, nonzero_u32, "1 to 1000000 parts";
+    max_hours: NonZeroU32, nonzero_u32, "1 to 168 hours";
     keep_days: NonZeroU32, nonzero_u32, "1 to 4294967295 days";
 }
 

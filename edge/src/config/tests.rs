@@ -79,6 +79,10 @@ fn values_out_of_range_are_refused() {
         ("\"part-id\"", "\"trigger-first\"\nlead_ms = 4999"),
         ("\"part-id\"", "\"image-first\"\nlead_ms = 0"),
         ("[journal]", "[metrics]\nlisten = \"0.0.0.0:9469\"\n[journal]"),
+        ("[journal]", "[bundle]\nreference_parts = 1001\n[journal]"),
+        ("[journal]", "[bundle]\nmax_parts = 1000001\n[journal]"),
+        ("[journal]", "[bundle]\nmax_hours = 169\n[journal]"),
+        ("[journal]", "[bundle]\nwithout = \"pass\"\n[journal]"),
     ]
     .map(|(old, new)| (new, LEAST.replace(old, new)));
     let refusals: Vec<_> =

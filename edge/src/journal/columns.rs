@@ -17,7 +17,7 @@ const COLUMNS_OF_FORM_1: usize = 28;
 
 /// All columns, in the order of the table, of the hashed bytes, and of exports. A new column needs a new schema and a new form of
 /// rows, and goes to the end.
-pub(super) static COLUMNS: [Column<VerdictRow>; 38] = [
+pub(super) static COLUMNS: [Column<VerdictRow>; 39] = [
     column!("seq", "INTEGER PRIMARY KEY CHECK (seq > 0)", seq),
     column!("boot_epoch", "INTEGER NOT NULL", boot_epoch),
     column!("trigger_id" as "trigger", "INTEGER NOT NULL UNIQUE", entry.trigger),
@@ -54,7 +54,7 @@ pub(super) static COLUMNS: [Column<VerdictRow>; 38] = [
     column!(
         "bundle",
         "INTEGER CHECK ((bundle IS NULL) = (form = 1) AND bundle BETWEEN 0 AND 4294967295)",
-        entry.bundle
+        trigger.bundle
     ),
     column!("raw_logit", "REAL", entry.raw_logit),
     OFFSET,
@@ -65,6 +65,7 @@ pub(super) static COLUMNS: [Column<VerdictRow>; 38] = [
     column!("distance", "REAL", entry.distance),
     LARGEST_DISTANCE,
     column!("regions", "TEXT", entry.regions),
+    column!("features", "BLOB CHECK (length(features) = 256)", entry.features),
 ];
 
 /// The form of the row. It is not hashed as a value: each form has a tag of its own.
@@ -185,7 +186,14 @@ fn blank() -> VerdictRow {
         form: RowForm::Two,
         seq: NonZeroU64::MIN,
         boot_epoch: NonZeroU32::MIN,
-        trigger: JournalTrigger { kind: TriggerKind::Plc, part: 0, nonce: 0, deadline_ms: 0, received_unix_ms: 0 },
+        trigger: JournalTrigger {
+            kind: TriggerKind::Plc,
+            part: 0,
+            nonce: 0,
+            deadline_ms: 0,
+            received_unix_ms: 0,
+            bundle: 0,
+        },
         entry: VerdictEntry {
             trigger: NonZeroU64::MIN,
             verdict: Verdict::Reject,
@@ -200,11 +208,11 @@ fn blank() -> VerdictRow {
             simulated: false,
             degraded: false,
             detail: String::new(),
-            bundle: 0,
             raw_logit: None,
             rule: None,
             distance: None,
             regions: None,
+            features: None,
         },
         committed_unix_ms: 0,
         previous: [0; 32].into(),
@@ -255,7 +263,8 @@ mod tests {
   intercept REAL CHECK ((intercept IS NULL) = (offset IS NULL)),
   distance REAL,
   largest_distance REAL,
-  regions TEXT
+  regions TEXT,
+  features BLOB CHECK (length(features) = 256)
 ) STRICT";
 
     #[test]

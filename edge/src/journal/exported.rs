@@ -22,6 +22,8 @@ pub enum Exported<'r> {
     Digest(Option<Digest>),
     /// The JSON text of an array or object, or no value.
     Json(Option<&'r str>),
+    /// Bytes, or no value.
+    Bytes(Option<&'r [u8]>),
 }
 
 impl Exported<'_> {
@@ -36,9 +38,15 @@ impl Exported<'_> {
             Self::Single(number) => number.map(shortest).unwrap_or_default(),
             Self::Double(number) => number.map(shortest).unwrap_or_default(),
             Self::Digest(digest) => digest.map(|digest| digest.to_string()).unwrap_or_default(),
-            Self::Json(None) => String::new(),
+            Self::Bytes(Some(bytes)) => hex(bytes),
+            Self::Json(None) | Self::Bytes(None) => String::new(),
         }
     }
+}
+
+/// The bytes as text, two digits for each byte.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The shortest text of a number, as in JSON: very small and very large numbers have an exponent.
@@ -56,6 +64,7 @@ impl Serialize for Exported<'_> {
             Self::Single(number) => number.serialize(serializer),
             Self::Double(number) => number.serialize(serializer),
             Self::Digest(digest) => digest.serialize(serializer),
+            Self::Bytes(bytes) => bytes.map(hex).serialize(serializer),
             // A text that is not JSON was not written by this program. It is exported as a text.
             Self::Json(json) => match json.map(serde_json::from_str::<serde_json::Value>) {
                 Some(Err(_)) => json.serialize(serializer),

@@ -1,6 +1,7 @@
 //! Converts the values of a record's fields: to and from SQLite, to hashed bytes, and for an export.
 
 use super::exported::Exported;
+use super::row_features::RowFeatures;
 use super::row_regions::RowRegions;
 use super::time::format_utc_ms;
 use super::values::{optional, stored, value};
@@ -305,6 +306,24 @@ impl Field for Option<RowRegions> {
 
     fn exported(&self) -> Exported<'_> {
         Exported::Json(self.as_ref().map(RowRegions::text))
+    }
+}
+
+impl Field for Option<RowFeatures> {
+    fn stored(&self) -> ValueRef<'_> {
+        self.as_ref().map_or(ValueRef::Null, |features| ValueRef::Blob(features.bytes()))
+    }
+
+    fn read(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Self> {
+        optional(row, column, RowFeatures::stored)
+    }
+
+    fn hash(&self, bytes: &mut Vec<u8>) {
+        hash_optional(bytes, self.as_ref().map(RowFeatures::bytes));
+    }
+
+    fn exported(&self) -> Exported<'_> {
+        Exported::Bytes(self.as_ref().map(RowFeatures::bytes))
     }
 }
 

@@ -5,6 +5,7 @@ use super::JournalError;
 use super::event::{EventEntry, EventRow};
 use super::files::resolved;
 use super::options::{JournalHealth, JournalOptions, Recovery};
+use super::recorded_bundle::RecordedBundle;
 use super::retention::Pruned;
 use super::verdict_row::{AcceptanceReceipt, Answer, CommitReceipt, JournalTrigger, OpenPart, VerdictEntry};
 use super::writer::{JournalRequest, Reply, Writer, WriterState, locked};
@@ -57,19 +58,21 @@ impl Journal {
     /// On any error the trigger was not accepted, and BUSY must not go out. [`JournalError::AlreadyInHand`]: the same part and
     /// nonce are being judged, and only their earlier acceptance gets a record.
     pub fn accept(&self, trigger: JournalTrigger) -> Result<AcceptanceReceipt, JournalError> {
-        self.ask(|reply| JournalRequest::Accept(trigger, Instant::now(), reply))
+        self.ask(|reply| JournalRequest::Accept(trigger, Vec::new(), Instant::now(), reply))
     }
 
-    /// As [`Self::accept`], without waiting: the journal's thread calls `done` once with the answer.
+    /// As [`Self::accept`], without waiting: the journal's thread calls `done` once with the answer. `events` are recorded in the same
+    /// transaction: either all is durable, or nothing.
     ///
     /// # Errors
     /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
     pub fn accept_then(
         &self,
         trigger: JournalTrigger,
+        events: Vec<EventEntry>,
         done: impl FnOnce(Result<AcceptanceReceipt, JournalError>) + Send + 'static,
     ) -> Result<(), JournalError> {
-        self.send(JournalRequest::Accept(trigger, Instant::now(), Box::new(done)))
+        self.send(JournalRequest::Accept(trigger, events, Instant::now(), Box::new(done)))
     }
 
     /// Records the terminal verdict of an accepted trigger. When this returns without an error, the verdict is durable and may
@@ -116,7 +119,33 @@ impl Journal {
     /// | `Unknown` | it is not known whether the event was written. Once the journal is ready again, [`Self::newest_event`] shows it |
     /// | `FiguresTooLong` | the figures are longer than [`MAX_FIGURES_BYTES`](super::MAX_FIGURES_BYTES) |
     pub fn record(&self, entry: EventEntry) -> Result<EventRow, JournalError> {
-        self.ask(|reply| JournalRequest::Record(Box::new(entry), reply))
+        let first = |answer: Answer<Vec<EventRow>>| answer.map(|mut events| events.swap_remove(0));
+        self.ask(|reply| JournalRequest::Record(vec![entry], Box::new(move |answer| reply(first(answer)))))
+    }
+
+    /// Records events in one transaction, without waiting: the journal's thread calls `done` once with the answer. The errors are
+    /// those of [`Self::record`]; after an error, [`Self::running_bundle_then`] shows what was written.
+    ///
+    /// # Errors
+    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
+    pub fn record_then(
+        &self,
+        entries: Vec<EventEntry>,
+        done: impl FnOnce(Result<Vec<EventRow>, JournalError>) + Send + 'static,
+    ) -> Result<(), JournalError> {
+        self.send(JournalRequest::Record(entries, Box::new(done)))
+    }
+
+    /// Reads what the journal says about the running bundle, without waiting: the journal's thread calls `done` once with the answer,
+    /// `None` if no bundle is running.
+    ///
+    /// # Errors
+    /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
+    pub fn running_bundle_then(
+        &self,
+        done: impl FnOnce(Result<Option<RecordedBundle>, JournalError>) + Send + 'static,
+    ) -> Result<(), JournalError> {
+        self.send(JournalRequest::RunningBundle(Box::new(done)))
     }
 
     /// The newest event; `None` if there is no event.

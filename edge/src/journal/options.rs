@@ -1,5 +1,6 @@
 //! Defines the options of a journal, the result of opening it, and the report on whether it works.
 
+use super::recorded_bundle::RecordedBundle;
 use super::verdict_row::VerdictRow;
 use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -62,6 +63,8 @@ pub struct Recovery {
     /// The newest records that the PLC has not acknowledged, at most 1,000, including those in `restarted`. They may only be
     /// sent as RECORD, which the PLC never acts on.
     pub unacknowledged: Vec<VerdictRow>,
+    /// The bundle that was running when the appliance stopped.
+    pub bundle: Option<RecordedBundle>,
 }
 
 /// The report on whether a journal works.

@@ -13,7 +13,8 @@ use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// The columns of `accepted`.
-pub(super) const ACCEPTED_COLUMNS: &str = "trigger_id, boot_epoch, kind, part, nonce, deadline_ms, received_unix_ms";
+pub(super) const ACCEPTED_COLUMNS: &str =
+    "trigger_id, boot_epoch, kind, part, nonce, deadline_ms, received_unix_ms, bundle";
 
 /// Reads an `accepted` row, whose columns are [`ACCEPTED_COLUMNS`].
 pub(super) fn open_part(row: &Row<'_>) -> rusqlite::Result<OpenPart> {
@@ -66,17 +67,18 @@ pub(super) fn insert_accepted(
     boot_epoch: NonZeroU32,
     trigger: &JournalTrigger,
 ) -> rusqlite::Result<NonZeroU64> {
-    let values: [&dyn ToSql; 6] = [
+    let values: [&dyn ToSql; 7] = [
         &boot_epoch.get(),
         &trigger.kind.name(),
         &stored(trigger.part),
         &trigger.nonce,
         &trigger.deadline_ms,
         &trigger.received_unix_ms,
+        &trigger.bundle,
     ];
     connection.execute(
-        "INSERT INTO accepted (boot_epoch, kind, part, nonce, deadline_ms, received_unix_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO accepted (boot_epoch, kind, part, nonce, deadline_ms, received_unix_ms, bundle)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         values,
     )?;
     NonZeroU64::new(connection.last_insert_rowid().cast_unsigned())
@@ -105,5 +107,6 @@ fn trigger(row: &Row<'_>) -> rusqlite::Result<JournalTrigger> {
         nonce: Field::read(row, "nonce")?,
         deadline_ms: Field::read(row, "deadline_ms")?,
         received_unix_ms: Field::read(row, "received_unix_ms")?,
+        bundle: Field::read(row, "bundle")?,
     })
 }

@@ -14,7 +14,7 @@ pub(super) const SCHEMA_VERSION: i32 = 2;
 /// `user_version` of [`Schema::One`].
 const OLD_SCHEMA_VERSION: i32 = 1;
 
-/// The SQL that creates the tables before `verdict`, which [`columns::table`] creates. Unsigned 64-bit numbers (part, seq,
+/// The SQL that creates the table `state`. In all tables, unsigned 64-bit numbers (part, seq,
 /// trigger, number) are stored as signed numbers with the same bits.
 const TABLES: &str = "
 CREATE TABLE state (
@@ -25,17 +25,19 @@ CREATE TABLE state (
 ) STRICT;
 INSERT INTO state VALUES (1, randomblob(16), 0, 0);
 
-CREATE TABLE accepted (
+";
+
+/// The statement that creates the table `accepted`.
+pub(super) const ACCEPTED: &str = "CREATE TABLE accepted (
   trigger_id INTEGER PRIMARY KEY AUTOINCREMENT,
   boot_epoch INTEGER NOT NULL,
   kind TEXT NOT NULL CHECK (kind IN ('PLC', 'FREE_RUNNING')),
   part INTEGER NOT NULL,
   nonce INTEGER NOT NULL CHECK (nonce BETWEEN 0 AND 4294967295),
   deadline_ms INTEGER NOT NULL CHECK (deadline_ms BETWEEN 0 AND 4294967295),
-  received_unix_ms INTEGER NOT NULL
-) STRICT;
-
-";
+  received_unix_ms INTEGER NOT NULL,
+  bundle INTEGER NOT NULL DEFAULT 0 CHECK (bundle BETWEEN 0 AND 4294967295)
+) STRICT";
 
 /// The SQL that creates the tables after `verdict`, and before `event`, which [`event_columns::table`] creates.
 const MORE_TABLES: &str = ";
@@ -96,7 +98,11 @@ fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Str
 /// Creates the tables in one transaction, so that a crash leaves either an empty file or all tables.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(&format!("{TABLES}{}{MORE_TABLES}\n{};", columns::table(), event_columns::table()))?;
+    transaction.execute_batch(&format!(
+        "{TABLES}{ACCEPTED};\n{}{MORE_TABLES}\n{};",
+        columns::table(),
+        event_columns::table()
+    ))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()

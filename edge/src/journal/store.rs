@@ -4,6 +4,7 @@
 mod configure;
 mod events;
 
+use super::event::{EventEntry, EventRow};
 use super::form::{RowForm, Schema};
 use super::schema::{self, unusable};
 use super::values::stored;
@@ -202,23 +203,28 @@ impl Store {
         transaction.commit()
     }
 
-    /// Records that the trigger was accepted, and the acknowledgements that came since the last transaction.
+    /// Records that the trigger was accepted, the events that belong to it, and the acknowledgements that came since the last
+    /// transaction.
     pub(super) fn accept(
         &mut self,
         trigger: &JournalTrigger,
+        events: &[EventEntry],
         acknowledged: &[NonZeroU64],
-    ) -> Result<NonZeroU64, Failure> {
+    ) -> Result<(NonZeroU64, Vec<EventRow>), Failure> {
         let epoch = self.epoch()?;
+        let events = self.events_of(events)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(part) = open_part(&transaction, trigger)? {
             let (part, nonce, trigger) = (trigger.part, trigger.nonce, part.id);
             return Err(Failure::Refused(JournalError::AlreadyInHand { part, nonce, trigger }));
         }
         let id = rows::insert_accepted(&transaction, epoch, trigger)?;
+        events.iter().try_for_each(|event| rows::insert_event(&transaction, event))?;
         acknowledge(&transaction, acknowledged)?;
         transaction.commit()?;
         self.newest_trigger = id.get();
-        Ok(id)
+        self.recorded(&events);
+        Ok((id, events))
     }
 
     /// Records a verdict, and the acknowledgements that came since the last transaction.

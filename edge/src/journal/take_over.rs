@@ -1,7 +1,7 @@
 //! Takes a journal of schema 1 over: gives it the tables of schema 2. Its rows stay as they are, byte by byte.
 
 use super::JournalError;
-use super::schema::{SCHEMA_VERSION, unusable};
+use super::schema::{ACCEPTED, SCHEMA_VERSION, unusable};
 use super::verdict_row::Answer;
 use super::{columns, event_columns};
 use rusqlite::{Connection, TransactionBehavior};
@@ -38,29 +38,46 @@ const VERDICT_OF_SCHEMA_1: &str = "CREATE TABLE verdict (
   hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT";
 
+/// The table `accepted` of schema 1.
+const ACCEPTED_OF_SCHEMA_1: &str = "CREATE TABLE accepted (
+  trigger_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  boot_epoch INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('PLC', 'FREE_RUNNING')),
+  part INTEGER NOT NULL,
+  nonce INTEGER NOT NULL CHECK (nonce BETWEEN 0 AND 4294967295),
+  deadline_ms INTEGER NOT NULL CHECK (deadline_ms BETWEEN 0 AND 4294967295),
+  received_unix_ms INTEGER NOT NULL
+) STRICT";
+
 /// Gives the journal of schema 1 the tables of schema 2, in one transaction.
 ///
-/// Only the declaration of the table `verdict` is replaced. SQLite reads a row with fewer values than columns as if the missing
+/// Only the declarations of the tables `verdict` and `accepted` are replaced. SQLite reads a row with fewer values than columns as if the missing
 /// values were the columns' defaults, so no row is read or written, and the time does not depend on the number of rows. `ALTER TABLE`
 /// makes the same change, but reads the whole table once for each new column, because the table is STRICT; with millions of rows the
 /// appliance would take minutes to start.
 ///
 /// # Errors
-/// [`JournalError::Damaged`]: the table is not that of schema 1. Nothing was changed.
+/// [`JournalError::Damaged`]: a table is not that of schema 1. Nothing was changed.
 pub(super) fn take_over(connection: &mut Connection, path: &Path) -> Answer<()> {
     let unusable = |error| unusable(path, error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
-    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'verdict'";
-    let found: String = transaction.query_row(sql, [], |row| row.get(0)).map_err(unusable)?;
-    if found != VERDICT_OF_SCHEMA_1 {
-        let what = format!("expected the table `verdict` of schema 1, found {found:?}");
-        return Err(JournalError::Damaged { path: path.to_owned(), what });
+    let tables =
+        [("verdict", VERDICT_OF_SCHEMA_1, columns::table()), ("accepted", ACCEPTED_OF_SCHEMA_1, ACCEPTED.to_owned())];
+    for (name, expected, _) in &tables {
+        let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+        let found: String = transaction.query_row(sql, [name], |row| row.get(0)).map_err(unusable)?;
+        if found != *expected {
+            let what = format!("expected the table `{name}` of schema 1, found {found:?}");
+            return Err(JournalError::Damaged { path: path.to_owned(), what });
+        }
     }
     let replace = || -> rusqlite::Result<()> {
         transaction.pragma_update(None, "writable_schema", true)?;
-        let sql = "UPDATE sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = 'verdict'";
-        transaction.execute(sql, [columns::table()])?;
-        // Reads the changed declaration.
+        for (name, _, table) in &tables {
+            let sql = "UPDATE sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2";
+            transaction.execute(sql, [table.as_str(), name])?;
+        }
+        // Reads the changed declarations.
         transaction.pragma_update(None, "writable_schema", "RESET")?;
         // Creating a table changes SQLite's number of the schema, so that other processes read the declarations again.
         transaction.execute_batch(&event_columns::table())?;

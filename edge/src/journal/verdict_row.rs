@@ -1,7 +1,9 @@
 //! Defines the types of accepted triggers, verdicts and rows.
 
 use super::JournalError;
+use super::event::EventRow;
 use super::form::RowForm;
+use super::row_features::RowFeatures;
 use super::row_regions::RowRegions;
 use super::row_rule::RowRule;
 use cellgate_models::digest::Digest;
@@ -51,12 +53,15 @@ pub struct JournalTrigger {
     pub deadline_ms: u32,
     /// When the trigger was received, in milliseconds since 1970, UTC.
     pub received_unix_ms: i64,
+    /// The number of the bundle that the part belongs to; 0: none. In a row of form 1 always 0.
+    pub bundle: u32,
 }
 
-/// Shows that a trigger's acceptance is durable: BUSY may go out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Shows that a trigger's acceptance is durable, with the events that were recorded together with it: BUSY may go out.
+#[derive(Debug, Clone, PartialEq)]
 pub struct AcceptanceReceipt {
     pub(super) id: NonZeroU64,
+    pub(super) events: Vec<EventRow>,
     pub(super) duration: Duration,
 }
 
@@ -65,6 +70,12 @@ impl AcceptanceReceipt {
     #[must_use]
     pub fn id(&self) -> NonZeroU64 {
         self.id
+    }
+
+    /// The events that were recorded in the same transaction.
+    #[must_use]
+    pub fn events(&self) -> &[EventRow] {
+        &self.events
     }
 
     /// The time from the request until the acceptance was durable.
@@ -138,8 +149,6 @@ pub struct VerdictEntry {
     pub degraded: bool,
     /// A text that says what went wrong, at most [`MAX_DETAIL_BYTES`]; empty if nothing did.
     pub detail: String,
-    /// The number of the bundle that the trigger named; 0: none. In a row of form 1 always 0.
-    pub bundle: u32,
     /// The network's raw logit. `None` if the network did not run. A logit that is not finite is recorded as `None`: then there is a
     /// rule, and the reason is `SCORE_INVALID`.
     pub raw_logit: Option<f32>,
@@ -150,6 +159,9 @@ pub struct VerdictEntry {
     pub distance: Option<f64>,
     /// The regions of evidence for a REJECT; `None` if the network did not run, or if a share of its map is not finite.
     pub regions: Option<RowRegions>,
+    /// The whitened features of a part that was judged while its bundle's reference parts were being judged; `None` for any other
+    /// part, or if the network did not run.
+    pub features: Option<RowFeatures>,
 }
 
 impl VerdictEntry {
@@ -184,11 +196,11 @@ impl VerdictEntry {
             simulated: false,
             degraded: false,
             detail: format!("accepted in boot epoch {}, which ended before the verdict", part.boot_epoch),
-            bundle: 0,
             raw_logit: None,
             rule: None,
             distance: None,
             regions: None,
+            features: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::files::{Lock, lock, refuse_lone_wal, rewrite_wal};
 use super::index::watched;
 use super::options::{JournalOptions, Recovery, Retention};
 use super::place::Place;
+use super::recorded_bundle::RecordedBundle;
 use super::retention::{self, Pruned};
 use super::room;
 use super::schema::unusable;
@@ -39,11 +40,12 @@ pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
 /// A request of a caller to the thread. The `Instant` is the time of the request. The number in `Prune` is the current time in
 /// milliseconds since 1970.
 pub(super) enum JournalRequest {
-    Accept(JournalTrigger, Instant, Reply<AcceptanceReceipt>),
+    Accept(JournalTrigger, Vec<EventEntry>, Instant, Reply<AcceptanceReceipt>),
     Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
     Acknowledge(NonZeroU64),
-    Record(Box<EventEntry>, Reply<EventRow>),
+    Record(Vec<EventEntry>, Reply<Vec<EventRow>>),
     NewestEvent(Reply<Option<EventRow>>),
+    RunningBundle(Reply<Option<RecordedBundle>>),
     OpenParts(Reply<Vec<OpenPart>>),
     Prune(i64, Reply<Pruned>),
 }
@@ -139,7 +141,8 @@ impl Writer {
         store.checkpoint(Checkpoint::Truncate)?;
         let unacknowledged = store.unacknowledged()?;
         let rows = rows + restarted.len() as u64;
-        Ok((store, Recovery { boot_epoch, created, rows, restarted, unacknowledged }))
+        let bundle = store.running_bundle()?;
+        Ok((store, Recovery { boot_epoch, created, rows, restarted, unacknowledged, bundle }))
     }
 
     /// The state that callers see.
@@ -187,14 +190,17 @@ impl Writer {
     fn serve(&mut self, request: JournalRequest) {
         let acknowledged = std::mem::take(&mut self.acknowledged);
         match request {
-            JournalRequest::Accept(trigger, asked, reply) => {
-                let answer =
-                    self.write(|store| store.accept(&trigger, &acknowledged), |store| store.accepted_id(&trigger));
+            JournalRequest::Accept(trigger, events, asked, reply) => {
+                let look_up_events = self.look_up_events(events.len());
+                let answer = self.write(
+                    |store| store.accept(&trigger, &events, &acknowledged),
+                    |store| Ok(store.accepted_id(&trigger)?.zip(look_up_events(store)?)),
+                );
                 if matches!(answer, Err(JournalError::Unknown { .. })) {
                     self.withdrawn.push(trigger);
                 }
                 self.keep_if(answer.is_err(), acknowledged);
-                reply(answer.map(|id| AcceptanceReceipt { id, duration: asked.elapsed() }));
+                reply(answer.map(|(id, events)| AcceptanceReceipt { id, events, duration: asked.elapsed() }));
             }
             JournalRequest::Commit(entry, asked, reply) => {
                 let trigger = entry.trigger;
@@ -206,16 +212,18 @@ impl Writer {
                 self.acknowledged = acknowledged;
                 self.acknowledged.push(seq);
             }
-            JournalRequest::Record(entry, reply) => {
+            JournalRequest::Record(entries, reply) => {
                 self.acknowledged = acknowledged;
-                // Only this thread writes events, so an event with this number is the requested one.
-                let number = self.store.as_ref().map(Store::next_event);
-                let look_up = |store: &Store| number.map_or(Ok(None), |number| store.event(number));
-                reply(self.write(|store| store.record(&entry), look_up));
+                let look_up = self.look_up_events(entries.len());
+                reply(self.write(|store| store.record(&entries), look_up));
             }
             JournalRequest::NewestEvent(reply) => {
                 self.acknowledged = acknowledged;
                 reply(self.write(|store| Ok(store.newest_event()?), |store| store.newest_event().map(Some)));
+            }
+            JournalRequest::RunningBundle(reply) => {
+                self.acknowledged = acknowledged;
+                reply(self.write(|store| Ok(store.running_bundle()?), |store| store.running_bundle().map(Some)));
             }
             JournalRequest::OpenParts(reply) => {
                 self.acknowledged = acknowledged;
@@ -231,6 +239,13 @@ impl Writer {
                 reply(self.write(prune, |_| Ok(None)));
             }
         }
+    }
+
+    /// A function that looks up whether the next `count` events were written. Only this thread writes events, so events with their
+    /// numbers are the requested ones.
+    fn look_up_events(&self, count: usize) -> impl FnOnce(&Store) -> rusqlite::Result<Option<Vec<EventRow>>> + use<> {
+        let first = self.store.as_ref().map(Store::next_event);
+        move |store| first.map_or(Ok(None), |first| store.events_from(first, count))
     }
 
     /// Keeps the acknowledgements of a failed transaction for the next one.

@@ -5,6 +5,7 @@
 //! | `make` | counters, gauges and histograms with fixed labels, all created at the start |
 //! | `parts` | verdicts, and how long parts and their stages take |
 //! | `link` | the serial link and the PLC |
+//! | `bundle` | the running bundle |
 //! | `device` | the appliance's identity, state, workers and engine |
 //! | `image` | the measures of the newest image, and the ranges of the model's envelope |
 //! | `store` | journal, archive, disk |
@@ -13,6 +14,7 @@
 //! Counting is a few atomic additions. It never waits, never allocates and does not depend on the server. The server has its
 //! own thread of the lowest priority. No PASS depends on the server, and its end affects no other service.
 
+mod bundle;
 mod device;
 mod image;
 mod link;
@@ -21,6 +23,7 @@ mod parts;
 mod serve;
 mod store;
 
+pub use bundle::BundleFigures;
 pub use device::{About, DeviceFigures};
 pub use image::ImageFigures;
 pub use link::{LinkCounts, LinkFigures};
@@ -49,6 +52,8 @@ pub struct Metrics {
     pub link: LinkFigures,
     /// The appliance's state, workers and engine.
     pub device: DeviceFigures,
+    /// The running bundle.
+    pub bundle: BundleFigures,
     /// The measures of the newest image.
     pub image: ImageFigures,
     /// Journal, archive, disk.
@@ -66,9 +71,10 @@ impl Metrics {
         let parts = PartFigures::new(&registry, deadline)?;
         let link = LinkFigures::new(&registry)?;
         let device = DeviceFigures::new(&registry, about, workers)?;
+        let bundle = BundleFigures::new(&registry)?;
         let image = ImageFigures::new(&registry)?;
         let store = StoreFigures::new(&registry)?;
-        Ok(Self { registry, parts, link, device, image, store })
+        Ok(Self { registry, parts, link, device, bundle, image, store })
     }
 
     /// The current values in Prometheus' text format 0.0.4.

@@ -121,15 +121,9 @@ impl Pipeline {
         Ok(Self { source, image_check, scorer, rule, map_sum, golden_times: Vec::new() })
     }
 
-    /// Judges by `rule` from now on: another bundle has begun.
+    /// Judges by `rule` from now on.
     pub fn set_rule(&mut self, rule: Rule) {
         self.rule = rule;
-    }
-
-    /// The rule that is judged by.
-    #[must_use]
-    pub fn rule(&self) -> &Rule {
-        &self.rule
     }
 
     /// The sandbox that decodes.

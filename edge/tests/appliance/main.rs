@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod archive;
+mod bundles;
 mod cable;
 mod closed_log;
 mod decoder;

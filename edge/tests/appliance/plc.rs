@@ -5,6 +5,7 @@ use cellgate_edge::config::{ParityConfig, Profile};
 use cellgate_edge::plc_sim::{PlcEnd, SimulatorOptions};
 use cellgate_edge::serial::{Happened, SerialPort};
 use cellgate_models::model::{Model, ModelLimits};
+use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult, Confirmed};
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::link::plc::Ends;
@@ -35,6 +36,10 @@ pub(crate) struct Seen {
     pub(crate) accepted: Vec<u64>,
     /// The outcomes of the parts, each with the time of the decision.
     pub(crate) outcomes: Vec<(Instant, PartEnd)>,
+    /// The device's answers to confirmations.
+    pub(crate) confirmed: Vec<Confirmed>,
+    /// The running bundle as the device shows it.
+    pub(crate) bundle: BundleState,
 }
 
 impl Seen {
@@ -56,16 +61,18 @@ impl Seen {
     }
 }
 
-/// A part to trigger.
-struct Part {
-    id: u64,
-    deadline_ms: u32,
+/// What the test asks of the PLC.
+enum Order {
+    /// Trigger a part of this bundle.
+    Trigger { id: u64, deadline_ms: u32, bundle: u32 },
+    /// Confirm a reference part.
+    Confirm(Confirm),
 }
 
 /// A running PLC. Dropping this value ends the PLC's thread.
 pub(crate) struct Plc {
     seen: Arc<Mutex<Seen>>,
-    parts: Sender<Part>,
+    orders: Sender<Order>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -88,12 +95,12 @@ impl Plc {
             scan_after: None,
             patience: Duration::ZERO,
         };
-        let (parts, received) = channel();
+        let (orders, received) = channel();
         let (seen, stop) = (Arc::default(), Arc::default());
         let (shared_seen, shared_stop) = (Arc::clone(&seen), Arc::clone(&stop));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let thread = std::thread::spawn(move || runtime.block_on(run(&options, &shared_seen, &received, &shared_stop)));
-        Self { seen, parts, stop, thread: Some(thread) }
+        Self { seen, orders, stop, thread: Some(thread) }
     }
 
     /// A copy of the PLC's observations so far.
@@ -103,7 +110,22 @@ impl Plc {
 
     /// Triggers a part.
     pub(crate) fn trigger(&self, id: u64, deadline_ms: u32) {
-        self.parts.send(Part { id, deadline_ms }).unwrap();
+        self.trigger_in_bundle(id, deadline_ms, 0);
+    }
+
+    /// Triggers a part of this bundle.
+    pub(crate) fn trigger_in_bundle(&self, id: u64, deadline_ms: u32, bundle: u32) {
+        self.orders.send(Order::Trigger { id, deadline_ms, bundle }).unwrap();
+    }
+
+    /// Confirms a reference part. Returns the device's answer.
+    pub(crate) fn confirm(&self, confirm: Confirm) -> ConfirmResult {
+        let answers = self.seen().confirmed.len();
+        self.orders.send(Order::Confirm(confirm)).unwrap();
+        wait_for("the answer to a confirmation", || self.seen.lock().unwrap().confirmed.len() > answers);
+        let answer = self.seen().confirmed[answers];
+        assert_eq!(answer.confirm, confirm);
+        answer.result
     }
 
     /// Waits until a trigger would be accepted.
@@ -165,13 +187,13 @@ impl Drop for Plc {
     }
 }
 
-/// Runs the PLC until `stop`. Triggers the parts that `parts` delivers, and writes observations to `seen`.
-async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, parts: &Receiver<Part>, stop: &AtomicBool) {
+/// Runs the PLC until `stop`. Carries out `orders`, and writes observations to `seen`.
+async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, orders: &Receiver<Order>, stop: &AtomicBool) {
     let start = Instant::now();
     let now_ms = || start.elapsed().as_millis() as u64;
     let first_wait_ms = first_wait_ms(BAUD);
     let allowed_models = options.models.iter().copied().collect();
-    let session = PlcSession::new(PlcSessionConfig { allowed_models, first_wait_ms, schema: Schema::One });
+    let session = PlcSession::new(PlcSessionConfig { allowed_models, first_wait_ms, schema: Schema::Two });
     let ends = Ends { plc: 1, device: None, first_link_id: std::process::id(), first_wait_ms };
     let mut link = PlcEnd::new(0, session, options, ends);
     let mut port = SerialPort::new(&options.port, options.baud, options.parity);
@@ -191,9 +213,11 @@ async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, parts: &Receiver<Pa
             match event {
                 PlcEvent::Accepted { part_id } => seen.accepted.push(part_id),
                 PlcEvent::Decided(outcome) => seen.outcomes.push((Instant::now(), outcome)),
-                PlcEvent::Information(_) | PlcEvent::Confirmed(_) => {}
+                PlcEvent::Confirmed(answer) => seen.confirmed.push(answer),
+                PlcEvent::Information(_) => {}
             }
         }
+        seen.bundle = link.session().bundle().unwrap_or_default();
         let counter = link.session().device_heartbeat().map(|heartbeat| heartbeat.counter);
         if let Some(counter) =
             counter.filter(|&counter| seen.heartbeats.last().is_none_or(|&(_, last)| last != counter))
@@ -202,9 +226,13 @@ async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, parts: &Receiver<Pa
         }
         let is_ready = link.session().is_device_ready(now_ms());
         seen.ready = is_ready.then(|| seen.ready.unwrap_or_else(Instant::now));
-        if let Ok(part) = parts.try_recv() {
-            nonce += 1;
-            link.session().trigger(now_ms(), part.id, nonce, part.deadline_ms).unwrap();
+        match orders.try_recv() {
+            Ok(Order::Trigger { id, deadline_ms, bundle }) => {
+                nonce += 1;
+                link.session().trigger_in_bundle(now_ms(), id, nonce, deadline_ms, bundle).unwrap();
+            }
+            Ok(Order::Confirm(confirm)) => link.session().confirm(now_ms(), confirm).unwrap(),
+            Err(_) => {}
         }
     }
 }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 /// A trigger of the PLC for this part.
 fn trigger(part: u64) -> JournalTrigger {
-    JournalTrigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000 }
+    JournalTrigger { kind: TriggerKind::Plc, part, nonce: 7, deadline_ms: 500, received_unix_ms: 1_000, bundle: 0 }
 }
 
 /// A rule without an offset: PASS below -1, REJECT from 1 on, and a largest distance of 9.
@@ -54,11 +54,11 @@ fn entry(trigger: NonZeroU64) -> VerdictEntry {
         simulated: false,
         degraded: false,
         detail: "none".to_owned(),
-        bundle: 0,
         raw_logit: Some(-2.0),
         rule: Some(rule()),
         distance: Some(1.5),
         regions: Some(RowRegions::new(&[])),
+        features: None,
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::schema_1::of_schema_1;
 use crate::{entry, trigger};
 use cellgate_edge::journal::{
-    EventEntry, EventKind, Filter, Journal, JournalOptions, Reader, RowForm, TimeRange, VerdictEntry,
+    EventEntry, EventKind, Filter, Journal, JournalOptions, JournalTrigger, Reader, RowFeatures, RowForm, TimeRange,
+    VerdictEntry,
 };
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::Verdict;
 use cellgate_test_support::oracle;
 use serde_json::Value;
@@ -15,11 +17,13 @@ fn the_hashes_equal_those_that_python_computes() {
     let path = of_schema_1(folder.path(), 30);
     let (journal, _) = Journal::open(&path, JournalOptions::default()).unwrap();
     for part in 1..=4 {
-        let accepted = journal.accept(trigger(part)).unwrap();
+        let bundle = if part == 2 { u32::MAX } else { 0 };
+        let accepted = journal.accept(JournalTrigger { bundle, ..trigger(part) }).unwrap();
         let changed = match part {
             1 => entry(accepted.id()),
             2 => {
-                VerdictEntry { bundle: u32::MAX, raw_logit: Some(-0.0), distance: Some(1e-300), ..entry(accepted.id()) }
+                let features = Some(RowFeatures::from(&WhitenedFeatures::new([-0.5; WhitenedFeatures::COUNT])));
+                VerdictEntry { raw_logit: Some(-0.0), distance: Some(1e-300), features, ..entry(accepted.id()) }
             }
             3 => VerdictEntry { raw_logit: Some(f32::NAN), distance: Some(f64::INFINITY), ..entry(accepted.id()) },
             _ => {

@@ -37,11 +37,11 @@ pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> VerdictEntry {
         simulated: false,
         degraded: false,
         detail: String::new(),
-        bundle: 0,
         raw_logit: Some(raw),
         rule: Some(rule),
         distance: Some(1.5),
         regions: Some(RowRegions::new(&[])),
+        features: None,
     }
 }
 
@@ -140,8 +140,14 @@ fn record(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
 
 /// Judges one part. Returns false if the journal fails and does not get ready again.
 fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
-    let trigger =
-        JournalTrigger { kind: TriggerKind::Plc, part, nonce: part as u32, deadline_ms: 500, received_unix_ms: 1_000 };
+    let trigger = JournalTrigger {
+        kind: TriggerKind::Plc,
+        part,
+        nonce: part as u32,
+        deadline_ms: 500,
+        received_unix_ms: 1_000,
+        bundle: part as u32 / 2,
+    };
     mark(format!("accepting {part}"));
     let accepted = match journal.accept(trigger) {
         Ok(accepted) => accepted.id(),

@@ -22,7 +22,7 @@ pub use digits::distinct;
 pub use operating_point::{Calibration, LargestDistanceError, OperatingPoint, PolicyError};
 pub use reason::{Decision, Reason, Verdict};
 pub use reference::{Reference, ReferenceNumbersError, RefusedReference};
-pub use rule::{ReferenceError, Rule};
+pub use rule::{NoPass, ReferenceError, Rule};
 
 use serde::{Deserialize, Serialize};
 

@@ -102,6 +102,9 @@ reasons! {
     /// REVIEW: the image's levels or its sharpness are outside of the model's [envelope](crate::envelope), and the part would
     /// not be rejected.
     Review ImageUnlikeTraining = "IMAGE_UNLIKE_TRAINING";
+    /// REVIEW: the part would pass or be reviewed, but the bundle's reference parts are being judged, or the part belongs to no
+    /// bundle and such parts must not pass.
+    Review ReferencePart = "REFERENCE_PART";
 }
 
 impl fmt::Display for Reason {

@@ -12,6 +12,27 @@ pub struct Rule {
     /// The place that distances are measured from.
     centre: WhitenedFeatures,
     refused: Option<RefusedReference>,
+    no_pass: Option<NoPass>,
+}
+
+/// Why no part passes by a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPass {
+    /// The guard refused the bundle's reference parts: [`Reason::BundleUnlikeTraining`].
+    BundleUnlikeTraining,
+    /// The bundle's reference parts are being judged, or the part belongs to no bundle and such parts must not pass:
+    /// [`Reason::ReferencePart`].
+    ReferenceParts,
+}
+
+impl NoPass {
+    /// The reason of a part that would get PASS or REVIEW.
+    fn reason(self) -> Reason {
+        match self {
+            Self::BundleUnlikeTraining => Reason::BundleUnlikeTraining,
+            Self::ReferenceParts => Reason::ReferencePart,
+        }
+    }
 }
 
 /// Reference parts that no rule can be made from.
@@ -44,7 +65,15 @@ impl Policy {
     #[must_use]
     pub fn rule(&self) -> Rule {
         let (operating_point, centre) = (self.without(), WhitenedFeatures::ORIGIN);
-        Rule { operating_point, offset: 0.0, centre, refused: None }
+        Rule { operating_point, offset: 0.0, centre, refused: None, no_pass: None }
+    }
+
+    /// The rule that [`Self::rule_with_reference`] gave for reference parts that the guard accepted, from its [`Rule::offset`] and its
+    /// [`Rule::centre`]. `None` if the model was trained without reference parts, or a number is not finite.
+    #[must_use]
+    pub fn rule_with_offset(&self, offset: f64, centre: WhitenedFeatures) -> Option<Rule> {
+        let (operating_point, _) = self.with().filter(|_| offset.is_finite() && centre.are_finite())?;
+        Some(Rule { operating_point, offset, centre, refused: None, no_pass: None })
     }
 
     /// The rule for the bundle whose reference parts have the raw logits and whitened features `parts`. Distances are measured from the
@@ -69,13 +98,23 @@ impl Policy {
         }
         let logits: Vec<f64> = logits.into_iter().map(f64::from).collect();
         Ok(match reference.refusal(&logits, &centre, self.without().largest_distance()) {
-            refused @ Some(_) => Rule { refused, ..self.rule() },
-            None => Rule { operating_point, offset: reference.offset(&logits), centre, refused: None },
+            refused @ Some(_) => Rule { refused, ..self.rule().without_pass(NoPass::BundleUnlikeTraining) },
+            None => Rule { operating_point, offset: reference.offset(&logits), centre, refused: None, no_pass: None },
         })
     }
 }
 
 impl Rule {
+    /// The same rule, by which no part passes because of `why`: a part that would get PASS or REVIEW gets REVIEW with the reason of
+    /// `why`, and a REJECT keeps its reason. A rule by which no part passes already keeps its own cause.
+    ///
+    /// The image comes before all of this: a PASS or REVIEW of an image that is unlike the training images is
+    /// [`Reason::ImageUnlikeTraining`], see [`Decision::of_unlike_image`].
+    #[must_use]
+    pub fn without_pass(self, why: NoPass) -> Self {
+        Self { no_pass: self.no_pass.or(Some(why)), ..self }
+    }
+
     /// The operating point that the parts are judged by: without reference parts, or if the guard refused them, the one for bundles
     /// without reference parts.
     #[must_use]
@@ -87,6 +126,13 @@ impl Rule {
     #[must_use]
     pub fn offset(&self) -> f64 {
         self.offset
+    }
+
+    /// The place that distances are measured from: the median of the bundle's reference parts; without them the median of the normal
+    /// training parts.
+    #[must_use]
+    pub fn centre(&self) -> &WhitenedFeatures {
+        &self.centre
     }
 
     /// The reject threshold as a raw logit: that of the operating point plus the bundle's offset.
@@ -118,8 +164,8 @@ impl Rule {
     #[must_use]
     pub fn decide(&self, raw: f32, features: &WhitenedFeatures) -> Decision {
         let reason = self.operating_point.reason(f64::from(raw) - self.offset, self.distance(features));
-        match reason.verdict() {
-            Verdict::Pass | Verdict::Review if self.refused.is_some() => Reason::BundleUnlikeTraining.into(),
+        match (reason.verdict(), self.no_pass) {
+            (Verdict::Pass | Verdict::Review, Some(why)) => why.reason().into(),
             _ => reason.into(),
         }
     }
@@ -186,6 +232,26 @@ mod tests {
         use Reason::{BundleUnlikeTraining, ScoreFromReject, ScoreInvalid};
         assert_eq!(found, [BundleUnlikeTraining, BundleUnlikeTraining, ScoreFromReject, ScoreInvalid]);
         assert_eq!(BundleUnlikeTraining.verdict(), Verdict::Review);
+    }
+
+    #[test]
+    fn while_reference_parts_are_judged_no_part_passes_and_a_reject_keeps_its_reason() {
+        use Reason::{BundleUnlikeTraining, ReferencePart, ScoreFromReject, ScoreInvalid};
+        let reasons = |rule: Rule| [-1.5, -0.5, 1.5, f32::NAN].map(|raw| rule.decide(raw, &ORIGIN).reason);
+        let rule = policy().rule().without_pass(NoPass::ReferenceParts);
+        assert_eq!(reasons(rule), [ReferencePart, ReferencePart, ScoreFromReject, ScoreInvalid]);
+        assert_eq!(ReferencePart.verdict(), Verdict::Review);
+        let refused = policy().rule().without_pass(NoPass::BundleUnlikeTraining).without_pass(NoPass::ReferenceParts);
+        assert_eq!(reasons(refused), [BundleUnlikeTraining, BundleUnlikeTraining, ScoreFromReject, ScoreInvalid]);
+    }
+
+    #[test]
+    fn a_rule_is_restored_from_its_offset_and_centre() {
+        let rule = checking().rule_with_reference(&[6.0, 2.0, 3.0].map(|first| (-2.0, features(first)))).unwrap();
+        assert_eq!(checking().rule_with_offset(rule.offset(), *rule.centre()), Some(rule));
+        assert_eq!(checking().rule_with_offset(f64::NAN, ORIGIN), None);
+        assert_eq!(checking().rule_with_offset(0.0, features(f32::INFINITY)), None);
+        assert_eq!(Policy::without_reference(point([-1.0, 1.0])).rule_with_offset(0.0, ORIGIN), None);
     }
 
     #[test]

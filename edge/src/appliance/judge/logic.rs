@@ -7,6 +7,7 @@ use crate::appliance::liveness::PAUSE;
 use crate::appliance::messages::ToJudge;
 use crate::appliance::part::Part;
 use crate::config::Matching;
+use cellgate_models::policy::Rule;
 use cellgate_protocol::reason::ReasonCode;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ pub(in crate::appliance) enum Next {
     Judge {
         /// The [`Part::number`] of the image's part. `None` for an image without a trigger.
         number: Option<u64>,
+        /// The rule of the image's part. `None` for an image without a trigger, which has the rule of parts without a bundle.
+        rule: Option<Box<Rule>>,
         /// The image's file.
         file: ImageFile,
     },
@@ -92,8 +95,8 @@ pub(in crate::appliance) enum Effect {
 pub(in crate::appliance) struct Logic {
     settings: Settings,
     matcher: Matcher,
-    /// The part that waits for its image.
-    waiting: Option<Part>,
+    /// The part that waits for its image, and its rule.
+    waiting: Option<(Part, Box<Rule>)>,
     /// Whether an image without a trigger is being judged or recorded. The next image waits until that is done.
     is_recording: bool,
     /// When the next proof is due, or the next attempt to load the engine.
@@ -127,14 +130,14 @@ impl Logic {
     /// Handles a message to the judge.
     pub(in crate::appliance) fn on_message(&mut self, message: ToJudge, now: Instant, effects: &mut Vec<Effect>) {
         match message {
-            ToJudge::Part(part) if self.settings.matching == Matching::FreeRunning => effects.push(Effect::Reject {
+            ToJudge::Part(part, _) if self.settings.matching == Matching::FreeRunning => effects.push(Effect::Reject {
                 number: part.number,
                 reason: ReasonCode::NO_IMAGE,
                 detail: "matching is free-running, so triggers get no image".to_owned(),
             }),
-            ToJudge::Part(part) => {
+            ToJudge::Part(part, rule) => {
                 // `Line` handles one part at a time, so the previous one is already decided.
-                if let Some(before) = self.waiting.replace(part) {
+                if let Some((before, _)) = self.waiting.replace((part, rule)) {
                     self.miss(before.part_id, now, effects);
                 }
             }
@@ -155,20 +158,19 @@ impl Logic {
         let may_judge_untriggered = self.may_judge_untriggered(view);
         if may_judge_untriggered && let Some(file) = self.matcher.take_oldest() {
             self.is_recording = true;
-            return Next::Judge { number: None, file };
+            return Next::Judge { number: None, rule: None, file };
         }
-        let Some(part) = self.waiting else { return Next::Wait(PAUSE) };
+        let Some((part, rule)) = self.waiting.take() else { return Next::Wait(PAUSE) };
         match self.matcher.take(part.part_id, part.triggered) {
             Ok(file) => {
-                self.waiting = None;
                 effects.push(Effect::Found(now.saturating_duration_since(part.triggered)));
-                Next::Judge { number: Some(part.number), file }
+                Next::Judge { number: Some(part.number), rule: Some(rule), file }
             }
             Err(NoImage::NotYet) if now < give_up_at(&part) => {
+                self.waiting = Some((part, rule));
                 Next::Wait(PAUSE.min(give_up_at(&part).saturating_duration_since(now)))
             }
             Err(why) => {
-                self.waiting = None;
                 self.miss(part.part_id, now, effects);
                 let reason = if why == NoImage::NotYet { ReasonCode::NO_IMAGE } else { ReasonCode::IMAGE_MISMATCH };
                 effects.push(Effect::Reject { number: part.number, reason, detail: why.to_string() });

@@ -2,6 +2,7 @@
 
 pub(super) mod logic;
 
+use super::bundle::BundleSettings;
 use super::liveness::Worker;
 use super::messages::{ArchiverQueue, LineQueue, ToJudge, ToLine};
 use super::part::judged::{self, Judged};
@@ -11,7 +12,7 @@ use crate::acquire::ImageFile;
 use crate::config::Config;
 use crate::pipeline::{Activation, ActivationError, Alive, Chosen, Pipeline, Stage};
 use cellgate_models::model::Model;
-use cellgate_models::policy::Reason;
+use cellgate_models::policy::{Reason, Rule};
 use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use cellgate_protocol::reason::ReasonCode;
 use logic::{Effect, Logic, Next, Settings, View};
@@ -36,6 +37,8 @@ pub(super) struct Judge {
     line: LineQueue,
     archiver: ArchiverQueue,
     settings: Settings,
+    /// The rule of images without a trigger.
+    without: Rule,
 }
 
 /// The judge's queues.
@@ -75,9 +78,10 @@ impl Service for Judge {
                     let has_passed = self.prove(&mut engine, golden);
                     logic.proved(Instant::now(), has_passed);
                 }
-                Next::Judge { number, file } => {
+                Next::Judge { number, rule, file } => {
                     let path = file.path.clone();
-                    let judged = self.judge(&mut engine, file);
+                    let rule = rule.map_or(self.without, |rule| *rule);
+                    let judged = self.judge(&mut engine, file, &rule);
                     logic.judged(Instant::now(), judged.is_mismatch());
                     let is_sent = self.line.send(match number {
                         Some(number) => ToLine::Judged { number, judged },
@@ -133,7 +137,8 @@ impl Judge {
             golden_images: images.expect("a model has at least one golden image"),
             max_prove_wait: PROVE_WAIT_MORE + Duration::from_millis(config.plc.deadline_ms.get().into()),
         };
-        Self { model, activation, shared, messages, line, archiver, settings }
+        let without = BundleSettings::without(&config.bundle, model.policy());
+        Self { model, activation, shared, messages, line, archiver, settings, without }
     }
 
     fn perform(&self, effects: &mut Vec<Effect>) {
@@ -158,9 +163,9 @@ impl Judge {
         }
     }
 
-    /// Judges the image in `file`, if it is still the file that arrived. An engine that fails is unloaded, because none of its
+    /// Judges the image in `file` by `rule`, if it is still the file that arrived. An engine that fails is unloaded, because none of its
     /// scores can be trusted any more.
-    fn judge(&self, engine: &mut RunningEngine, file: ImageFile) -> Judged {
+    fn judge(&self, engine: &mut RunningEngine, file: ImageFile, rule: &Rule) -> Judged {
         let max_infer = engine.max_infer;
         let Some(pipeline) = &mut engine.pipeline else {
             return Judged::reject(ReasonCode::ENGINE_FAILED, "no engine is proven").with_file(file);
@@ -169,12 +174,13 @@ impl Judge {
             let detail = "the file was written to or replaced right after it arrived";
             return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
         }
+        pipeline.set_rule(*rule);
         let mut judgement = pipeline.judge_telling(&file.path, Some(&file), &mut |stage| {
             let most = if stage == Stage::Infer { max_infer } else { MAX_STAGE_TIME };
             self.shared.liveness.busy(Worker::Judge, most);
         });
-        let (rule, start) = (*pipeline.rule(), Instant::now());
-        let regions = judged::regions(&judgement, &rule, self.model.conversion());
+        let start = Instant::now();
+        let regions = judged::regions(&judgement, rule, self.model.conversion());
         judgement.times.decide += start.elapsed();
         self.shared.metrics.parts.judged(&judgement.times);
         if let Some(measures) = &judgement.measures {
@@ -193,7 +199,7 @@ impl Judge {
             self.shared.engine.set_starting();
             engine.pipeline = None;
         }
-        Judged::of(judgement, file, self.model.conversion(), &rule, regions)
+        Judged::of(judgement, file, self.model.conversion(), rule, regions)
     }
 
     /// Loads the engine and proves it on all golden images. Returns whether the engine passed.

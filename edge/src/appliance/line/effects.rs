@@ -6,14 +6,14 @@ use crate::acquire::Unjudged;
 use crate::appliance::messages::ToLine;
 use crate::appliance::part::Part;
 use crate::appliance::part::effect::Effect;
-use crate::journal::{self, JournalError, JournalTrigger, VerdictEntry};
+use crate::journal::{self, EventEntry, JournalError, JournalTrigger, VerdictEntry};
 
 impl Line {
     /// Carries out the effects of the life of `part`.
     pub(super) fn perform(&mut self, kind: Kind, part: &Part, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Accept(trigger) => self.accept(part.number, trigger),
+                Effect::Accept { trigger, events } => self.accept(part.number, trigger, events),
                 Effect::Commit(entry) => self.commit(part.number, *entry),
                 Effect::Archive { image, name, map } => self.archiver.archive(image, name, map),
                 Effect::SetAside(image) => self.archiver.set_aside(vec![image], Unjudged::TooLate),
@@ -44,9 +44,9 @@ impl Line {
         }
     }
 
-    fn accept(&mut self, number: u64, trigger: JournalTrigger) {
+    fn accept(&mut self, number: u64, trigger: JournalTrigger, events: Vec<EventEntry>) {
         let answers = self.answers.clone();
-        let queued = self.journal.accept_then(trigger, move |accepted| {
+        let queued = self.journal.accept_then(trigger, events, move |accepted| {
             answers.send(ToLine::Accepted { number, accepted });
         });
         if let Err(error) = queued {

@@ -1,6 +1,7 @@
 //! Writes the log lines about verdicts.
 
-use crate::journal::{self, VerdictEntry};
+use crate::appliance::bundle::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures};
+use crate::journal::{self, EventKind, EventRow, VerdictEntry};
 use cellgate_protocol::to_plc::Origin;
 
 /// Logs a stored verdict, as a warning if it has no score.
@@ -20,6 +21,40 @@ pub(super) fn judged(committed: &journal::CommitReceipt) {
             seq = row.seq, part, image, %verdict, reason, detail, age_ms, journal_us,
             "verdict stored"
         ),
+    }
+}
+
+/// Logs a stored event of a bundle.
+pub(super) fn bundle_event(event: &EventRow) {
+    let EventRow { bundle, who, why, .. } = event;
+    match EventKind::ALL.into_iter().find(|kind| kind.name() == event.kind) {
+        Some(EventKind::BundleStarted) => {
+            let reference_parts = figures::read(event).map(|figures: StartedFigures| figures.reference_parts);
+            tracing::info!(event = "bundle_started", bundle, reference_parts, who, why, "the bundle started");
+        }
+        Some(EventKind::ReferenceConfirmed) => {
+            let (seq, part) = figures::read(event).map(|figures: ConfirmedFigures| (figures.seq, figures.part)).unzip();
+            tracing::info!(event = "reference_confirmed", bundle, seq, part, who, "a reference part is confirmed");
+        }
+        Some(EventKind::Offset) => match figures::read(event) {
+            Some(OffsetFigures { offset: Some(offset), .. }) => {
+                tracing::info!(
+                    event = "bundle_offset",
+                    bundle,
+                    offset,
+                    why,
+                    "parts are judged with the bundle's offset"
+                );
+            }
+            _ => tracing::warn!(
+                event = "bundle_refused",
+                bundle,
+                why,
+                "the reference parts were refused: no part of the bundle passes until it is started anew"
+            ),
+        },
+        Some(EventKind::BundleEnded) => tracing::info!(event = "bundle_ended", bundle, who, why, "the bundle ended"),
+        None => {}
     }
 }
 

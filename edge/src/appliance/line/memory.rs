@@ -1,8 +1,11 @@
 //! Holds the state that `Line` keeps from one step to the next.
 
+use crate::appliance::bundle::request::BundleAnswer;
 use crate::appliance::part::lifecycle::Life;
 use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::DeviceState;
+use std::collections::HashMap;
+use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 /// The state that `Line` keeps from one step to the next.
@@ -24,6 +27,12 @@ pub(in crate::appliance) struct Memory {
     pub(super) refused: Refused,
     /// Whether `ToJudge::Doubt` must still be sent to the judge, because a trigger was refused or a part did not reach the judge.
     pub(super) is_doubt_due: bool,
+    /// The number of the part whose acceptance also stores a start or an end of a bundle.
+    pub(super) entering: Option<u64>,
+    /// The number of requests of people since the appliance's start.
+    pub(super) requests: u64,
+    /// Who waits for the answer to a request, by the number of the request.
+    pub(super) answers: HashMap<u64, SyncSender<BundleAnswer>>,
     /// When the request to stop was noticed.
     pub(super) stopping: Option<Instant>,
 }

@@ -2,6 +2,7 @@
 //! acknowledged. [`Line`] has no I/O of its own: [`super::port`] passes bytes in and out.
 
 mod backlog;
+mod bundles;
 mod effects;
 mod log;
 mod memory;
@@ -9,6 +10,7 @@ mod memory;
 pub(super) use backlog::Backlog;
 pub(super) use memory::Memory;
 
+use super::bundle::{Bundles, Entry, PartRule};
 use super::liveness::Worker;
 use super::messages::{ArchiverQueue, JudgeQueue, LineQueue, ToJudge, ToLine};
 use super::part::Part;
@@ -48,6 +50,7 @@ pub(super) struct Line {
     pub(super) answers: LineQueue,
     pub(super) archiver: ArchiverQueue,
     pub(super) backlog: Backlog,
+    pub(super) bundles: Bundles,
     pub(super) memory: Memory,
 }
 
@@ -78,6 +81,7 @@ impl Line {
         let (seen, most) = self.journal.progress();
         self.shared.liveness.seen(Worker::Journal, seen, most);
         self.shared.liveness.idle(Worker::Port);
+        self.step_bundles();
         self.update_condition();
         self.reject_when_stopping();
         self.input(Kind::Triggered, Input::Tick);
@@ -111,6 +115,9 @@ impl Line {
             ToLine::FreeRunning { judged, at } => self.on_free_running(judged, at),
             ToLine::Accepted { number, accepted } => self.on_accepted(number, accepted),
             ToLine::Committed { number, committed } => self.on_committed(number, committed),
+            ToLine::Recorded(recorded) => self.on_recorded(recorded),
+            ToLine::BundleRead(read) => self.on_bundle_read(read),
+            ToLine::Bundle { request, who, answer } => self.on_bundle_request(request, who, answer),
         }
     }
 
@@ -137,7 +144,9 @@ impl Line {
         };
         let journal = self.journal.health();
         let backlog = self.backlog.count();
-        self.session().set_condition(Condition { mode, store_ok: journal.ready, degraded: false, backlog });
+        // While it is not certain which bundle is running, no trigger is accepted.
+        let store_ok = journal.ready && self.bundles.is_ready();
+        self.session().set_condition(Condition { mode, store_ok, degraded: false, backlog });
         let state = self.session_state();
         // Each part passes through SINGLE_EXECUTION. This state is not logged, because each verdict has its own log line.
         if state != DeviceState::SingleExecution && self.memory.logged.replace(state) != Some(state) {
@@ -199,7 +208,7 @@ impl Line {
         match event {
             DeviceEvent::Triggered(trigger) => self.on_triggered(trigger),
             DeviceEvent::Concluded(pending) => self.input(Kind::Triggered, Input::Concluded(pending)),
-            DeviceEvent::Delivered { verdict_seq, .. } => {
+            DeviceEvent::Delivered { verdict_seq, gate: _ } => {
                 self.input(Kind::Triggered, Input::Delivered(verdict_seq));
                 self.acknowledged(verdict_seq);
             }
@@ -208,13 +217,12 @@ impl Line {
                 self.shared.metrics.parts.undelivered();
                 self.input(Kind::Triggered, Input::Undelivered(verdict_seq));
             }
-            DeviceEvent::RecordAcknowledged { ack, .. } => {
+            DeviceEvent::RecordAcknowledged { ack, gate: _ } => {
                 if self.backlog.is_acknowledged_by(&ack) {
                     self.acknowledged(ack.verdict_seq);
                 }
             }
-            // Schema 1 has no confirmations, and the appliance has no reference parts.
-            DeviceEvent::Confirm(confirm) => self.session().answer(&confirm, ConfirmResult::REFUSED),
+            DeviceEvent::Confirm(confirm) => self.bundles.confirm(confirm),
             DeviceEvent::PlcSilent => {
                 self.shared.metrics.link.plc_is_silent();
                 tracing::warn!(event = "plc_silent", "the PLC is silent");
@@ -227,9 +235,16 @@ impl Line {
     }
 
     fn on_triggered(&mut self, trigger: Trigger) {
+        if !self.bundles.is_ready() {
+            self.session().refuse(trigger, ReasonCode::STORE_FAILED);
+            return;
+        }
         let now = Instant::now();
         let deadline = self.shared.clock.instant(trigger.deadline_at_ms());
-        let part = self.next_part(trigger.part_id(), now, deadline);
+        let Entry { part: PartRule { bundle, rule, is_reference }, events } =
+            self.bundles.enter(trigger.bundle(), now_unix_ms());
+        let part = Part { is_reference, ..self.next_part(trigger.part_id(), now, deadline) };
+        self.memory.entering = (!events.is_empty()).then_some(part.number);
         let allowed = deadline.saturating_duration_since(now);
         let journal_trigger = journal::JournalTrigger {
             kind: TriggerKind::Plc,
@@ -237,14 +252,18 @@ impl Line {
             nonce: trigger.nonce(),
             deadline_ms: u32::try_from(allowed.as_millis()).unwrap_or(u32::MAX),
             received_unix_ms: now_unix_ms(),
+            bundle,
         };
         let mut effects = Vec::new();
-        self.memory.triggered = Some(Life::triggered(part, journal_trigger, self.model, trigger, &mut effects));
+        let accepted = (journal_trigger, events);
+        self.memory.triggered = Some(Life::triggered(part, accepted, self.model, trigger, &mut effects));
         // Storing and judging start together: only the answer to the PLC has to wait for the disk.
         self.perform(Kind::Triggered, &part, effects);
         // When matching by order, the judge must get an earlier doubt before this part, and it must get this part. Otherwise the
         // next part would get this part's image.
-        if self.memory.triggered.is_some() && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part))) {
+        if self.memory.triggered.is_some()
+            && !(self.send_doubt() && self.judge.try_send(ToJudge::Part(part, Box::new(rule))))
+        {
             self.memory.is_doubt_due = true;
             let judged = Judged::reject(ReasonCode::INTERNAL, "the judge's queue is full");
             self.input(Kind::Triggered, Input::Judged(judged));
@@ -262,6 +281,7 @@ impl Line {
             nonce: self.memory.free_runs,
             deadline_ms: u32::MAX,
             received_unix_ms: now_unix_ms(),
+            bundle: 0,
         };
         let mut effects = Vec::new();
         self.memory.free_running = Some(Life::free_running(part, journal_trigger, self.model, judged, &mut effects));
@@ -270,10 +290,11 @@ impl Line {
 
     fn next_part(&mut self, part_id: u64, triggered: Instant, deadline: Instant) -> Part {
         self.memory.lives += 1;
-        Part { number: self.memory.lives, part_id, triggered, deadline }
+        Part { number: self.memory.lives, part_id, is_reference: false, triggered, deadline }
     }
 
     fn on_accepted(&mut self, number: u64, accepted: Result<journal::AcceptanceReceipt, JournalError>) {
+        self.on_entered(number, accepted.as_ref().map_err(|_| ()));
         let id = match accepted {
             Ok(accepted) => {
                 self.shared.metrics.parts.accepted(accepted.duration());
@@ -299,6 +320,7 @@ impl Line {
         let Some(kind) = self.kind_of(number) else { return };
         let stored = match committed {
             Ok(committed) => {
+                self.bundles.judged(committed.record());
                 self.count(kind, &committed);
                 log::judged(&committed);
                 match kind {
@@ -315,6 +337,8 @@ impl Line {
                 StoreOutcome::AlreadyTerminal
             }
             Err(error) => {
+                // The verdict may be stored all the same.
+                self.bundles.doubt();
                 tracing::error!(event = "verdict_not_stored", %error, "the verdict could not be stored and is not sent");
                 StoreOutcome::Failed
             }

@@ -1,5 +1,7 @@
 use super::*;
 use crate::acquire::ImageFile;
+use crate::appliance::bundle::request::{BundleAnswer, BundleRequest, Who};
+use crate::appliance::bundle::tests::settings;
 use crate::appliance::messages::ToArchiver;
 use crate::appliance::shared::tests::shared;
 use crate::config::{Config, Profile};
@@ -7,8 +9,9 @@ use cellgate_protocol::session::device::{DeviceAction, DeviceSessionConfig};
 use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use cellgate_protocol::to_plc::ToPlc;
 use cellgate_protocol::version::Schema;
+use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 /// A `Line` with a real journal, but without the services around it. The tests take the place of port, judge and archiver.
 struct LineBench {
@@ -33,7 +36,7 @@ impl LineBench {
             device: 1,
             boot_epoch: 1,
             first_wait_ms: 50,
-            schema: Schema::One,
+            schema: Schema::Two,
         });
         let (judge, to_judge) = JudgeQueue::new();
         let (answers, messages) = LineQueue::new();
@@ -48,6 +51,7 @@ impl LineBench {
             answers,
             archiver,
             backlog: Backlog::default(),
+            bundles: Bundles::new(settings(), None),
             memory: Memory::default(),
         };
         Self { line, messages, to_judge, to_archiver, _folder: folder }
@@ -64,7 +68,7 @@ impl LineBench {
         session.trigger(now_ms, &TriggerRequest { part_id: 7, nonce: 1, deadline_ms }, 0);
         let Some(DeviceAction::Event(event)) = session.poll(now_ms, health.as_ref()) else { panic!("not accepted") };
         self.line.on_event(event);
-        assert!(matches!(self.to_judge.try_recv(), Ok(ToJudge::Part(Part { part_id: 7, .. }))));
+        assert!(matches!(self.to_judge.try_recv(), Ok(ToJudge::Part(Part { part_id: 7, .. }, _))));
     }
 
     /// The journal's next answer reaches `Line`.
@@ -122,6 +126,25 @@ fn a_longer_deadline_than_configured_is_shortened() {
     // The stored deadline is shorter by the ms that have passed since the trigger.
     assert!((longest - 1_000..=longest).contains(&deadline(10 * longest)));
     assert!((1_000..=2_000).contains(&deadline(2_000)), "a shorter deadline is kept");
+}
+
+/// The answer waits for the event, and the next part without a named bundle belongs to the bundle.
+#[test]
+fn a_person_starts_a_bundle() {
+    let mut bench = LineBench::new();
+    let (answer, answers) = sync_channel(1);
+    let request = BundleRequest::Start { bundle: NonZeroU32::new(7).unwrap(), reference_parts: None };
+    let who = Who { uid: 1000, pid: 42, name: "operator".to_owned() };
+    bench.line.on_message(ToLine::Bundle { request, who, answer });
+    bench.line.step(&mut Vec::new());
+    assert!(answers.try_recv().is_err(), "the event is being stored");
+    bench.answer();
+    assert!(matches!(answers.try_recv(), Ok(BundleAnswer::Done(status)) if status.bundle == 7));
+    bench.line.step(&mut Vec::new());
+    assert_eq!(bench.line.session().bundle().bundle, 7);
+    bench.trigger(2_000);
+    bench.answer();
+    assert_eq!(bench.line.journal.open_parts().unwrap()[0].trigger.bundle, 7);
 }
 
 /// A proof while a part is in progress would prevent its PASS.

@@ -1,7 +1,7 @@
 //! Defines the effects of a part's life: what `Line` has to request from the journal and the archiver, to log and to count.
 
 use crate::acquire::ImageFile;
-use crate::journal::{JournalTrigger, VerdictEntry};
+use crate::journal::{EventEntry, JournalTrigger, VerdictEntry};
 use cellgate_models::engine::LogitMap;
 use cellgate_protocol::to_plc::Origin;
 use std::num::NonZeroU64;
@@ -10,8 +10,13 @@ use std::time::Duration;
 /// An action that `Line` carries out for a part.
 #[derive(Debug, PartialEq)]
 pub(in crate::appliance) enum Effect {
-    /// Store the acceptance. The answer is [`super::lifecycle::Input::Accepted`].
-    Accept(JournalTrigger),
+    /// Store the acceptance, and in the same transaction the events. The answer is [`super::lifecycle::Input::Accepted`].
+    Accept {
+        /// The trigger.
+        trigger: JournalTrigger,
+        /// The events that the trigger leads to. Empty at a second attempt: the part is then a REJECT, and starts no bundle.
+        events: Vec<EventEntry>,
+    },
     /// Store the verdict. The answer is [`super::lifecycle::Input::Stored`].
     Commit(Box<VerdictEntry>),
     /// Move the image of a recorded part to the archive.

@@ -1,7 +1,7 @@
 //! Holds the result of judging a part, and converts it for the wire and for the journal.
 
 use crate::acquire::ImageFile;
-use crate::journal::{self, RowRegions, RowRule, StageTimes};
+use crate::journal::{self, RowFeatures, RowRegions, RowRule, StageTimes};
 use crate::pipeline::{Judgement, Times};
 use crate::verdict_mapping::{policy_verdict, recorded_reason, wire_reason, wire_verdict};
 use cellgate_models::conversion::ConversionSpec;
@@ -45,6 +45,7 @@ struct Numbers {
     distance: Option<f64>,
     /// `None` if the map of the logit is not finite.
     regions: Option<RowRegions>,
+    features: RowFeatures,
 }
 
 /// The regions of evidence of an image that was judged by `rule`. `None` if the network did not run, or if its map is not finite.
@@ -70,7 +71,13 @@ impl Judged {
         let bounds = conversion.bounds.filter(|_| judgement.output.is_some());
         let Decision { verdict, reason } = judgement.decision;
         let numbers = judgement.output.as_ref().map(|output| {
-            Box::new(Numbers { raw_logit: output.logit, rule: rule.into(), distance: judgement.distance, regions })
+            Box::new(Numbers {
+                raw_logit: output.logit,
+                rule: rule.into(),
+                distance: judgement.distance,
+                regions,
+                features: (&output.features).into(),
+            })
         });
         Self {
             verdict,
@@ -125,7 +132,8 @@ impl Judged {
     }
 
     /// The result for the journal. `concluded` is the session's outcome. Its verdict, reason and flags take precedence over this
-    /// result: a part whose time is over is a TIMEOUT, whatever its image showed.
+    /// result: a part whose time is over is a TIMEOUT, whatever its image showed. The entry has the features of the part; the journal
+    /// keeps them only for a part that can become a reference part.
     pub(in crate::appliance) fn entry(
         &self,
         concluded: &Outcome,
@@ -149,12 +157,11 @@ impl Judged {
             simulated: concluded.flags.has(Flags::SIMULATED),
             degraded: concluded.flags.has(Flags::DEGRADED),
             detail: if is_overruled { format!("found {found}. {}", self.detail) } else { self.detail.clone() },
-            // A trigger does not name a bundle.
-            bundle: 0,
             raw_logit: self.numbers.as_ref().map(|numbers| numbers.raw_logit),
             rule: self.numbers.as_ref().map(|numbers| numbers.rule),
             distance: self.numbers.as_ref().and_then(|numbers| numbers.distance),
             regions: self.numbers.as_ref().and_then(|numbers| numbers.regions.clone()),
+            features: self.numbers.as_ref().map(|numbers| numbers.features.clone()),
         }
     }
 }
@@ -277,6 +284,7 @@ mod tests {
         let region = Region { x: 17, y: 0, width: 47, height: 32, share: 1.0, peak: Pixel { x: 33, y: 1 } };
         assert_eq!(row.regions.unwrap().regions().unwrap(), [region]);
         assert_eq!((row.raw_logit, row.rule, row.distance), (Some(2.0), Some((&rule()).into()), Some(2.5)));
+        assert_eq!(row.features, Some((&WhitenedFeatures::ORIGIN).into()));
         assert_eq!(judged([-9.0, -9.0], -18.0).regions, Some(RowRegions::new(&[])));
         let invalid = judged([f32::NAN, 0.0], f32::NAN);
         assert!(invalid.regions.is_none() && invalid.raw_logit.unwrap().is_nan() && invalid.rule.is_some());

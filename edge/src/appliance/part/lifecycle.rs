@@ -23,7 +23,7 @@
 use super::Part;
 use super::effect::Effect;
 use super::judged::Judged;
-use crate::journal::{JournalTrigger, TriggerKind};
+use crate::journal::{EventEntry, JournalTrigger, TriggerKind};
 use cellgate_models::digest::Digest;
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::health::Health;
@@ -143,15 +143,16 @@ pub(in crate::appliance) struct Moment<'a> {
 }
 
 impl Life {
-    /// The life of a part that the PLC triggered. The caller stores the acceptance (see `effects`) and has the part judged.
+    /// The life of a part that the PLC triggered. The caller stores the acceptance together with `events` (see `effects`) and has the
+    /// part judged.
     pub(in crate::appliance) fn triggered(
         part: Part,
-        journal_trigger: JournalTrigger,
+        (journal_trigger, events): (JournalTrigger, Vec<EventEntry>),
         model: Digest,
         trigger: Trigger,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        effects.push(Effect::Accept(journal_trigger));
+        effects.push(Effect::Accept { trigger: journal_trigger, events });
         Self { subject: Subject { part, journal_trigger, model }, stage: LifeStage::WaitingForBoth { trigger } }
     }
 
@@ -163,7 +164,7 @@ impl Life {
         judged: Judged,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        effects.push(Effect::Accept(journal_trigger));
+        effects.push(Effect::Accept { trigger: journal_trigger, events: Vec::new() });
         let verdict = UnstoredVerdict { judged, pending: None, is_owed: false };
         let stage = LifeStage::WaitingForAcceptance(Decided::Concluded(verdict));
         Self { subject: Subject { part, journal_trigger, model }, stage }
@@ -296,13 +297,15 @@ impl Transition<'_, '_> {
     }
 
     fn commit(&mut self, id: NonZeroU64, verdict: UnstoredVerdict) -> Option<LifeStage> {
-        let model = self.subject.model;
+        let Subject { part, model, .. } = *self.subject;
         let outcome = match &verdict.pending {
             Some(pending) => pending.entry().outcome,
             None => verdict.judged.outcome(model),
         };
-        let age = self.moment.now.saturating_duration_since(self.subject.part.triggered);
-        self.effects.push(Effect::Commit(Box::new(verdict.judged.entry(&outcome, id, model, age))));
+        let age = self.moment.now.saturating_duration_since(part.triggered);
+        let mut entry = verdict.judged.entry(&outcome, id, model, age);
+        entry.features = entry.features.filter(|_| part.is_reference);
+        self.effects.push(Effect::Commit(Box::new(entry)));
         Some(LifeStage::Committing { id, verdict })
     }
 
@@ -349,7 +352,8 @@ impl Transition<'_, '_> {
         match id {
             Some(id) => self.commit(id, verdict),
             None => {
-                self.effects.push(Effect::Accept(self.subject.journal_trigger));
+                let trigger = self.subject.journal_trigger;
+                self.effects.push(Effect::Accept { trigger, events: Vec::new() });
                 Some(LifeStage::WaitingForAcceptance(Decided::Concluded(verdict)))
             }
         }

@@ -14,6 +14,8 @@ pub(super) struct Part {
     pub(super) number: u64,
     /// The part number that the PLC sent with the trigger. 0 for an image without a trigger.
     pub(super) part_id: u64,
+    /// Whether the part can become a reference part of its bundle.
+    pub(super) is_reference: bool,
     /// When the trigger was received. For an image without a trigger, when judging it ended.
     pub(super) triggered: Instant,
     /// The part's deadline. For an image without a trigger, when judging it ended.

@@ -1,9 +1,10 @@
 //! Simulates the journal in memory, with the guarantees of the real journal and with injected failures.
 
-use crate::journal::{JournalTrigger, VerdictEntry};
+use super::journal_bundles::SimulatedEvents;
+use crate::journal::{EventEntry, EventRow, JournalTrigger, RecordedBundle, RowForm, VerdictEntry, VerdictRow};
 use cellgate_models::policy::Verdict;
 use std::collections::{HashMap, HashSet};
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// A journal in memory.
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ pub(super) struct SimulatedJournal {
     /// When the journal is open again.
     closed_until_ms: u64,
     is_closed: bool,
+    events: SimulatedEvents,
 }
 
 /// One accepted trigger.
@@ -31,6 +33,8 @@ struct Row {
     trigger: JournalTrigger,
     /// The terminal record: its number, its verdict and the name of the image.
     terminal: Option<(NonZeroU64, Verdict, String)>,
+    /// The number of the event that started the bundle that was running when the trigger was accepted.
+    started: Option<NonZeroU64>,
 }
 
 /// The outcome of a transaction.
@@ -74,7 +78,13 @@ impl SimulatedJournal {
         self.closed_until_ms = now_ms + 250;
     }
 
-    pub(super) fn accept(&mut self, now_ms: u64, trigger: JournalTrigger, fate: Fate) -> Option<NonZeroU64> {
+    pub(super) fn accept(
+        &mut self,
+        now_ms: u64,
+        trigger: JournalTrigger,
+        events: &[EventEntry],
+        fate: Fate,
+    ) -> Option<(NonZeroU64, Vec<EventRow>)> {
         if !self.is_ready(now_ms) {
             return None;
         }
@@ -87,17 +97,51 @@ impl SimulatedJournal {
             self.next_id += 1;
             NonZeroU64::new(self.next_id).unwrap()
         });
-        self.triggers.entry(id).or_insert(Row { trigger, terminal: None });
+        let events = self.events.record(now_ms, events, self.next_seq);
+        let started = self.events.running();
+        self.triggers.entry(id).or_insert(Row { trigger, terminal: None, started });
         self.open.insert((trigger.part, trigger.nonce), id);
         if fate == Fate::UnknownWritten {
             self.withdrawn.push(id);
             self.close(now_ms);
             return None;
         }
-        Some(id)
+        Some((id, events))
     }
 
-    pub(super) fn commit(&mut self, now_ms: u64, entry: &VerdictEntry, fate: Fate) -> Result<NonZeroU64, Refusal> {
+    /// Records events in one transaction. `None` if the caller gets an error.
+    pub(super) fn record(&mut self, now_ms: u64, events: &[EventEntry], fate: Fate) -> Option<Vec<EventRow>> {
+        if !self.is_ready(now_ms) {
+            return None;
+        }
+        if fate == Fate::NotWritten || fate == Fate::UnknownLost {
+            self.close(now_ms);
+            return None;
+        }
+        let recorded = self.events.record(now_ms, events, self.next_seq);
+        if fate == Fate::UnknownWritten {
+            self.close(now_ms);
+            return None;
+        }
+        Some(recorded)
+    }
+
+    /// The running bundle. `None` if the journal does not work.
+    pub(super) fn running_bundle(&mut self, now_ms: u64) -> Option<Option<RecordedBundle>> {
+        self.is_ready(now_ms).then(|| self.events.running_bundle())
+    }
+
+    /// Whether the part with this row is confirmed.
+    pub(super) fn has_confirmed(&self, seq: u64) -> bool {
+        self.events.has_confirmed(seq)
+    }
+
+    /// The number of PASS rows that were judged with the offset of a bundle.
+    pub(super) fn passes_with_offset(&self) -> u64 {
+        self.events.passes_with_offset
+    }
+
+    pub(super) fn commit(&mut self, now_ms: u64, entry: &VerdictEntry, fate: Fate) -> Result<VerdictRow, Refusal> {
         if !self.is_ready(now_ms) {
             return Err(Refusal::Failed);
         }
@@ -114,12 +158,14 @@ impl SimulatedJournal {
         let seq = NonZeroU64::new(self.next_seq).unwrap();
         row.terminal = Some((seq, entry.verdict, entry.image_name.clone()));
         self.open.remove(&(row.trigger.part, row.trigger.nonce));
+        let stored = stored(seq, row.trigger, entry.clone());
+        self.events.committed(&stored, row.started);
         if fate == Fate::UnknownWritten {
             self.written_unknown.insert(entry.trigger);
             self.close(now_ms);
             return Err(Refusal::Failed);
         }
-        Ok(seq)
+        Ok(stored)
     }
 
     /// Checks that each open trigger belongs to one of `lives` (part and nonce), or will be deleted.
@@ -138,6 +184,7 @@ impl SimulatedJournal {
             let seq = NonZeroU64::new(self.next_seq).unwrap();
             let row = self.triggers.get_mut(&id).unwrap();
             assert!(row.terminal.replace((seq, Verdict::Reject, String::new())).is_none());
+            self.events.restarted(row.trigger.bundle);
         }
     }
 
@@ -176,5 +223,19 @@ impl SimulatedJournal {
     /// The number of acceptances written so far, less the deleted ones.
     pub(super) fn acceptances(&self) -> u64 {
         self.next_id - self.deleted
+    }
+}
+
+/// The row with this number.
+fn stored(seq: NonZeroU64, trigger: JournalTrigger, entry: VerdictEntry) -> VerdictRow {
+    VerdictRow {
+        form: RowForm::Two,
+        seq,
+        boot_epoch: NonZeroU32::MIN,
+        trigger,
+        entry,
+        committed_unix_ms: 0,
+        previous: [0; 32].into(),
+        hash: [0; 32].into(),
     }
 }

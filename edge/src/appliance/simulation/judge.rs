@@ -6,8 +6,9 @@ use crate::appliance::judge::logic::{Effect, Logic, Next, Settings, View};
 use crate::appliance::part::judged::Judged;
 use crate::config::Matching;
 use crate::pipeline::{Judgement, Times};
-use cellgate_models::conversion::{ConversionSpec, Method};
-use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reason};
+use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::engine::{LogitMap, Output, WhitenedFeatures};
+use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference, Rule};
 use rand::RngExt as _;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -46,11 +47,11 @@ impl Simulation {
         match self.logic.next(self.now(), &view, &mut effects) {
             Next::Load => self.begin_proof(50),
             Next::Prove { .. } => self.begin_proof(10),
-            Next::Judge { number, file } => {
+            Next::Judge { number, rule, file } => {
                 // 600 ms is longer than the deadline.
                 let took_ms = if self.goes_wrong_per_mille(10) { 600 } else { self.random.random_range(5..60) };
                 self.judging_until_ms = self.now_ms + took_ms;
-                let judged = judged(file);
+                let judged = judged(file, &rule.map_or_else(|| policy().rule(), |rule| *rule));
                 let Some(number) = number else {
                     self.after(took_ms, SimulatedEvent::FreeRunning(judged));
                     return;
@@ -93,16 +94,42 @@ pub(super) fn is_good(part: u64) -> bool {
     !part.is_multiple_of(3)
 }
 
-/// The result for this image: PASS for a good part, else REJECT.
-fn judged(file: ImageFile) -> Judged {
+/// The bundle that the PLC names for this part: another one after each 60 parts, and for each eighth of these none.
+pub(super) fn bundle_of(part: u64) -> u32 {
+    let bundle = u32::try_from(part / 60).unwrap() + 1;
+    if bundle.is_multiple_of(8) { 0 } else { bundle }
+}
+
+/// How much the bundle that this part was made in shifts its logits. Every fifth bundle is unlike those of the training.
+fn shift_of(part: u64) -> f32 {
+    match part / 60 % 10 {
+        4 => 40.0,
+        9 => -40.0,
+        bundle => bundle as f32 / 10.0 - 0.4,
+    }
+}
+
+/// The policy of the simulated model. It needs two reference parts. The logit of a good part less the offset of its bundle is about 0.
+pub(super) fn policy() -> Policy {
+    let [without, with] =
+        [[-1.0, 1.0], [2.0, 3.0]].map(|thresholds| OperatingPoint::new(thresholds, Calibration::IDENTITY).unwrap());
+    let bundles: Vec<[f64; 3]> =
+        (0..9).map(|bundle| f64::from(bundle) / 10.0 - 2.4).map(|mean| [mean - 0.1, mean, mean + 0.1]).collect();
+    Policy::with_reference(without, with, Reference::estimate(&bundles, 2).unwrap())
+}
+
+/// The result for this image by `rule`. The logit of a good part is -2 plus the shift of its bundle. That of another part is far above
+/// the reject thresholds, whatever its bundle is.
+fn judged(file: ImageFile, rule: &Rule) -> Judged {
     let part: u64 = file.path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok()).unwrap();
-    let reason = if is_good(part) { Reason::ScoreBelowReview } else { Reason::ScoreFromReject };
-    let score = Some(if is_good(part) { 0.1 } else { 0.9 });
+    let logit = if is_good(part) { shift_of(part) - 2.0 } else { 50.0 };
+    let features = WhitenedFeatures::ORIGIN;
+    let output = Output { logit, map: LogitMap::new(Size { height: 1, width: 1 }, vec![logit]).unwrap(), features };
     let judgement = Judgement {
-        decision: reason.into(),
-        score,
-        output: None,
-        distance: None,
+        decision: rule.decide(logit, &features),
+        score: rule.score(logit),
+        distance: Some(rule.distance(&features)),
+        output: Some(output),
         size: None,
         measures: None,
         image: None,
@@ -110,7 +137,5 @@ fn judged(file: ImageFile) -> Judged {
         detail_without_path: None,
         times: Times::default(),
     };
-    let point = OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap();
-    let rule = Policy::without_reference(point).rule();
-    Judged::of(judgement, file, &ConversionSpec::new(Method::Naive), &rule, None)
+    Judged::of(judgement, file, &ConversionSpec::new(Method::Naive), rule, None)
 }

@@ -3,7 +3,8 @@
 
 use super::journal::Fate;
 use super::judge::is_good;
-use super::{DEADLINE_MS, SimulatedEvent, Simulation};
+use super::{DEADLINE_MS, SimulatedEvent, Simulation, ToJournal};
+use crate::appliance::bundle::{Entry, PartRule};
 use crate::appliance::engine_state::EngineState;
 use crate::appliance::messages::ToJudge;
 use crate::appliance::part::Part;
@@ -13,7 +14,9 @@ use crate::appliance::part::lifecycle::{Input, Life, Moment};
 use crate::journal::{JournalTrigger, TriggerKind};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::Verdict;
+use cellgate_protocol::bundle::ConfirmResult;
 use cellgate_protocol::code::VerdictCode;
+use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceAction, DeviceEvent, Mode};
 use cellgate_protocol::state::DeviceState;
 use cellgate_protocol::to_plc::{ToPlc, VerdictMessage};
@@ -33,7 +36,8 @@ impl Simulation {
             state if state.is_proven() => Mode::Operating,
             _ => Mode::Starting,
         };
-        let store_ok = self.journal.is_ready(self.now_ms);
+        self.serve_bundles();
+        let store_ok = self.journal.is_ready(self.now_ms) && self.bundles.is_ready();
         self.session.set_condition(Condition { mode, store_ok, degraded: false, backlog: 0 });
         for number in [&self.life, &self.free_running].map(|life| life.as_ref().map(|life| life.part().number)) {
             self.input(number.unwrap_or(0), Input::Tick);
@@ -62,6 +66,9 @@ impl Simulation {
                 assert!(self.journal.has_accepted(busy.part_id, busy.nonce), "BUSY before the acceptance is durable");
             }
             ToPlc::Verdict(verdict) if verdict.code() == VerdictCode::PASS => self.check_pass(verdict),
+            ToPlc::Confirmed(answer) if answer.result == ConfirmResult::CONFIRMED => {
+                assert!(self.journal.has_confirmed(answer.confirm.verdict_seq), "CONFIRMED before it is stored");
+            }
             _ => {}
         }
         let delay_ms = self.random.random_range(1..10);
@@ -92,24 +99,34 @@ impl Simulation {
     fn on_event(&mut self, event: DeviceEvent) {
         let number = self.life.as_ref().map_or(0, |life| life.part().number);
         match event {
+            DeviceEvent::Triggered(trigger) if !self.bundles.is_ready() => {
+                self.session.refuse(trigger, ReasonCode::STORE_FAILED);
+            }
             DeviceEvent::Triggered(trigger) => {
                 assert!(self.life.is_none(), "two parts in progress");
+                let named = trigger.bundle();
+                let Entry { part: PartRule { bundle, rule, is_reference }, events } =
+                    self.bundles.enter(named, self.now_ms as i64);
+                assert!(named == 0 || named == bundle, "the part belongs to the bundle that its trigger names");
                 self.lives += 1;
                 let deadline = self.start + Duration::from_millis(trigger.deadline_at_ms());
                 let (number, part_id) = (self.lives, trigger.part_id());
-                let part = Part { number, part_id, triggered: self.now(), deadline };
+                let part = Part { number, part_id, is_reference, triggered: self.now(), deadline };
+                self.entering = (!events.is_empty()).then_some(number);
                 let journal_trigger = JournalTrigger {
                     kind: TriggerKind::Plc,
                     part: part_id,
                     nonce: trigger.nonce(),
                     deadline_ms: DEADLINE_MS,
                     received_unix_ms: 0,
+                    bundle,
                 };
                 let mut effects = Vec::new();
-                self.life = Some(Life::triggered(part, journal_trigger, Digest::of(b"model"), trigger, &mut effects));
+                let accepted = (journal_trigger, events);
+                self.life = Some(Life::triggered(part, accepted, Digest::of(b"model"), trigger, &mut effects));
                 self.perform(part, effects);
                 let delay_ms = self.random.random_range(0..3);
-                self.after(delay_ms, SimulatedEvent::ToJudge(ToJudge::Part(part)));
+                self.after(delay_ms, SimulatedEvent::ToJudge(ToJudge::Part(part, Box::new(rule))));
                 self.forget();
             }
             DeviceEvent::Concluded(pending) if self.goes_wrong_per_mille(100) => {
@@ -119,10 +136,8 @@ impl Simulation {
             DeviceEvent::Concluded(pending) => self.input(number, Input::Concluded(pending)),
             DeviceEvent::Delivered { verdict_seq, .. } => self.input(number, Input::Delivered(verdict_seq)),
             DeviceEvent::Undelivered { verdict_seq } => self.input(number, Input::Undelivered(verdict_seq)),
-            DeviceEvent::RecordAcknowledged { .. }
-            | DeviceEvent::Confirm(_)
-            | DeviceEvent::PlcSilent
-            | DeviceEvent::PlcBack => {}
+            DeviceEvent::Confirm(confirm) => self.bundles.confirm(confirm),
+            DeviceEvent::RecordAcknowledged { .. } | DeviceEvent::PlcSilent | DeviceEvent::PlcBack => {}
         }
     }
 
@@ -159,10 +174,12 @@ impl Simulation {
         assert!(self.free_running.is_none(), "two images without a trigger are being recorded");
         self.lives += 1;
         let (number, now) = (self.lives, self.now());
-        let part = Part { number, part_id: 0, triggered: now, deadline: now };
+        let part = Part { number, part_id: 0, is_reference: false, triggered: now, deadline: now };
         let nonce = u32::try_from(number).unwrap();
         let kind = TriggerKind::FreeRunning;
-        let journal_trigger = JournalTrigger { kind, part: 0, nonce, deadline_ms: u32::MAX, received_unix_ms: 0 };
+        let (part_id, deadline_ms) = (0, u32::MAX);
+        let journal_trigger =
+            JournalTrigger { kind, part: part_id, nonce, deadline_ms, received_unix_ms: 0, bundle: 0 };
         let mut effects = Vec::new();
         self.free_running = Some(Life::free_running(part, journal_trigger, Digest::of(b"model"), judged, &mut effects));
         self.perform(part, effects);
@@ -179,11 +196,12 @@ impl Simulation {
                 self.random.random_range(1..8)
             };
             match effect {
-                Effect::Accept(trigger) => {
-                    self.after(1, SimulatedEvent::Accept { number: part.number, trigger, fate, answer_ms: delay_ms });
+                Effect::Accept { trigger, events } => {
+                    let number = part.number;
+                    self.to_journal(ToJournal::Accept { number, trigger, events }, fate, delay_ms);
                 }
                 Effect::Commit(entry) => {
-                    self.after(1, SimulatedEvent::Commit { number: part.number, entry, fate, answer_ms: delay_ms });
+                    self.to_journal(ToJournal::Commit { number: part.number, entry }, fate, delay_ms);
                 }
                 Effect::Archive { image, .. } | Effect::SetAside(image) => {
                     self.images.remove(&image.path);
@@ -193,7 +211,7 @@ impl Simulation {
         }
     }
 
-    fn fate(&mut self) -> Fate {
+    pub(super) fn fate(&mut self) -> Fate {
         if !self.goes_wrong_per_mille(10) {
             return Fate::Good;
         }

@@ -7,13 +7,18 @@
 //! - each accepted trigger gets exactly one terminal record,
 //! - BUSY follows a durable acceptance,
 //! - a PASS is sent only in time and with health, and only if the journal has a PASS for this part and nonce from the part's own
-//!   image.
+//!   image,
+//! - each part belongs to the bundle that its trigger names, and passes only with the stored offset of that bundle,
+//! - a confirmation is answered only when it is stored, and stored once.
 
+mod bundles;
 mod journal;
+mod journal_bundles;
 mod judge;
 mod line;
 mod plc;
 
+use super::bundle::{Bundles, StartFailed};
 use super::engine_state::EngineCell;
 use super::judge::logic::Logic;
 use super::messages::ToJudge;
@@ -21,7 +26,7 @@ use super::part::judged::Judged;
 use super::part::lifecycle::{Input, Life, StoreOutcome};
 use crate::acquire::{Arrival, Identity, ImageFile};
 use crate::config::Matching;
-use crate::journal::{JournalTrigger, VerdictEntry};
+use crate::journal::{EventEntry, EventRow, JournalTrigger, RecordedBundle, VerdictEntry, VerdictRow};
 use cellgate_protocol::health::{Health, WorkerProgress};
 use cellgate_protocol::part::Pending;
 use cellgate_protocol::session::device::{DeviceSession, DeviceSessionConfig};
@@ -56,28 +61,23 @@ enum SimulatedEvent {
         judged: Judged,
     },
     FreeRunning(Judged),
-    /// The journal stores an acceptance, with this fate. Its answer follows after `answer_ms`.
-    Accept {
-        number: u64,
-        trigger: JournalTrigger,
-        fate: Fate,
-        answer_ms: u64,
-    },
-    /// The journal stores a verdict, with this fate. Its answer follows after `answer_ms`.
-    Commit {
-        number: u64,
-        entry: Box<VerdictEntry>,
+    /// The journal carries out a request, with this fate. Its answer follows after `answer_ms`.
+    ToJournal {
+        request: ToJournal,
         fate: Fate,
         answer_ms: u64,
     },
     Accepted {
         number: u64,
-        id: Option<NonZeroU64>,
+        accepted: Option<(NonZeroU64, Vec<EventRow>)>,
     },
     StoreOutcome {
         number: u64,
         stored: StoreOutcome,
+        row: Option<Box<VerdictRow>>,
     },
+    Recorded(Option<Vec<EventRow>>),
+    BundleRead(Option<Option<Box<RecordedBundle>>>),
     /// The session concluded a part, and its report of this comes late.
     Concluded {
         number: u64,
@@ -87,6 +87,15 @@ enum SimulatedEvent {
     Plc(plc::Step),
     /// The periodic tick of the session.
     Tick,
+}
+
+/// A request to the journal.
+#[derive(Debug)]
+enum ToJournal {
+    Accept { number: u64, trigger: JournalTrigger, events: Vec<EventEntry> },
+    Commit { number: u64, entry: Box<VerdictEntry> },
+    Record(Vec<EventEntry>),
+    ReadBundle,
 }
 
 struct Simulation {
@@ -116,6 +125,16 @@ struct Simulation {
     judging_until_ms: u64,
     unhealthy_until_ms: u64,
     journal: SimulatedJournal,
+    /// When the newest request reaches the journal, and when its answer comes.
+    journal_asked_ms: u64,
+    journal_answers_ms: u64,
+    bundles: Bundles,
+    /// The part whose acceptance also stores a start or an end of a bundle.
+    entering: Option<u64>,
+    /// Whether the PLC names bundles. If it does not, a person starts them.
+    names_bundles: bool,
+    /// How many requests of the person were carried out while a bundle was running.
+    answered: u64,
     plc: SimulatedPlc,
     /// The number of lives begun.
     lives: u64,
@@ -133,7 +152,7 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64, matching: Matching, fault_rate: u32) -> Self {
+    fn new(seed: u64, matching: Matching, fault_rate: u32, names_bundles: bool) -> Self {
         let start = Instant::now();
         let mut simulation = Self {
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -154,6 +173,12 @@ impl Simulation {
             judging_until_ms: 0,
             unhealthy_until_ms: 0,
             journal: SimulatedJournal::default(),
+            journal_asked_ms: 0,
+            journal_answers_ms: 0,
+            bundles: Bundles::new(bundles::settings(), None),
+            entering: None,
+            names_bundles,
+            answered: 0,
             plc: SimulatedPlc::default(),
             lives: 0,
             epoch: 1,
@@ -222,22 +247,33 @@ impl Simulation {
             SimulatedEvent::ToJudge(message) => self.inbox.push_back(message),
             SimulatedEvent::FreeRunning(judged) => self.free_running(judged),
             SimulatedEvent::Judged { number, judged } => self.input(number, Input::Judged(judged)),
-            SimulatedEvent::Accept { number, trigger, fate, answer_ms } => {
-                let id = self.journal.accept(self.now_ms, trigger, fate);
-                self.after(answer_ms, SimulatedEvent::Accepted { number, id });
-            }
-            SimulatedEvent::Commit { number, entry, fate, answer_ms } => {
-                let stored = match self.journal.commit(self.now_ms, &entry, fate) {
-                    Ok(seq) => StoreOutcome::Committed(seq),
-                    Err(Refusal::AlreadyTerminal) => StoreOutcome::AlreadyTerminal,
-                    Err(Refusal::Failed) => StoreOutcome::Failed,
-                };
-                self.after(answer_ms, SimulatedEvent::StoreOutcome { number, stored });
+            SimulatedEvent::ToJournal { request, fate, answer_ms } => {
+                let answer = self.journal_does(request, fate);
+                self.after(answer_ms, answer);
             }
             SimulatedEvent::Concluded { number, pending } => self.input(number, Input::Concluded(pending)),
             SimulatedEvent::Proved(has_passed) => self.proved(has_passed),
-            SimulatedEvent::Accepted { number, id } => self.input(number, Input::Accepted(id)),
-            SimulatedEvent::StoreOutcome { number, stored } => self.input(number, Input::Stored(stored)),
+            SimulatedEvent::Accepted { number, accepted } => {
+                if self.entering.take_if(|entering| *entering == number).is_some() {
+                    self.bundles.entered(accepted.as_ref().map(|(_, events)| &events[..]).ok_or(StartFailed));
+                }
+                self.input(number, Input::Accepted(accepted.map(|(id, _)| id)));
+            }
+            SimulatedEvent::StoreOutcome { number, stored, row } => {
+                match row {
+                    Some(row) => self.bundles.judged(&row),
+                    None => self.bundles.doubt(),
+                }
+                self.input(number, Input::Stored(stored));
+            }
+            SimulatedEvent::Recorded(recorded) => {
+                let mut effects = Vec::new();
+                self.bundles.recorded(recorded.as_deref().ok_or_else(String::new), &mut effects);
+                self.perform_for_bundle(effects);
+            }
+            SimulatedEvent::BundleRead(read) => {
+                self.bundles.was_read(read.as_ref().map(Option::as_deref).ok_or(()));
+            }
             SimulatedEvent::ToPlc(message) => self.plc_receives(message),
             SimulatedEvent::Plc(step) => self.plc_does(step),
             SimulatedEvent::Tick => {
@@ -250,10 +286,36 @@ impl Simulation {
         self.journal.check_open(&[trigger_of(self.life.as_ref()), trigger_of(self.free_running.as_ref())]);
     }
 
+    /// The journal carries out a request. Returns its answer.
+    fn journal_does(&mut self, request: ToJournal, fate: Fate) -> SimulatedEvent {
+        let now_ms = self.now_ms;
+        match request {
+            ToJournal::Accept { number, trigger, events } => {
+                let accepted = self.journal.accept(now_ms, trigger, &events, fate);
+                SimulatedEvent::Accepted { number, accepted }
+            }
+            ToJournal::Commit { number, entry } => {
+                let (stored, row) = match self.journal.commit(now_ms, &entry, fate) {
+                    Ok(row) => (StoreOutcome::Committed(row.seq), Some(Box::new(row))),
+                    Err(Refusal::AlreadyTerminal) => (StoreOutcome::AlreadyTerminal, None),
+                    Err(Refusal::Failed) => (StoreOutcome::Failed, None),
+                };
+                SimulatedEvent::StoreOutcome { number, stored, row }
+            }
+            ToJournal::Record(events) => SimulatedEvent::Recorded(self.journal.record(now_ms, &events, fate)),
+            ToJournal::ReadBundle => {
+                SimulatedEvent::BundleRead(self.journal.running_bundle(now_ms).map(|bundle| bundle.map(Box::new)))
+            }
+        }
+    }
+
     /// Takes the health away for a while, as a stalled thread does, or restarts the appliance, at random.
     fn inject_fault(&mut self) {
         if self.goes_wrong_per_mille(1) {
             self.unhealthy_until_ms = self.now_ms + self.random.random_range(10..600);
+        }
+        if !self.names_bundles && !self.plc.is_at_rest && self.random.random_range(0..20) == 0 {
+            self.person_acts();
         }
         if self.random.random_range(0..50_000) < self.fault_rate {
             self.epoch += 1;
@@ -267,6 +329,9 @@ impl Simulation {
             self.engine = EngineCell::default();
             self.inbox.clear();
             self.journal.restart();
+            let recorded = self.journal.running_bundle(self.now_ms).expect("it is open");
+            self.bundles = Bundles::new(bundles::settings(), recorded.as_ref());
+            (self.entering, self.journal_asked_ms, self.journal_answers_ms) = (None, 0, 0);
             // Events within the old process are lost. Images, messages to the PLC and the PLC's own actions are outside it.
             self.events.retain(|_, event| {
                 use SimulatedEvent::{Image, Plc, Tick, ToPlc};
@@ -277,7 +342,7 @@ impl Simulation {
 }
 
 fn session(boot_epoch: u32) -> DeviceSession {
-    DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch, first_wait_ms: 50, schema: Schema::One })
+    DeviceSession::new(DeviceSessionConfig { device: 1, boot_epoch, first_wait_ms: 50, schema: Schema::Two })
 }
 
 fn ms(time: Duration) -> u64 {
@@ -288,29 +353,35 @@ fn ms(time: Duration) -> u64 {
 /// faults.
 fn simulate(parts: u64, seed: u64) {
     let lines = [
-        (Matching::PartId, 0),
-        (Matching::PartId, 10),
-        (Matching::PartId, 60),
-        (Matching::ImageFirst, 10),
-        (Matching::TriggerFirst, 10),
-        (Matching::FreeRunning, 10),
+        (Matching::PartId, 0, true),
+        (Matching::PartId, 10, true),
+        (Matching::PartId, 60, true),
+        (Matching::PartId, 10, false),
+        (Matching::ImageFirst, 10, true),
+        (Matching::TriggerFirst, 10, true),
+        (Matching::FreeRunning, 10, true),
     ];
-    for (matching, fault_rate) in lines {
+    for (matching, fault_rate, names_bundles) in lines {
         let start = Instant::now();
-        let mut simulation = Simulation::new(seed, matching, fault_rate);
+        let mut simulation = Simulation::new(seed, matching, fault_rate, names_bundles);
         simulation.run(parts / lines.len() as u64);
         let (passes, journal) = (simulation.passes, &simulation.journal);
+        let with_offset = journal.passes_with_offset();
         println!(
-            "{matching:?}, fault rate {fault_rate}: {} parts, {} accepted, {} records, {passes} passed, {} starts, {:?}",
+            "{matching:?}, fault rate {fault_rate}: {} parts, {} accepted, {} records, {passes} passed, {with_offset} with an offset, {} starts, {:?}",
             simulation.lives,
             journal.acceptances(),
             journal.records(),
             simulation.epoch,
             start.elapsed()
         );
-        // Two of three parts are good. Half of these must pass.
-        let min_passes = if matching == Matching::FreeRunning { 0 } else { simulation.lives / 3 };
+        // Two of three parts are good. Most of these are no reference parts, and one of five bundles is unlike the training.
+        let min_passes = if matching == Matching::FreeRunning { 0 } else { simulation.lives / 6 };
         assert!(passes >= min_passes && (passes == 0) == (min_passes == 0), "{passes} parts passed");
+        assert!(
+            with_offset >= min_passes / 2 && (names_bundles || simulation.answered > 0),
+            "{with_offset} with an offset"
+        );
     }
 }
 

@@ -1,11 +1,13 @@
 //! Simulates the PLC. It triggers one part after the other over a link with injected faults.
 
+use super::judge::bundle_of;
 use super::{DEADLINE_MS, LEAD, SimulatedEvent, Simulation, ms};
 use crate::config::Matching;
+use cellgate_protocol::bundle::Confirm;
 use cellgate_protocol::code::VerdictCode;
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::to_device::{Ack, TriggerRequest};
-use cellgate_protocol::to_plc::ToPlc;
+use cellgate_protocol::to_plc::{ToPlc, VerdictMessage};
 use rand::RngExt as _;
 
 /// An action of the PLC.
@@ -15,8 +17,10 @@ pub(super) enum Step {
     Heartbeat,
     /// The next part comes.
     Next,
-    /// The PLC triggers a part.
-    Trigger(TriggerRequest),
+    /// The PLC triggers a part of this bundle.
+    Trigger(TriggerRequest, u32),
+    /// The PLC confirms a reference part.
+    Confirm(Confirm),
     /// The PLC acknowledges a verdict.
     Acknowledge(Ack),
     /// The time of the part with this number is over.
@@ -60,7 +64,8 @@ impl Simulation {
             }
             Step::Next if self.plc.is_at_rest => {}
             Step::Next => self.next_part(),
-            Step::Trigger(request) => self.session.trigger(self.now_ms, &request, 0),
+            Step::Trigger(request, bundle) => self.session.trigger(self.now_ms, &request, bundle),
+            Step::Confirm(confirm) => self.session.confirm(&confirm),
             Step::Acknowledge(ack) => self.session.acknowledge(&ack, ReasonCode::NONE),
             Step::Over(part) if part == self.plc.part => self.next_after_pause(),
             Step::Over(_) => {}
@@ -79,6 +84,7 @@ impl Simulation {
         let part = self.plc.part;
         let nonce = self.random.random();
         let request = TriggerRequest { part_id: part, nonce, deadline_ms: DEADLINE_MS };
+        let bundle = if self.names_bundles { bundle_of(part) } else { 0 };
         let (trigger_ms, image_ms) = match self.matching {
             Matching::ImageFirst => (30..50, 0..30),
             Matching::TriggerFirst => (0..20, 30..90),
@@ -93,7 +99,7 @@ impl Simulation {
         for _ in 0..triggers {
             if !(is_by_number && self.goes_wrong_per_mille(10)) {
                 let delay_ms = self.random.random_range(trigger_ms.clone());
-                self.after(delay_ms, SimulatedEvent::Plc(Step::Trigger(request)));
+                self.after(delay_ms, SimulatedEvent::Plc(Step::Trigger(request, bundle)));
             }
         }
         for _ in 0..=usize::from(is_by_number && self.goes_wrong_per_mille(20)) {
@@ -117,6 +123,9 @@ impl Simulation {
             let is_without_image = [ReasonCode::IMAGE_MISMATCH, ReasonCode::NO_IMAGE].contains(&sent.reason());
             self.plc.is_order_lost = self.matching.is_by_order() && is_without_image;
         }
+        if let ToPlc::Verdict(sent) = &message {
+            self.confirm(sent);
+        }
         if self.goes_wrong_per_mille(20) {
             return;
         }
@@ -130,6 +139,23 @@ impl Simulation {
             // Leaves out a part number. So this part's later `Over` has no effect, and the part does not end twice.
             self.plc.part += 1;
             self.next_after_pause();
+        }
+    }
+
+    /// Confirms most reference parts. Confirmations are lost, doubled, late, or name a wrong part or bundle.
+    fn confirm(&mut self, sent: &VerdictMessage) {
+        let is_reference = sent.reason() == ReasonCode::REFERENCE_PART;
+        let is_wrong = self.goes_wrong_per_mille(10);
+        if !self.names_bundles || !(is_reference || is_wrong) || self.goes_wrong_per_mille(50) {
+            return;
+        }
+        let bundle = bundle_of(sent.part_id()) + u32::from(is_reference && is_wrong);
+        let confirm = Confirm { verdict_seq: sent.verdict_seq(), part_id: sent.part_id(), bundle };
+        for _ in 0..=usize::from(self.goes_wrong_per_mille(50)) {
+            // 3 s later the PLC has triggered the next parts, perhaps of another bundle.
+            let late_ms = if self.goes_wrong_per_mille(50) { 3_000 } else { 0 };
+            let delay_ms = late_ms + self.random.random_range(1..100);
+            self.after(delay_ms, SimulatedEvent::Plc(Step::Confirm(confirm)));
         }
     }
 }

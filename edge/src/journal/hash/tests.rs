@@ -1,11 +1,13 @@
 use super::super::columns::COLUMNS;
 use super::super::event::tests::event;
 use super::super::form::Schema;
+use super::super::row_features::RowFeatures;
 use super::super::row_regions::RowRegions;
 use super::super::row_rule::RowRule;
 use super::super::verdict_row::{JournalTrigger, RowBounds, StageTimes, TriggerKind, VerdictEntry};
 use super::super::{event_columns, rows, schema};
 use super::*;
+use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::evidence::{Pixel, Region};
 use cellgate_models::policy::{Calibration, OperatingPoint, Verdict};
 use proptest::option::of;
@@ -27,6 +29,13 @@ pub(in super::super) fn rule(
     RowRule { offset, operating_point: largest.map_or(point, checked) }
 }
 
+/// Features with this first component, and zeros.
+fn features_of(first: f32) -> RowFeatures {
+    let mut components = [0.0; WhitenedFeatures::COUNT];
+    components[0] = first;
+    RowFeatures::from(&WhitenedFeatures::new(components))
+}
+
 /// A row of form 2 with a different value in each field.
 pub(in super::super) fn row() -> VerdictRow {
     let region = Region { x: 23, y: 24, width: 25, height: 26, share: 0.75, peak: Pixel { x: 28, y: 29 } };
@@ -40,6 +49,7 @@ pub(in super::super) fn row() -> VerdictRow {
             nonce: 5,
             deadline_ms: 6,
             received_unix_ms: 7,
+            bundle: u32::MAX,
         },
         entry: VerdictEntry {
             trigger: NonZeroU64::new(8).unwrap(),
@@ -55,11 +65,11 @@ pub(in super::super) fn row() -> VerdictRow {
             simulated: true,
             degraded: false,
             detail: "eighteen".to_owned(),
-            bundle: u32::MAX,
             raw_logit: Some(-1.25),
             rule: Some(rule(0.1, [-2.5, 3.5], [0.75, 0.3], Some(22.5))),
             distance: Some(21.5),
             regions: Some(RowRegions::new(&[region])),
+            features: Some(features_of(30.5)),
         },
         committed_unix_ms: -19,
         previous: [20; 32].into(),
@@ -70,21 +80,23 @@ pub(in super::super) fn row() -> VerdictRow {
 /// The same row in form 1.
 pub(in super::super) fn row_of_form_1() -> VerdictRow {
     let row = row();
-    let entry = VerdictEntry { bundle: 0, raw_logit: None, rule: None, distance: None, regions: None, ..row.entry };
-    VerdictRow { form: RowForm::One, entry, ..row }
+    let entry =
+        VerdictEntry { raw_logit: None, rule: None, distance: None, regions: None, features: None, ..row.entry };
+    VerdictRow { form: RowForm::One, trigger: JournalTrigger { bundle: 0, ..row.trigger }, entry, ..row }
 }
 
 // Computed in Python (struct, hashlib) from the tables in JOURNAL.md alone: `tests/oracle/journal.py --golden`. Never to be edited.
 const GOLDEN_1: &str = "4da6b004c9369b72fce7a7519c25e2a0d837e8b8a825dd7c50132abef019e186";
-const GOLDEN_2: &str = "822bcb0aebaf50fbe40635465fc0f42d313621791818b739ba2818e1442e740f";
-const GOLDEN_2_WITHOUT_NUMBERS: &str = "00a537c4b9416f056b0fa287183380240db84fa039059600d2bdcbad97e86fbc";
+const GOLDEN_2: &str = "366d139cdc7772e2d0cd6d99d06156dd79f2636ba6674bc8aac47237da598465";
+const GOLDEN_2_WITHOUT_NUMBERS: &str = "3ef2b114e29fdd5fab5b37043ed407dd7cc9e2df6666131459082832da1cf404";
 const GOLDEN_EVENT: &str = "c31e5f540830bcaeae8ab3e36057ec3b0a32dd54e3e5f10490d016929d53fac6";
 const GOLDEN_EVENT_GENESIS: &str = "d114225123d2e7b49efef998eaaeb2c7c41aa02881ee3e9dc0b059a2a7fb16ea";
 
 #[test]
 fn the_hashes_of_rows_and_events_do_not_change() {
     let without = row_of_form_1().entry;
-    let without = VerdictRow { entry: VerdictEntry { score: None, bounds: None, ..without }, ..row() };
+    let entry = VerdictEntry { score: None, bounds: None, ..without };
+    let without = VerdictRow { trigger: JournalTrigger { bundle: 0, ..row().trigger }, entry, ..row() };
     let found =
         [of_row(&row_of_form_1()), of_row(&row()), of_row(&without), of_event(&event()), event_genesis(&[7; 16])];
     let golden = [GOLDEN_1, GOLDEN_2, GOLDEN_2_WITHOUT_NUMBERS, GOLDEN_EVENT, GOLDEN_EVENT_GENESIS];
@@ -97,7 +109,14 @@ fn other_row() -> VerdictRow {
         form: RowForm::One,
         seq: NonZeroU64::new(0x0103).unwrap(),
         boot_epoch: NonZeroU32::new(4).unwrap(),
-        trigger: JournalTrigger { kind: TriggerKind::Plc, part: 5, nonce: 6, deadline_ms: 7, received_unix_ms: 8 },
+        trigger: JournalTrigger {
+            kind: TriggerKind::Plc,
+            part: 5,
+            nonce: 6,
+            deadline_ms: 7,
+            received_unix_ms: 8,
+            bundle: 22,
+        },
         entry: VerdictEntry {
             trigger: NonZeroU64::new(9).unwrap(),
             verdict: Verdict::Pass,
@@ -112,11 +131,11 @@ fn other_row() -> VerdictRow {
             simulated: false,
             degraded: true,
             detail: "nineteen".to_owned(),
-            bundle: 22,
             raw_logit: Some(1.25),
             rule: Some(rule(0.2, [-3.5, 4.5], [0.5, 0.4], Some(23.5))),
             distance: Some(22.5),
             regions: Some(RowRegions::new(&[])),
+            features: Some(features_of(31.5)),
         },
         committed_unix_ms: 20,
         previous: [21; 32].into(),
@@ -148,7 +167,7 @@ fn the_hash_changes_with_each_column_except_its_own() {
             assert_eq!(hashes.insert(hash.unwrap().to_string()), column.name != "hash", "{}", column.name);
         }
     }
-    for name in ["score", "model", "bounds_low", "raw_logit", "distance", "largest_distance", "regions"] {
+    for name in ["score", "model", "bounds_low", "raw_logit", "distance", "largest_distance", "regions", "features"] {
         assert!(hashes.insert(changed(name, &None::<i64>).unwrap().to_string()), "{name}: no value");
     }
     for name in ["offset", "review_from", "reject_from", "slope", "intercept"] {
@@ -207,6 +226,7 @@ prop_compose! {
         (is_old, bundle, raw_logit, distance) in any::<(bool, u32, Option<f32>, Option<f64>)>(),
         numbers in of((any::<f64>(), any::<f64>(), any::<f64>(), f64::MIN_POSITIVE..1e9, -1e9..1e9, of(f64::MIN_POSITIVE..1e9))),
         regions in of(0..6_u32),
+        features in of(any::<f32>()),
     ) -> VerdictRow {
         let numbers = numbers.filter(|(offset, low, high, ..)| [offset, low, high].iter().all(|number| number.is_finite()));
         let rule = numbers.map(|(offset, a, b, slope, intercept, largest)| {
@@ -214,9 +234,10 @@ prop_compose! {
         });
         let region = |x| Region { x, y: 1, width: 2, height: 3, share: 1.0 / f64::from(x + 1), peak: Pixel { x, y: 1 } };
         let regions = regions.map(|count| RowRegions::new(&(0..count).map(region).collect::<Vec<_>>()));
+        let features = features.map(features_of);
         let entry = VerdictEntry {
             trigger: NonZeroU64::new(trigger).unwrap(),
-            verdict, reason, score, image_name, age_ms, simulated, degraded, detail, bundle, raw_logit, rule, distance, regions,
+            verdict, reason, score, image_name, age_ms, simulated, degraded, detail, raw_logit, rule, distance, regions, features,
             model: model.map(Digest::from),
             image: image.map(Digest::from),
             bounds: bounds.map(|(low, high)| RowBounds { low, high }),
@@ -226,7 +247,7 @@ prop_compose! {
         };
         let kind = if free_running { TriggerKind::FreeRunning } else { TriggerKind::Plc };
         let entry = if is_old {
-            VerdictEntry { bundle: 0, raw_logit: None, rule: None, distance: None, regions: None, ..entry }
+            VerdictEntry { raw_logit: None, rule: None, distance: None, regions: None, features: None, ..entry }
         } else {
             entry
         };
@@ -235,7 +256,7 @@ prop_compose! {
             // The store counts from 1, and SQLite's row numbers end at i64::MAX.
             seq: NonZeroU64::new(seq >> 1 | 1).unwrap(),
             boot_epoch: NonZeroU32::new(epoch).unwrap(),
-            trigger: JournalTrigger { kind, part, nonce, deadline_ms, received_unix_ms: received },
+            trigger: JournalTrigger { kind, part, nonce, deadline_ms, received_unix_ms: received, bundle: if is_old { 0 } else { bundle } },
             entry: entry.bounded(),
             committed_unix_ms: committed,
             previous: previous.into(),

@@ -1,5 +1,7 @@
 use super::*;
 use crate::acquire::{Arrival, Identity};
+use cellgate_models::engine::WhitenedFeatures;
+use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference};
 use proptest::prelude::*;
 
 const LEAD: Duration = Duration::from_secs(1);
@@ -21,7 +23,21 @@ fn view(engine: EngineState) -> View {
 }
 
 fn part(number: u64, triggered: Instant) -> Part {
-    Part { number, part_id: number, triggered, deadline: triggered + Duration::from_millis(500) }
+    let deadline = triggered + Duration::from_millis(500);
+    Part { number, part_id: number, is_reference: false, triggered, deadline }
+}
+
+/// A rule that differs from that of other parts in its offset.
+fn rule(number: u64) -> Box<Rule> {
+    let point = OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap();
+    let reference = Reference::estimate(&[[0.0, 1.0], [2.0, 3.0]], 2).unwrap();
+    let policy = Policy::with_reference(point, point, reference);
+    Box::new(policy.rule_with_offset(number as f64, WhitenedFeatures::ORIGIN).unwrap())
+}
+
+/// The part with this number was triggered.
+fn triggered(number: u64, at: Instant) -> ToJudge {
+    ToJudge::Part(part(number, at), rule(number))
 }
 
 fn image(number: u64, at: Instant) -> Arrival {
@@ -62,7 +78,7 @@ fn a_running_engine_is_proven_when_the_proof_is_granted_or_after_the_longest_wai
     assert_eq!(effects, [Effect::RequestProof]);
     assert_eq!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Prove { golden: 0 });
     assert_eq!(logic.next(due + ms(2_001), &view(EngineState::ProofDue), &mut effects), Next::Prove { golden: 1 });
-    logic.on_message(ToJudge::Part(part(1, due)), due, &mut effects);
+    logic.on_message(triggered(1, due), due, &mut effects);
     assert!(matches!(logic.next(due, &view(EngineState::ProofGranted), &mut effects), Next::Wait(_)), "a part waits");
 }
 
@@ -179,12 +195,12 @@ fn a_part_gets_its_image_or_is_rejected_100_ms_before_its_deadline() {
     let mut logic = logic(Matching::PartId, start);
     logic.proved(start, true);
     logic.on_message(ToJudge::Arrival(image(1, start)), start, &mut effects);
-    logic.on_message(ToJudge::Part(part(1, start + ms(5))), start + ms(5), &mut effects);
+    logic.on_message(triggered(1, start + ms(5)), start + ms(5), &mut effects);
     let judge = logic.next(start + ms(7), &proven, &mut effects);
-    assert_eq!(judge, Next::Judge { number: Some(1), file: image(1, start).file });
+    assert_eq!(judge, Next::Judge { number: Some(1), rule: Some(rule(1)), file: image(1, start).file });
     assert_eq!(effects, [Effect::Found(ms(2))]);
     effects.clear();
-    logic.on_message(ToJudge::Part(part(2, start)), start, &mut effects);
+    logic.on_message(triggered(2, start), start, &mut effects);
     assert_eq!(logic.next(start + ms(380), &proven, &mut effects), Next::Wait(ms(20)));
     assert_eq!(logic.next(start + ms(400), &proven, &mut effects), Next::Wait(ms(0)));
     let [Effect::Reject { number: 2, reason: ReasonCode::NO_IMAGE, .. }] = &effects[..] else { panic!("{effects:?}") };
@@ -196,7 +212,7 @@ fn a_trigger_while_free_running_is_rejected_at_once() {
     let mut effects = Vec::new();
     let mut logic = logic(Matching::FreeRunning, start);
     logic.proved(start, true);
-    logic.on_message(ToJudge::Part(part(1, start)), start, &mut effects);
+    logic.on_message(triggered(1, start), start, &mut effects);
     assert!(matches!(&effects[..], [Effect::Reject { number: 1, reason: ReasonCode::NO_IMAGE, .. }]));
 }
 
@@ -211,7 +227,7 @@ fn an_image_without_a_trigger_waits_until_the_previous_one_is_recorded() {
     for number in [1, 2] {
         logic.on_message(ToJudge::Arrival(image(number, start)), start, &mut effects);
     }
-    let judge = |number| Next::Judge { number: None, file: image(number, start).file };
+    let judge = |number| Next::Judge { number: None, rule: None, file: image(number, start).file };
     assert_eq!(logic.next(start, &proven, &mut effects), judge(1));
     assert_eq!(logic.next(start + LEAD * 100, &proven, &mut effects), Next::Wait(PAUSE));
     logic.on_message(ToJudge::Recorded, start, &mut effects);
@@ -264,7 +280,7 @@ proptest! {
                 }
                 LogicEvent::Trigger => {
                     triggers += 1;
-                    logic.on_message(ToJudge::Part(part(triggers, now)), now, &mut effects);
+                    logic.on_message(triggered(triggers, now), now, &mut effects);
                 }
                 LogicEvent::Doubt => logic.on_message(ToJudge::Doubt, now, &mut effects),
                 LogicEvent::Pause(pause) => now += ms(pause),
@@ -273,7 +289,7 @@ proptest! {
                 match logic.next(now, &proven, &mut effects) {
                     Next::Prove { .. } => logic.proved(now, true),
                     Next::Load => panic!("the engine runs"),
-                    Next::Judge { number, file } => {
+                    Next::Judge { number, rule: _, file } => {
                         answered.extend(number);
                         used.push(file);
                     }

@@ -1,0 +1,360 @@
+//! Decides which bundle a part belongs to, and what confirmations and requests change.
+
+mod decide;
+
+use super::BundleSettings;
+use super::figures::{self, EndedFigures, StartedFigures, Starter};
+use super::request::{BundleAnswer, BundleRequest, BundleStatus, Who};
+use super::running::Running;
+use crate::journal::{EventEntry, EventKind, EventRow, RecordedBundle, VerdictRow};
+use cellgate_models::policy::{NoPass, Rule};
+use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult};
+use std::collections::VecDeque;
+
+/// The most confirmations and requests that wait for their turn.
+const MAX_WAITING: usize = 16;
+/// Who caused an event if no person did.
+const PLC: &str = "PLC";
+
+/// The bundle of a part, and the rule that it is judged by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::appliance) struct PartRule {
+    /// The number of the bundle; 0: none.
+    pub(in crate::appliance) bundle: u32,
+    /// The rule.
+    pub(in crate::appliance) rule: Rule,
+    /// Whether the part can become a reference part.
+    pub(in crate::appliance) is_reference: bool,
+}
+
+/// What a trigger leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::appliance) struct Entry {
+    /// The bundle of the part, and the rule that it is judged by.
+    pub(in crate::appliance) part: PartRule,
+    /// The events to record in the transaction of the part's acceptance. If there are any, the answer is [`Bundles::entered`].
+    pub(in crate::appliance) events: Vec<EventEntry>,
+}
+
+/// The acceptance of a part whose trigger started or ended a bundle was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::appliance) struct StartFailed;
+
+/// An action that `Line` carries out for the bundle.
+#[derive(Debug, PartialEq)]
+pub(in crate::appliance) enum BundleEffect {
+    /// Record these events in one transaction. The answer is [`Bundles::recorded`].
+    Record(Vec<EventEntry>),
+    /// Read the running bundle from the journal. The answer is [`Bundles::was_read`].
+    Read,
+    /// Answer a confirmation of the PLC.
+    AnswerPlc(Confirm, ConfirmResult),
+    /// Answer the request of a person with this number.
+    AnswerPerson(u64, BundleAnswer),
+}
+
+/// A confirmation or a request that waits for its turn.
+#[derive(Debug, Clone)]
+enum Asked {
+    Plc(Confirm),
+    Person { number: u64, request: BundleRequest, who: Who },
+}
+
+/// The running bundle, what is being stored about it, and who waits for an answer.
+#[derive(Debug, Clone)]
+pub(in crate::appliance) struct Bundles {
+    settings: BundleSettings,
+    /// The running bundle as it is stored.
+    running: Option<Running>,
+    /// The events of the request at the front of `waiting`, while they are being stored.
+    recording: Vec<EventEntry>,
+    /// Whether the events of a trigger are being stored with its acceptance.
+    is_entering: bool,
+    waiting: VecDeque<Asked>,
+    /// Whether the journal may have other events or rows than `running` follows from, because it failed.
+    is_doubted: bool,
+    is_reading: bool,
+}
+
+impl Bundles {
+    /// The bundle that was running when the appliance stopped, or none.
+    pub(in crate::appliance) fn new(settings: BundleSettings, recorded: Option<&RecordedBundle>) -> Self {
+        let running = recorded.and_then(|recorded| Running::restore(recorded, &settings));
+        Self {
+            settings,
+            running,
+            recording: Vec::new(),
+            is_entering: false,
+            waiting: VecDeque::new(),
+            is_doubted: false,
+            is_reading: false,
+        }
+    }
+
+    /// Whether triggers may be accepted. Not while the journal may know another bundle than this value does.
+    pub(in crate::appliance) fn is_ready(&self) -> bool {
+        !self.is_doubted
+    }
+
+    /// The journal failed: the bundle must be read from it again.
+    pub(in crate::appliance) fn doubt(&mut self) {
+        self.is_doubted = true;
+    }
+
+    /// The running bundle as the PLC is shown it.
+    pub(in crate::appliance) fn state(&self) -> BundleState {
+        self.running.as_ref().map_or(BundleState::NONE, Running::state)
+    }
+
+    /// The running bundle as people are shown it.
+    pub(in crate::appliance) fn status(&self) -> BundleStatus {
+        self.running.as_ref().map_or_else(none, Running::status)
+    }
+
+    /// A trigger came that names this bundle, or 0.
+    ///
+    /// | trigger | the part belongs to |
+    /// |---|---|
+    /// | names the running bundle | that bundle; if it has had too many parts or is too old, it starts anew |
+    /// | names another bundle | that bundle, which starts. The running one ends |
+    /// | names none, and a person started the running bundle | the running bundle, as above |
+    /// | names none otherwise | no bundle. The running one ends |
+    pub(in crate::appliance) fn enter(&mut self, named: u32, now_unix_ms: i64) -> Entry {
+        let Known { number: running, starter, over } = self.known(now_unix_ms);
+        let number = if named == 0 && starter == Some(Starter::Person) { running } else { named };
+        if number == running && over.is_none() {
+            return Entry { part: self.part_rule(number), events: Vec::new() };
+        }
+        let why = over.filter(|_| number == running).map_or_else(
+            || match named {
+                0 => "a trigger named no bundle".to_owned(),
+                named => format!("a trigger named the bundle {named}"),
+            },
+            str::to_owned,
+        );
+        let mut events = Vec::new();
+        if running != 0 {
+            events.push(self.ended(running, (PLC.to_owned(), why.clone())));
+        }
+        if number != 0 {
+            // A bundle that starts anew needs as many reference parts as before.
+            let again = self.running.as_ref().filter(|before| before.number == number);
+            let needed = again.map_or(self.settings.reference_parts, |before| before.needed);
+            let by = starter.filter(|_| number == running).unwrap_or(Starter::Plc);
+            events.push(self.started(number, by, needed, (PLC.to_owned(), why)));
+        }
+        self.is_entering = true;
+        Entry { part: self.fresh_rule(number), events }
+    }
+
+    /// The journal's answer to the events of a trigger.
+    pub(in crate::appliance) fn entered(&mut self, events: Result<&[EventRow], StartFailed>) {
+        self.is_entering = false;
+        match events {
+            Ok(events) => self.apply(events),
+            Err(StartFailed) => self.doubt(),
+        }
+    }
+
+    /// A verdict is stored.
+    pub(in crate::appliance) fn judged(&mut self, row: &VerdictRow) {
+        let model = self.settings.model;
+        if let Some(running) = self.running.as_mut().filter(|running| running.number == row.trigger.bundle) {
+            running.judged(row, model);
+        }
+    }
+
+    /// The PLC confirms a reference part.
+    pub(in crate::appliance) fn confirm(&mut self, confirm: Confirm) {
+        self.waiting.push_back(Asked::Plc(confirm));
+    }
+
+    /// A person asks. The answer has this number. The status is shown at once, also while the journal does not work.
+    pub(in crate::appliance) fn ask(
+        &mut self,
+        number: u64,
+        request: BundleRequest,
+        who: Who,
+        effects: &mut Vec<BundleEffect>,
+    ) {
+        if request == BundleRequest::Status {
+            effects.push(self.done(number));
+        } else if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(Asked::Person { number, request, who });
+        } else {
+            effects.push(refused(number, "too many requests wait; ask again"));
+        }
+    }
+
+    /// Does what is due: answers confirmations and requests in order, each after what it changes is stored.
+    pub(in crate::appliance) fn step(&mut self, is_journal_ready: bool, effects: &mut Vec<BundleEffect>) {
+        let is_storing = self.is_entering || !self.recording.is_empty();
+        if is_storing || self.is_reading {
+            return;
+        }
+        if self.is_doubted {
+            if is_journal_ready {
+                self.is_reading = true;
+                effects.push(BundleEffect::Read);
+            }
+            return;
+        }
+        while let Some(asked) = self.waiting.front() {
+            match self.decide(asked) {
+                decide::Decided::Answer(answer) => {
+                    self.waiting.pop_front();
+                    effects.push(answer);
+                }
+                decide::Decided::Record(events) => {
+                    self.recording.clone_from(&events);
+                    effects.push(BundleEffect::Record(events));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The journal's answer to [`BundleEffect::Record`]: the stored events, or why they may not be stored. A confirmation of the PLC
+    /// then waits until the bundle was read again, and is decided once more.
+    pub(in crate::appliance) fn recorded(
+        &mut self,
+        events: Result<&[EventRow], String>,
+        effects: &mut Vec<BundleEffect>,
+    ) {
+        self.recording.clear();
+        match events {
+            Ok(events) => {
+                self.apply(events);
+                match self.waiting.pop_front() {
+                    Some(Asked::Plc(confirm)) => {
+                        effects.push(BundleEffect::AnswerPlc(confirm, ConfirmResult::CONFIRMED));
+                    }
+                    Some(Asked::Person { number, .. }) => effects.push(self.done(number)),
+                    None => {}
+                }
+            }
+            Err(error) => {
+                self.doubt();
+                if let Some(Asked::Person { number, .. }) =
+                    self.waiting.pop_front_if(|asked| matches!(asked, Asked::Person { .. }))
+                {
+                    let why = format!("the journal failed: {error}; see `cellgate-edge bundle status`, then ask again");
+                    effects.push(refused(number, &why));
+                }
+            }
+        }
+    }
+
+    /// The journal's answer to [`BundleEffect::Read`]: the running bundle if there is one, or `Err` if it can't be read.
+    pub(in crate::appliance) fn was_read(&mut self, recorded: Result<Option<&RecordedBundle>, ()>) {
+        self.is_reading = false;
+        if let Ok(recorded) = recorded {
+            self.is_doubted = false;
+            self.running = recorded.and_then(|recorded| Running::restore(recorded, &self.settings));
+        }
+    }
+
+    fn apply(&mut self, events: &[EventRow]) {
+        for event in events {
+            self.running = match self.running.take() {
+                _ if event.kind == EventKind::BundleStarted.name() => Some(Running::start(event, &self.settings)),
+                running => running.and_then(|running| running.after(event, &self.settings)),
+            };
+        }
+    }
+
+    /// The running bundle at `now_unix_ms`, with the events that are being stored.
+    fn known(&self, now_unix_ms: i64) -> Known {
+        let stored = self.running.as_ref().map_or(Known::NONE, |running| Known {
+            number: running.number,
+            starter: Some(running.starter),
+            over: running.is_over(&self.settings, now_unix_ms),
+        });
+        self.recording.iter().fold(stored, |known, event| match event.kind {
+            // Only a person's request starts a bundle this way.
+            EventKind::BundleStarted => Known { number: event.bundle, starter: Some(Starter::Person), over: None },
+            EventKind::BundleEnded => Known::NONE,
+            EventKind::ReferenceConfirmed | EventKind::Offset => known,
+        })
+    }
+
+    /// The rule of a part of the bundle that is running or is being started, or of no bundle.
+    fn part_rule(&self, number: u32) -> PartRule {
+        let is_starting = self.recording.iter().any(|event| event.kind == EventKind::BundleStarted);
+        match self.running.as_ref().filter(|running| running.number == number && !is_starting) {
+            Some(running) => {
+                let (rule, is_reference) = running.rule(&self.settings.policy);
+                PartRule { bundle: number, rule, is_reference }
+            }
+            None => self.fresh_rule(number),
+        }
+    }
+
+    /// The rule of a part of a bundle that has just started, or of no bundle.
+    fn fresh_rule(&self, number: u32) -> PartRule {
+        let BundleSettings { policy, without, .. } = &self.settings;
+        let is_reference = number != 0 && self.settings.has_reference();
+        let rule = match number {
+            0 => *without,
+            _ if is_reference => policy.rule().without_pass(NoPass::ReferenceParts),
+            _ => policy.rule(),
+        };
+        PartRule { bundle: number, rule, is_reference }
+    }
+
+    fn started(&self, bundle: u32, by: Starter, reference_parts: u32, who_and_why: (String, String)) -> EventEntry {
+        self.entry(EventKind::BundleStarted, bundle, who_and_why, &StartedFigures { by, reference_parts })
+    }
+
+    fn ended(&self, bundle: u32, who_and_why: (String, String)) -> EventEntry {
+        let running = self.running.as_ref().filter(|running| running.number == bundle);
+        let parts = running.map_or(0, |running| running.parts);
+        self.entry(EventKind::BundleEnded, bundle, who_and_why, &EndedFigures { parts })
+    }
+
+    fn entry(
+        &self,
+        kind: EventKind,
+        bundle: u32,
+        who_and_why: (String, String),
+        figures: &impl serde::Serialize,
+    ) -> EventEntry {
+        figures::entry(kind, bundle, self.settings.model, who_and_why, figures)
+    }
+
+    fn done(&self, number: u64) -> BundleEffect {
+        BundleEffect::AnswerPerson(number, BundleAnswer::Done(Box::new(self.status())))
+    }
+}
+
+/// The number of the running bundle, or 0; who started it; and why it must end before its next part.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    number: u32,
+    starter: Option<Starter>,
+    over: Option<&'static str>,
+}
+
+impl Known {
+    const NONE: Self = Self { number: 0, starter: None, over: None };
+}
+
+fn refused(number: u64, why: &str) -> BundleEffect {
+    BundleEffect::AnswerPerson(number, BundleAnswer::Refused { why: why.to_owned() })
+}
+
+/// What people are shown if no bundle is running.
+fn none() -> BundleStatus {
+    BundleStatus {
+        bundle: 0,
+        step: "NONE",
+        reference_parts: 0,
+        confirmed: Vec::new(),
+        candidates: Vec::new(),
+        offset: None,
+        refused: None,
+        parts: 0,
+        started_unix_ms: 0,
+        started_by: String::new(),
+    }
+}

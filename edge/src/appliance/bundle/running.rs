@@ -1,0 +1,209 @@
+//! Holds the running bundle. Its state follows from events and rows of the journal alone, in the order in which they were recorded, so
+//! after a restart it is as before.
+
+use super::BundleSettings;
+use super::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures, Starter};
+use super::request::{BundleStatus, Candidate};
+use crate::journal::{EventKind, EventRow, RecordedBundle, VerdictRow};
+use cellgate_models::digest::Digest;
+use cellgate_models::engine::WhitenedFeatures;
+use cellgate_models::policy::{NoPass, Policy, Rule, Verdict};
+use cellgate_protocol::bundle::{BundleState, StepCode};
+use std::num::NonZeroU64;
+
+/// The running bundle.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Running {
+    pub(super) number: u32,
+    pub(super) starter: Starter,
+    started_by: String,
+    started_unix_ms: i64,
+    /// How many reference parts must be confirmed; 0 if the model was trained without reference parts.
+    pub(super) needed: u32,
+    /// The number of parts with a verdict since the start.
+    pub(super) parts: u64,
+    pub(super) step: Step,
+    /// The parts that were judged as possible reference parts, in order, and those that were rejected meanwhile.
+    judged: Vec<JudgedPart>,
+}
+
+/// How far a bundle is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// The model was trained without reference parts: parts are judged as without a bundle.
+    WithoutReference,
+    /// Reference parts are being judged.
+    Reference,
+    /// Parts are judged by this rule, which has the bundle's offset.
+    Offset(Box<Rule>),
+    /// The guard refused the reference parts, for this cause.
+    UnlikeTraining(String),
+}
+
+/// A part that was judged during the reference phase.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct JudgedPart {
+    pub(super) seq: NonZeroU64,
+    pub(super) part_id: u64,
+    verdict: Verdict,
+    reason: String,
+    /// Raw logit and whitened features, if the part can be a reference part.
+    pub(super) outputs: Option<(f32, WhitenedFeatures)>,
+    pub(super) is_confirmed: bool,
+}
+
+impl Running {
+    /// The bundle that `event`, a BUNDLE_STARTED, started.
+    pub(super) fn start(event: &EventRow, settings: &BundleSettings) -> Self {
+        let figures: Option<StartedFigures> = figures::read(event);
+        // A model that was trained meanwhile with reference parts needs some, although the event did not ask for them.
+        let asked = figures.map(|figures| figures.reference_parts).filter(|asked| *asked > 0);
+        let needed = if settings.has_reference() { asked.unwrap_or(settings.reference_parts) } else { 0 };
+        Self {
+            number: event.bundle,
+            starter: figures.map_or(Starter::Plc, |figures| figures.by),
+            started_by: event.who.clone(),
+            started_unix_ms: event.committed_unix_ms,
+            needed,
+            parts: 0,
+            step: if needed == 0 { Step::WithoutReference } else { Step::Reference },
+            judged: Vec::new(),
+        }
+    }
+
+    /// The bundle as the journal has it. `None` if it has ended.
+    pub(super) fn restore(recorded: &RecordedBundle, settings: &BundleSettings) -> Option<Self> {
+        let mut running = Self::start(&recorded.started, settings);
+        recorded.rows.iter().for_each(|row| running.judged(row, settings.model));
+        running.parts = recorded.parts;
+        recorded.events.iter().try_fold(running, |running, event| running.after(event, settings))
+    }
+
+    /// The bundle after `event`. `None` if the event ended it. An event of another bundle or kind changes nothing, nor does one of
+    /// another model: the logits of another model mean nothing to this one.
+    pub(super) fn after(mut self, event: &EventRow, settings: &BundleSettings) -> Option<Self> {
+        let is = |kind: EventKind| event.kind == kind.name();
+        if event.bundle != self.number {
+            return Some(self);
+        }
+        if is(EventKind::BundleEnded) {
+            return None;
+        }
+        if event.model == Some(settings.model) && self.step == Step::Reference {
+            if is(EventKind::ReferenceConfirmed) {
+                figures::read(event).into_iter().for_each(|confirmed| self.confirmed(&confirmed));
+            } else if is(EventKind::Offset) {
+                figures::read(event).into_iter().for_each(|offset| self.offset(&offset, &settings.policy));
+            }
+        }
+        Some(self)
+    }
+
+    fn confirmed(&mut self, figures: &ConfirmedFigures) {
+        if let Some(part) = self.judged.iter_mut().find(|part| part.seq.get() == figures.seq) {
+            part.outputs = figures.features().map(|features| (figures.raw_logit, features));
+            part.is_confirmed = part.outputs.is_some();
+        }
+    }
+
+    fn offset(&mut self, figures: &OffsetFigures, policy: &Policy) {
+        let rule = figures.offset_and_centre().and_then(|(offset, centre)| policy.rule_with_offset(offset, centre));
+        match (rule, &figures.refused) {
+            (_, Some(why)) => self.step = Step::UnlikeTraining(why.clone()),
+            (Some(rule), None) => self.step = Step::Offset(Box::new(rule)),
+            // No offset that parts can be judged by: the reference phase goes on.
+            (None, None) => {}
+        }
+    }
+
+    /// A part of the bundle has a verdict. `model` judges now.
+    pub(super) fn judged(&mut self, row: &VerdictRow, model: Digest) {
+        self.parts += 1;
+        let entry = &row.entry;
+        let is_rejected = entry.verdict == Verdict::Reject;
+        if self.step != Step::Reference || !(is_rejected || entry.features.is_some()) {
+            return;
+        }
+        let features = entry.features.as_ref().map(crate::journal::RowFeatures::features);
+        let outputs = entry.raw_logit.zip(features).filter(|(logit, features)| {
+            !is_rejected && entry.model == Some(model) && logit.is_finite() && features.are_finite()
+        });
+        let (verdict, reason) = (entry.verdict, entry.reason.clone());
+        let part_id = row.trigger.part;
+        self.judged.push(JudgedPart { seq: row.seq, part_id, verdict, reason, outputs, is_confirmed: false });
+    }
+
+    /// The rule for the next part, and whether that part can be a reference part.
+    pub(super) fn rule(&self, policy: &Policy) -> (Rule, bool) {
+        match &self.step {
+            Step::WithoutReference => (policy.rule(), false),
+            Step::Reference => (policy.rule().without_pass(NoPass::ReferenceParts), true),
+            Step::Offset(rule) => (**rule, false),
+            Step::UnlikeTraining(_) => (policy.rule().without_pass(NoPass::BundleUnlikeTraining), false),
+        }
+    }
+
+    /// Whether the bundle must end before its next part: it has as many parts as it may have, or it is too old. A clock that was set
+    /// back to a time before the start counts as too old.
+    pub(super) fn is_over(&self, settings: &BundleSettings, now_unix_ms: i64) -> Option<&'static str> {
+        let age_ms = now_unix_ms.checked_sub(self.started_unix_ms);
+        if self.parts >= settings.max_parts {
+            Some("it had as many parts as [bundle] max_parts allows")
+        } else if age_ms.is_none_or(|age_ms| !(0..settings.max_ms).contains(&age_ms)) {
+            Some("it was older than [bundle] max_hours allows, or the clock was set back")
+        } else {
+            None
+        }
+    }
+
+    /// The parts that were judged during the reference phase.
+    pub(super) fn judged_parts(&self) -> &[JudgedPart] {
+        &self.judged
+    }
+
+    /// The number of confirmed parts.
+    pub(super) fn count_confirmed(&self) -> usize {
+        self.judged.iter().filter(|part| part.is_confirmed).count()
+    }
+
+    /// The bundle as the PLC is shown it. With a model without reference parts the step is OFFSET, with no part confirmed or missing.
+    pub(super) fn state(&self) -> BundleState {
+        let step = match self.step {
+            Step::Reference => StepCode::REFERENCE,
+            Step::Offset(_) | Step::WithoutReference => StepCode::OFFSET,
+            Step::UnlikeTraining(_) => StepCode::UNLIKE_TRAINING,
+        };
+        let confirmed = self.count_confirmed();
+        let missing = (self.needed as usize).saturating_sub(confirmed);
+        let count = |parts: usize| u16::try_from(parts).unwrap_or(u16::MAX);
+        BundleState { bundle: self.number, step, confirmed: count(confirmed), missing: count(missing) }
+    }
+
+    /// The bundle as people are shown it.
+    pub(super) fn status(&self) -> BundleStatus {
+        let confirmed = self.judged.iter().filter(|part| part.is_confirmed).map(|part| part.part_id);
+        let candidate = |part: &JudgedPart| {
+            let (logit, _) = part.outputs.filter(|_| !part.is_confirmed && self.step == Step::Reference)?;
+            let JudgedPart { part_id, verdict, reason, .. } = part;
+            Some(Candidate { part_id: *part_id, verdict: verdict.name(), reason: reason.clone(), logit })
+        };
+        let (step, offset, refused) = match &self.step {
+            Step::WithoutReference => ("WITHOUT_REFERENCE", None, None),
+            Step::Reference => ("REFERENCE", None, None),
+            Step::Offset(rule) => ("OFFSET", Some(rule.offset()), None),
+            Step::UnlikeTraining(why) => ("UNLIKE_TRAINING", None, Some(why.clone())),
+        };
+        BundleStatus {
+            bundle: self.number,
+            step,
+            reference_parts: self.needed,
+            confirmed: confirmed.collect(),
+            candidates: self.judged.iter().filter_map(candidate).collect(),
+            offset,
+            refused,
+            parts: self.parts,
+            started_unix_ms: self.started_unix_ms,
+            started_by: self.started_by.clone(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Defines what the journal says about the running bundle.
+
+use super::event::EventRow;
+use super::verdict_row::VerdictRow;
+
+/// The events and rows of the running bundle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedBundle {
+    /// The event that started the bundle.
+    pub started: EventRow,
+    /// All events after it, in order.
+    pub events: Vec<EventRow>,
+    /// The rows of the bundle since its start that have features or are a REJECT, in order.
+    pub rows: Vec<VerdictRow>,
+    /// The number of all rows of the bundle since its start.
+    pub parts: u64,
+}

@@ -1,0 +1,105 @@
+//! Tests a bundle on the line: reference parts, their confirmations, the offset, and kills of the appliance in between.
+
+use crate::plant::Plant;
+use crate::plc::Plc;
+use crate::support::*;
+use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference};
+use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult, StepCode};
+use cellgate_protocol::code::WireVerdict;
+use cellgate_protocol::reason::ReasonCode;
+use serde_json::Value;
+use std::path::Path;
+
+/// Needs two reference parts. Good parts of the training bundles are about as dark as the dark image.
+fn with_reference(folder: &Path) -> std::path::PathBuf {
+    let dark = f64::from(mean_logit(DARK));
+    let bundles: Vec<[f64; 2]> =
+        (-3..=3).map(|bundle| dark + f64::from(bundle) / 4.0).map(|mean| [mean - 0.1, mean + 0.1]).collect();
+    let point = |thresholds| OperatingPoint::new(thresholds, Calibration::IDENTITY).unwrap();
+    let reference = Reference::estimate(&bundles, 2).unwrap();
+    let policy = Policy::with_reference(point([-0.85, 0.85]), point([1.0, 3.0]), reference);
+    let mut contents = contents("mean.onnx", mean_logit(DARK));
+    contents.policy = policy;
+    model(folder, &contents)
+}
+
+/// Judges `image` as a part of this bundle. Checks the verdict's reason at the PLC and returns the row.
+fn judged(plant: &Plant, plc: &Plc, (part, bundle): (u64, u32), image: &Path, reason: ReasonCode) -> Value {
+    plc.wait_ready();
+    plant.scan(part, image);
+    plc.trigger_in_bundle(part, 5_000, bundle);
+    let (_, outcome) = plc.outcome(part);
+    assert_eq!(outcome.claim.unwrap().reason, reason, "{outcome:?}");
+    let row = plant.rows().into_iter().find(|row| row["part"] == part).unwrap();
+    assert_eq!((&row["bundle"], &row["reason"]), (&bundle.into(), &reason.name().unwrap().into()), "{row}");
+    row
+}
+
+fn confirm(plc: &Plc, row: &Value, bundle: u32) -> ConfirmResult {
+    let number = |name: &str| row[name].as_u64().unwrap();
+    plc.confirm(Confirm { verdict_seq: number("seq"), part_id: number("part"), bundle })
+}
+
+/// Kills the appliance, starts it again, and waits until it is ready.
+fn restart(plant: &mut Plant, plc: &Plc) {
+    plant.kill();
+    plc.wait_not_ready();
+    plant.start();
+    plc.wait_ready();
+}
+
+fn a_bundle(profile: &str) {
+    let mut plant = Plant::with_model(profile, "part-id", with_reference);
+    let plc = Plc::new(&plant, profile);
+    let (dark, bright) = (plant.images[0].clone(), plant.images[2].clone());
+    let first = judged(&plant, &plc, (1, 7), &dark, ReasonCode::REFERENCE_PART);
+    let rejected = judged(&plant, &plc, (2, 7), &bright, ReasonCode::SCORE_FROM_REJECT);
+    assert_eq!(confirm(&plc, &first, 8), ConfirmResult::NOT_IN_BUNDLE);
+    assert_eq!(confirm(&plc, &rejected, 7), ConfirmResult::REFUSED);
+    assert_eq!(confirm(&plc, &first, 7), ConfirmResult::CONFIRMED);
+    restart(&mut plant, &plc);
+    let second = judged(&plant, &plc, (3, 7), &dark, ReasonCode::REFERENCE_PART);
+    assert_eq!(plc.seen().bundle, BundleState { bundle: 7, step: StepCode::REFERENCE, confirmed: 1, missing: 1 });
+    assert_eq!(confirm(&plc, &first, 7), ConfirmResult::CONFIRMED, "again, after the restart");
+    assert_eq!(confirm(&plc, &second, 7), ConfirmResult::CONFIRMED);
+    let passed = judged(&plant, &plc, (4, 7), &dark, ReasonCode::SCORE_BELOW_REVIEW);
+    assert_eq!(plc.outcome(4).1.decision.verdict(), WireVerdict::Pass);
+    assert!(passed["offset"].as_f64().unwrap() < -1.0, "{passed}");
+    restart(&mut plant, &plc);
+    let after = judged(&plant, &plc, (5, 7), &dark, ReasonCode::SCORE_BELOW_REVIEW);
+    assert_eq!(after["offset"], passed["offset"]);
+    assert_eq!(plc.seen().bundle, BundleState { bundle: 7, step: StepCode::OFFSET, confirmed: 2, missing: 0 });
+    judged(&plant, &plc, (6, 8), &dark, ReasonCode::REFERENCE_PART);
+    assert_eq!(confirm(&plc, &second, 7), ConfirmResult::NOT_IN_BUNDLE, "another bundle is running");
+    let without = judged(&plant, &plc, (7, 0), &dark, ReasonCode::SCORE_BELOW_REVIEW);
+    assert_eq!(without["offset"], 0.0);
+    plc.seen().assert_agrees_with(&plant.rows(), 7);
+    let events = run(&mut plant.program(&["journal", "export", "verdicts.sqlite", "--events", "--format", "jsonl"]), 0);
+    let events: Vec<String> =
+        lines(&events).iter().map(|event| format!("{} {}", event["kind"].as_str().unwrap(), event["bundle"])).collect();
+    let expected = [
+        "BUNDLE_STARTED 7",
+        "REFERENCE_CONFIRMED 7",
+        "REFERENCE_CONFIRMED 7",
+        "OFFSET 7",
+        "BUNDLE_ENDED 7",
+        "BUNDLE_STARTED 8",
+        "BUNDLE_ENDED 8",
+    ];
+    assert_eq!(events, expected);
+    run(&mut plant.program(&["journal", "verify", "verdicts.sqlite", "--verdicts"]), 0);
+    for (event, count) in [("bundle_started", 2), ("reference_confirmed", 2), ("bundle_offset", 1), ("bundle_ended", 2)]
+    {
+        assert_eq!(plant.events(event), count, "{event}");
+    }
+}
+
+#[test]
+fn a_bundle_gets_its_offset_on_the_native_link_and_goes_on_after_each_kill() {
+    a_bundle("native");
+}
+
+#[test]
+fn a_bundle_gets_its_offset_over_modbus_and_goes_on_after_each_kill() {
+    a_bundle("modbus");
+}
