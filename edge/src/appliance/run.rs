@@ -1,6 +1,7 @@
 //! Starts all services, and waits until a signal or a failure ends the appliance.
 
 use super::archiver::{Archiver, PROTECT_DAYS};
+use super::control::Control;
 use super::engine_state::EngineState;
 use super::judge::{Connections, Judge};
 use super::line::{Backlog, Line, Memory};
@@ -14,6 +15,7 @@ use super::shared::Shared;
 use super::watcher::Watcher;
 use crate::acquire::{Archive, ArchiveError};
 use crate::config::{Config, Profile};
+use crate::control::{self, ControlError};
 use crate::journal::{Journal, JournalError, JournalOptions, Recovery, Retention};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError, Server};
 use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
@@ -51,6 +53,9 @@ pub enum RunError {
     /// The address for Prometheus is in use or does not belong to this machine.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The control socket can't be created, or another process listens there.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The metrics could not be registered.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -76,8 +81,9 @@ pub enum Ended {
 pub fn run(config: &Config) -> Result<Ended, RunError> {
     let model = Model::open(&config.model.path, &model::ModelLimits::default())?;
     let digest = model.digest();
-    // Listen before any file is written: if the address is in use, the appliance ends without having changed anything.
+    // Listen before any file is written: if an address or socket is in use, the appliance ends without having changed anything.
     let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
+    let control = config.control.socket.as_deref().map(control::Server::listen).transpose()?;
     let acquire = &config.acquire;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
     let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
@@ -101,7 +107,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         memory: Memory::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let connections = Connections { messages: to_judge, line: answers, archiver: archiver.clone() };
+    let connections = Connections { messages: to_judge, line: answers.clone(), archiver: archiver.clone() };
     let (folder, matching) = (acquire.folder.clone(), acquire.matching);
 
     let mut services = Services::new(Arc::clone(&shared));
@@ -118,6 +124,9 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     services.start(PortService { plc: config.plc.clone(), line, messages: to_line, runtime })?;
     if let Some(server) = server {
         services.start(Page { server, shared: Arc::clone(&shared) })?;
+    }
+    if let Some(server) = control {
+        services.start(Control { server, line: answers, shared: Arc::clone(&shared) })?;
     }
     services.depend_on("journal", move || journal.is_running());
     let _ = sd_notify::notify(&[NotifyState::Ready]);

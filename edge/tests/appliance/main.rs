@@ -5,6 +5,7 @@
 mod archive;
 mod cable;
 mod closed_log;
+mod control;
 mod decoder;
 mod distance;
 mod engine;

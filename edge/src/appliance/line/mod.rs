@@ -18,6 +18,7 @@ use super::profile::PlcTransport;
 use super::shared::Shared;
 use crate::acquire::Unjudged;
 use crate::appliance::engine_state::EngineState;
+use crate::control::BundleAnswer;
 use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
 use cellgate_protocol::part::Trigger;
@@ -110,6 +111,10 @@ impl Line {
             ToLine::FreeRunning { judged, at } => self.on_free_running(judged, at),
             ToLine::Accepted { number, accepted } => self.on_accepted(number, accepted),
             ToLine::Committed { number, committed } => self.on_committed(number, committed),
+            ToLine::Bundle { answer, .. } => {
+                let why = "this appliance judges without bundles".to_owned();
+                let _ = answer.try_send(BundleAnswer::Refused { why });
+            }
         }
     }
 
