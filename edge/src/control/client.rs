@@ -87,9 +87,11 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer, AskError> {
 
 async fn exchange(socket: &Path, request: &Request) -> Result<Answer, AskError> {
     let io = |source| AskError::Io { socket: socket.to_owned(), source };
+    // First the line: its time counts from the connection on.
+    let line = request.to_line();
     let stream = connect(socket).await?;
     // An appliance that refuses a request before it has read all of it closes the connection. Its answer says why.
-    let sent = write_all(&stream, &request.to_line()).await;
+    let sent = write_all(&stream, &line).await;
     let line = match read_line(&stream, MAX_ANSWER_BYTES).await.map_err(io)? {
         Line::Read(line) if line.is_empty() => {
             return Err(io(sent.err().unwrap_or_else(|| ErrorKind::UnexpectedEof.into())));

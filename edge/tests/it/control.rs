@@ -319,9 +319,11 @@ fn a_user_without_the_group_is_told_what_to_do() {
         return;
     }
     std::fs::set_permissions(server.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    // Only the calling thread changes its user.
+    // Only the calling thread changes its user and groups.
     let as_nobody = || {
-        let nobody = rustix::process::Uid::from_raw(65534);
+        let (nobody, nogroup) = (rustix::process::Uid::from_raw(65534), rustix::process::Gid::from_raw(65534));
+        rustix::thread::set_thread_groups(&[]).ok()?;
+        rustix::thread::set_thread_res_gid(nogroup, nogroup, nogroup).ok()?;
         rustix::thread::set_thread_res_uid(nobody, nobody, nobody).ok()?;
         Some(ask(&server.socket(), &status()))
     };

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use cellgate_edge::config::Config;
 use cellgate_edge::control::{Answer, BundleRequest, Request, ask};
 use clap::Subcommand;
+use clap::builder::TypedValueParser as _;
 use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -51,10 +52,10 @@ enum Action {
   cellgate-edge bundle start 7 --reference 3")]
 struct StartArgs {
     /// Number of the bundle, 1 to 4294967295
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(u32).range(1..).try_map(NonZeroU32::try_from))]
     bundle: NonZeroU32,
-    /// Number of reference parts [default: as edge.toml says, else as the model says]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Number of reference parts, 1 to 1000 [default: as edge.toml says, else as the model says]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
     reference: Option<u32>,
     #[command(flatten)]
     target: Target,
@@ -90,7 +91,7 @@ struct StatusArgs {
     target: Target,
 }
 
-/// Ends the running bundle. Parts that belong to no bundle are judged as [bundle] without in edge.toml says.
+/// Ends the running bundle. The following parts are judged as `without` in the section [bundle] of edge.toml says.
 ///
 /// Exit status: 0 ended, 1 refused, 2 misuse or no appliance.
 #[derive(Debug, clap::Args)]
