@@ -43,23 +43,23 @@ pub(super) fn control(socket: &Path, is_running: bool) -> Finding {
 mod tests {
     use super::*;
     use crate::control::Server;
-    use crate::finding::FindingState::{self, Failure, Ok, Warning};
+    use crate::finding::FindingState;
 
     #[test]
     fn folder_file_and_other_appliances_are_checked() {
         let place = tempfile::tempdir().unwrap();
-        let state = |name: &str, is_running| -> FindingState { control(&place.path().join(name), is_running).state };
-        assert_eq!(state("control", false), Ok);
-        assert_eq!(state("missing/control", false), Warning);
+        let state = |name: &str, is_running| control(&place.path().join(name), is_running).state;
+        assert_eq!(state("control", false), FindingState::Ok);
+        assert_eq!(state("missing/control", false), FindingState::Warning);
         std::fs::write(place.path().join("file"), "").unwrap();
-        assert_eq!(state("file", false), Failure);
-        assert_eq!(control(Path::new("control"), false).state, Ok, "a relative path");
+        assert_eq!(state("file", false), FindingState::Failure);
+        assert_eq!(control(Path::new("control"), false).state, FindingState::Ok, "a relative path");
         let server = Server::listen(&place.path().join("control")).unwrap();
-        assert_eq!([state("control", true), state("control", false)], [Warning, Failure]);
+        assert_eq!([state("control", true), state("control", false)], [FindingState::Warning, FindingState::Failure]);
         drop(server);
-        assert_eq!(state("control", false), Ok);
+        assert_eq!(state("control", false), FindingState::Ok);
         // A socket that a dead appliance left behind is replaced at the start.
         drop(std::os::unix::net::UnixListener::bind(place.path().join("control")).unwrap());
-        assert_eq!(state("control", false), Ok);
+        assert_eq!(state("control", false), FindingState::Ok);
     }
 }
