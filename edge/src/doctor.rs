@@ -1,5 +1,7 @@
-//! Checks what an appliance needs (engine, folders, journal, port, clock, metrics) and says what to do about each problem.
+//! Checks what an appliance needs (engine, folders, journal, port, clock, metrics, control socket) and says what to do about each
+//! problem.
 
+mod control;
 mod engine;
 mod folder;
 
@@ -8,7 +10,9 @@ use crate::config::{AcquireConfig, Config, Matching};
 use crate::finding::{Finding, FindingState};
 use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
+use crate::user::user_name;
 use cellgate_models::one_line;
+use control::control;
 use folder::{folder, or_here};
 use rustix::fs::{Access, access, statvfs};
 use std::fs::{File, OpenOptions};
@@ -41,6 +45,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         findings.extend(early_images(acquire));
     }
     findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));
+    findings.extend(config.control.socket.as_ref().map(|socket| control(socket, is_running)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.state));
     findings
 }
@@ -169,8 +174,8 @@ fn unwritable(files: &[PathBuf]) -> Option<String> {
     let may = |file: &PathBuf| access(file, Access::READ_OK | Access::WRITE_OK);
     let refused: Vec<_> = files.iter().filter_map(|file| may(file).err().map(|error| (file, error))).collect();
     let (_, error) = refused.first()?;
-    let this_user = user(rustix::process::getuid().as_raw());
-    let owners: Vec<_> = refused.iter().map(|(file, _)| file.metadata().map(|file| user(file.uid()))).collect();
+    let this_user = user_name(rustix::process::getuid().as_raw());
+    let owners: Vec<_> = refused.iter().map(|(file, _)| file.metadata().map(|file| user_name(file.uid()))).collect();
     let paths: Vec<_> = refused.iter().map(|(file, _)| file.display().to_string()).collect();
     let with_owner = |(path, owner): (&String, &std::io::Result<String>)| match owner {
         Ok(owner) => format!("{path} (owner {owner})"),
@@ -188,17 +193,6 @@ fn unwritable(files: &[PathBuf]) -> Option<String> {
         )
     };
     Some(format!("{}: {error}; {todo}", named.join(", ")))
-}
-
-/// Returns the name of the user `id` from /etc/passwd, or `id` itself if it has no name.
-fn user(id: u32) -> String {
-    let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = list.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
-    });
-    name.map_or_else(|| id.to_string(), str::to_owned)
 }
 
 /// Checks whether the port can be opened. A port that the running appliance uses is a warning only.
@@ -393,8 +387,11 @@ mod tests {
         };
         assert_eq!(found.state, FindingState::Failure, "{found:?}");
         assert!(found.found.contains(lock.to_str().unwrap()), "{found:?}");
-        let todo =
-            if is_root { format!("`chown {} {}`", user(65534), lock.display()) } else { "`chmod u+rw ".to_owned() };
+        let todo = if is_root {
+            format!("`chown {} {}`", user_name(65534), lock.display())
+        } else {
+            "`chmod u+rw ".to_owned()
+        };
         assert!(found.found.contains(&todo), "{found:?}");
         assert!(!is_root || found.found.contains("root"), "{found:?}");
         set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();

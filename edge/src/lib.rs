@@ -4,6 +4,7 @@
 pub mod acquire;
 pub mod appliance;
 pub mod config;
+pub mod control;
 pub mod convert;
 pub mod doctor;
 pub mod finding;
@@ -13,6 +14,7 @@ mod one_line;
 pub mod percentile;
 pub mod pipeline;
 pub mod plc_sim;
+mod priority;
 pub mod sandbox;
 pub mod serial;
 #[cfg(feature = "tensorrt")]
@@ -20,4 +22,5 @@ pub mod tensorrt;
 #[cfg(not(feature = "tensorrt"))]
 #[path = "without_tensorrt.rs"]
 pub mod tensorrt;
+mod user;
 pub mod verdict_mapping;

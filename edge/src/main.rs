@@ -32,6 +32,7 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     Run(cmd::run::Args),
     Inspect(cmd::inspect::Args),
+    Bundle(cmd::bundle::Args),
     Journal(cmd::journal::Args),
     Doctor(cmd::doctor::Args),
     PlcSim(cmd::plc_sim::Args),
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(args) => cmd::run::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Bundle(args) => cmd::bundle::run(args),
         Command::Doctor(args) => cmd::doctor::run(&args),
         Command::PlcSim(args) => cmd::plc_sim::run(&args),
         Command::TensorRt(command) => cmd::tensorrt::run(&command),

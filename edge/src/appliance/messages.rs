@@ -3,7 +3,7 @@
 //! | queue | from | to | when it is full |
 //! |---|---|---|---|
 //! | [`JudgeQueue`], 256 | watcher, port | judge | an arrival: the watcher keeps it and tries again, and there is no health until the queue has space. A part: it is REJECT/INTERNAL. `Doubt` and `Recorded`: the sender tries again |
-//! | [`LineQueue`], 64 | judge, journal | port | the sender blocks and gives no sign of life: no part passes, and in the end the process restarts |
+//! | [`LineQueue`], 64 | judge, journal, control | port | judge and journal block and give no sign of life: no part passes, and in the end the process restarts. Control does not block: the request is refused |
 //! | [`ArchiverQueue`], 1024 | watcher, judge, port | archiver | the images stay in the scanner's folder; each is logged and counted |
 //! | the journal's own, 16 | port, archiver | journal | the request fails: `JournalError::Overloaded` |
 //!
@@ -15,11 +15,11 @@
 //! - The judge keeps images that wait for a trigger: at most 256. When free-running, their number is not limited.
 //! - The archiver keeps images that could not be moved: at most 10,000, with the PNG files of their maps (a few KB each) in memory.
 
-use super::bundle::request::{BundleAnswer, BundleRequest, Who};
 use super::part::Part;
 use super::part::judged::Judged;
 use super::shared::Shared;
 use crate::acquire::{Arrival, ImageFile, Unjudged};
+use crate::control::{BundleAnswer, BundleRequest, Who};
 use crate::journal::{AcceptanceReceipt, CommitReceipt, EventRow, JournalError, RecordedBundle};
 use cellgate_models::engine::LogitMap;
 use cellgate_models::policy::Rule;
@@ -84,13 +84,14 @@ pub(super) enum ToLine {
     Recorded(Result<Vec<EventRow>, JournalError>),
     /// The running bundle as the journal has it.
     BundleRead(Result<Option<Box<RecordedBundle>>, JournalError>),
-    /// A person asks about the running bundle, or changes it.
+    /// A command about the running bundle, from the control socket.
     Bundle {
-        /// The request.
+        /// The command.
         request: BundleRequest,
-        /// Who asks.
+        /// Who gave it.
         who: Who,
-        /// Takes the answer, once what the request changes is durable.
+        /// Where the answer goes, once everything that the command changed is durable. There is room for one answer. The receiver may
+        /// have given up waiting.
         answer: SyncSender<BundleAnswer>,
     },
 }
@@ -148,6 +149,11 @@ impl LineQueue {
     /// port's thread must not call this: it would wait for itself.
     pub(super) fn send(&self, message: ToLine) -> bool {
         self.0.blocking_send(message).is_ok()
+    }
+
+    /// Queues `message`. Returns false if the queue is full or the port has ended.
+    pub(super) fn try_send(&self, message: ToLine) -> bool {
+        self.0.try_send(message).is_ok()
     }
 }
 

@@ -30,6 +30,7 @@
 //! | `profile` | carries the session over native frames or Modbus registers |
 //! | `archiver` | service: moves images to the archive, deletes old images and old verdicts |
 //! | `page` | service: serves the metrics for Prometheus |
+//! | `control` | service: passes commands from the control socket to `line` |
 //!
 //! The journal (`crate::journal`) has its own thread, which calls back when a request is done.
 //!
@@ -39,6 +40,7 @@
 
 mod archiver;
 mod bundle;
+mod control;
 mod engine_state;
 mod judge;
 mod line;

@@ -2,6 +2,7 @@
 
 use super::archiver::{Archiver, PROTECT_DAYS};
 use super::bundle::{BundleSettings, Bundles};
+use super::control::Control;
 use super::engine_state::EngineState;
 use super::judge::{Connections, Judge};
 use super::line::{Backlog, Line, Memory};
@@ -15,6 +16,7 @@ use super::shared::Shared;
 use super::watcher::Watcher;
 use crate::acquire::{Archive, ArchiveError};
 use crate::config::{Config, Profile};
+use crate::control::{self, ControlError};
 use crate::journal::{Journal, JournalError, JournalOptions, Recovery, Retention};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError, Server};
 use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
@@ -37,9 +39,6 @@ use std::time::Duration;
 pub const STUCK: u8 = 70;
 /// How long decoding one image may take.
 const MAX_DECODE_TIME: Duration = Duration::from_millis(200);
-/// The highest schema of the protocol that the appliance speaks. The appliance does not judge by bundle yet, so a PLC that names bundles
-/// finds it incompatible.
-const SCHEMA: Schema = Schema::One;
 
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +55,9 @@ pub enum RunError {
     /// The address for Prometheus is in use or does not belong to this machine.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The control socket can't be created, or another process listens there.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The metrics could not be registered.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -81,8 +83,9 @@ pub enum Ended {
 pub fn run(config: &Config) -> Result<Ended, RunError> {
     let model = Model::open(&config.model.path, &model::ModelLimits::default())?;
     let digest = model.digest();
-    // Listen before any file is written: if the address is in use, the appliance ends without having changed anything.
+    // Listen before any file is written: if an address or socket is in use, the appliance ends without having changed anything.
     let server = config.metrics.listen.map(metrics::listen).transpose()?.map(Server::new).transpose()?;
+    let control = config.control.socket.as_deref().map(control::Server::listen).transpose()?;
     let acquire = &config.acquire;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
     let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
@@ -108,7 +111,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         memory: Memory::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let connections = Connections { messages: to_judge, line: answers, archiver: archiver.clone() };
+    let connections = Connections { messages: to_judge, line: answers.clone(), archiver: archiver.clone() };
     let (folder, matching) = (acquire.folder.clone(), acquire.matching);
 
     let mut services = Services::new(Arc::clone(&shared));
@@ -125,6 +128,9 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     services.start(PortService { plc: config.plc.clone(), line, messages: to_line, runtime })?;
     if let Some(server) = server {
         services.start(Page { server, shared: Arc::clone(&shared) })?;
+    }
+    if let Some(server) = control {
+        services.start(Control { server, line: answers, shared: Arc::clone(&shared) })?;
     }
     services.depend_on("journal", move || journal.is_running());
     let _ = sd_notify::notify(&[NotifyState::Ready]);

@@ -1,5 +1,6 @@
 //! Defines the subcommands, one per file: their arguments and what they print. Also starts the logging.
 
+pub(crate) mod bundle;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod journal;

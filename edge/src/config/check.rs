@@ -29,6 +29,7 @@ impl Config {
             ("acquire.archive", Some(&self.acquire.archive)),
             ("plc.port", Some(&self.plc.port)),
             ("journal.path", Some(&self.journal.path)),
+            ("control.socket", self.control.socket.as_ref()),
         ] {
             if named.is_some_and(|named| named.as_os_str().is_empty()) {
                 return value(key, "\"\"".to_owned(), "a path");

@@ -37,6 +37,9 @@ pub struct Config {
     /// Figures for monitoring.
     #[serde(default)]
     pub metrics: MetricsConfig,
+    /// Commands from this machine.
+    #[serde(default)]
+    pub control: ControlConfig,
     /// The format of the log.
     #[serde(default)]
     pub log: LogConfig,
@@ -241,6 +244,14 @@ pub struct MetricsConfig {
     pub listen: Option<SocketAddr>,
 }
 
+/// The section `[control]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlConfig {
+    /// Path of the control socket; `None`: no commands are taken.
+    pub socket: Option<PathBuf>,
+}
+
 /// The section `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -371,6 +382,7 @@ impl Config {
             Some(&mut config.acquire.archive),
             Some(&mut config.plc.port),
             Some(&mut config.journal.path),
+            config.control.socket.as_mut(),
         ]
         .into_iter()
         .flatten()

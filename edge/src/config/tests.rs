@@ -29,7 +29,7 @@ fn the_example_has_every_key_with_its_default() {
     least.plc.port = example.plc.port.clone();
     assert_eq!(example, least);
     // Optional keys without a default are in comments.
-    for key in ["threads", "onnxruntime", "tensorrt", "listen"] {
+    for key in ["threads", "onnxruntime", "tensorrt", "listen", "socket"] {
         assert!(Config::EXAMPLE.lines().any(|line| line.starts_with(&format!("# {key} = "))), "{key}");
     }
 }
@@ -39,6 +39,8 @@ fn relative_paths_are_relative_to_the_file() {
     let config = parse(LEAST).unwrap();
     assert_eq!(config.model.path, Path::new("/etc/cellgate/model"));
     assert_eq!(config.plc.port, Path::new("/dev/ttyUSB0"));
+    let config = parse(&format!("{LEAST}[control]\nsocket = \"control\"")).unwrap();
+    assert_eq!(config.control.socket.as_deref(), Some(Path::new("/etc/cellgate/control")));
 }
 
 fn refused(text: &str) -> ConfigError {
@@ -83,6 +85,7 @@ fn values_out_of_range_are_refused() {
         ("[journal]", "[bundle]\nmax_parts = 1000001\n[journal]"),
         ("[journal]", "[bundle]\nmax_hours = 169\n[journal]"),
         ("[journal]", "[bundle]\nwithout = \"pass\"\n[journal]"),
+        ("[journal]", "[control]\nsocket = \"\"\n[journal]"),
     ]
     .map(|(old, new)| (new, LEAST.replace(old, new)));
     let refusals: Vec<_> =

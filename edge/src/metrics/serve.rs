@@ -3,6 +3,7 @@
 //! Connections, bytes and time are bounded. All that a slow or hostile client can do is delay other clients.
 
 use super::CONTENT_TYPE;
+use crate::priority;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderValue};
@@ -27,8 +28,6 @@ const MAX_CONNECTION_TIME: Duration = Duration::from_secs(2);
 const MAX_REQUEST_BYTES: usize = 8 << 10;
 /// Pause after a connection could not be accepted, and interval for checking whether to stop.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Nice value of the server's thread. On Linux, 19 is the lowest priority.
-const NICE_VALUE: i32 = 19;
 
 /// The server can't listen at the configured address.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +78,7 @@ impl Server {
         page: impl Fn() -> Option<String> + Send + Sync + 'static,
         is_over: impl Fn() -> bool,
     ) -> io::Result<()> {
-        // On Linux this priority is per thread. Failure is harmless: the thread keeps the normal priority.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE_VALUE);
+        priority::lower();
         self.runtime.block_on(async {
             let accepting = accept(self.listener, Arc::new(page));
             tokio::pin!(accepting);

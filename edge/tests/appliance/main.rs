@@ -6,6 +6,7 @@ mod archive;
 mod bundles;
 mod cable;
 mod closed_log;
+mod control;
 mod decoder;
 mod distance;
 mod engine;

@@ -154,7 +154,7 @@ fn faults_are_counted() {
 }
 
 /// The nice value (-20 to 19) of each thread of a process.
-fn niceness(process: &Child) -> BTreeMap<String, i32> {
+pub(crate) fn niceness(process: &Child) -> BTreeMap<String, i32> {
     let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let of_task = |task: fs::DirEntry| {
         let stat = fs::read_to_string(task.path().join("stat")).unwrap();
@@ -166,7 +166,7 @@ fn niceness(process: &Child) -> BTreeMap<String, i32> {
 }
 
 /// Sets the flag that stops the test's other threads when dropped, even if the test fails.
-struct StopOnDrop<'a>(&'a AtomicBool);
+pub(crate) struct StopOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {

@@ -1,4 +1,5 @@
-//! Compares the output and errors of `doctor`, `run --check`, `journal` and `plc-sim` with snapshots.
+//! Compares the output and errors of `doctor`, `run --check`, `journal`, `plc-sim` and `bundle` with snapshots. `control` tests
+//! `bundle` with a socket that answers.
 
 use cellgate_edge::config::Config;
 use cellgate_edge::journal::{Journal, JournalOptions};
@@ -69,6 +70,24 @@ fn the_errors_of_plc_sim_equal_the_snapshots() {
         ("plc_sim_many_models", &models),
     ] {
         assert_text(name, folder.path(), arguments);
+    }
+}
+
+#[test]
+fn the_errors_of_bundle_without_an_appliance_equal_the_snapshots() {
+    let folder = tempfile::tempdir().unwrap();
+    configure(folder.path(), &[]);
+    drop(std::os::unix::net::UnixListener::bind(folder.path().join("dead")).unwrap());
+    for (name, arguments) in [
+        ("bundle_status_without_appliance", &["status", "--socket", "control"][..]),
+        ("bundle_end_dead_appliance", &["end", "--socket", "dead"]),
+        ("bundle_status_without_socket", &["status", "--config", "edge.toml"]),
+        ("bundle_start_zero", &["start", "0"]),
+        ("bundle_start_no_reference_part", &["start", "7", "--reference", "0"]),
+        ("bundle_confirm_nothing", &["confirm"]),
+        ("bundle_status_two_places", &["status", "--socket", "control", "--config", "edge.toml"]),
+    ] {
+        assert_text(name, folder.path(), &[&["bundle"], arguments].concat());
     }
 }
 

@@ -5,7 +5,8 @@
 //! | module | tests |
 //! |---|---|
 //! | `help` | the help of each command |
-//! | `commands` | the output and errors of `doctor`, `journal`, `plc-sim` and `run --check` |
+//! | `commands` | the output and errors of `bundle`, `doctor`, `journal`, `plc-sim` and `run --check` |
+//! | `control` | the control socket with the command `bundle`, and with slow, greedy and hostile clients |
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
 //! | `inspect_distance` | the distance in the output of `inspect`, and the reason UNLIKE_TRAINING |
 //! | `inspect_envelope` | images unlike the training images: verdict, reason and text of each |
@@ -17,6 +18,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
 mod commands;
+mod control;
 #[cfg(feature = "cuda")]
 mod cuda_driver;
 mod help;

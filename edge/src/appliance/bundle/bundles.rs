@@ -4,8 +4,8 @@ mod decide;
 
 use super::BundleSettings;
 use super::figures::{self, EndedFigures, StartedFigures, Starter};
-use super::request::{BundleAnswer, BundleRequest, BundleStatus, Who};
 use super::running::Running;
+use crate::control::{BundleAnswer, BundleRequest, BundleStatus, BundleStep, Who};
 use crate::journal::{EventEntry, EventKind, EventRow, RecordedBundle, VerdictRow};
 use cellgate_models::policy::{NoPass, Rule};
 use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult};
@@ -347,7 +347,7 @@ fn refused(number: u64, why: &str) -> BundleEffect {
 fn none() -> BundleStatus {
     BundleStatus {
         bundle: 0,
-        step: "NONE",
+        step: BundleStep::None,
         reference_parts: 0,
         confirmed: Vec::new(),
         candidates: Vec::new(),

@@ -22,12 +22,10 @@
 //! | `bundles` | decides about triggers, confirmations and requests |
 //! | `running` | the running bundle, which follows from events and rows |
 //! | `figures` | the figures of the events |
-//! | `request` | requests of people, and the answers |
 //! | `settings` | the settings, from configuration and model |
 
 mod bundles;
 pub(super) mod figures;
-pub(crate) mod request;
 mod running;
 mod settings;
 

@@ -3,7 +3,7 @@
 
 use super::BundleSettings;
 use super::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures, Starter};
-use super::request::{BundleStatus, Candidate};
+use crate::control::{BundleStatus, BundleStep, Candidate};
 use crate::journal::{EventKind, EventRow, RecordedBundle, VerdictRow};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::WhitenedFeatures;
@@ -185,13 +185,13 @@ impl Running {
         let candidate = |part: &JudgedPart| {
             let (logit, _) = part.outputs.filter(|_| !part.is_confirmed && self.step == Step::Reference)?;
             let JudgedPart { part_id, verdict, reason, .. } = part;
-            Some(Candidate { part_id: *part_id, verdict: verdict.name(), reason: reason.clone(), logit })
+            Some(Candidate { part_id: *part_id, verdict: verdict.name().to_owned(), reason: reason.clone(), logit })
         };
         let (step, offset, refused) = match &self.step {
-            Step::WithoutReference => ("WITHOUT_REFERENCE", None, None),
-            Step::Reference => ("REFERENCE", None, None),
-            Step::Offset(rule) => ("OFFSET", Some(rule.offset()), None),
-            Step::UnlikeTraining(why) => ("UNLIKE_TRAINING", None, Some(why.clone())),
+            Step::WithoutReference => (BundleStep::WithoutReference, None, None),
+            Step::Reference => (BundleStep::Reference, None, None),
+            Step::Offset(rule) => (BundleStep::Offset, Some(rule.offset()), None),
+            Step::UnlikeTraining(why) => (BundleStep::UnlikeTraining, None, Some(why.clone())),
         };
         BundleStatus {
             bundle: self.number,

@@ -3,9 +3,9 @@ mod bench;
 pub(in crate::appliance) use bench::settings;
 
 use super::bundles::BundleEffect::{AnswerPerson, AnswerPlc, Read, Record};
-use super::request::{BundleAnswer, BundleRequest};
 use super::*;
 use crate::config::{BundleConfig, WithoutBundle};
+use crate::control::{BundleAnswer, BundleRequest, BundleStep};
 use bench::{BundleBench, ORIGIN, policy, who};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::{Policy, Reason};
@@ -36,7 +36,7 @@ fn a_bundle_gets_its_offset_from_confirmed_parts_and_no_part_passes_before() {
     }
     assert_eq!(bench.bundles.state(), state(7, StepCode::OFFSET, 3, 0));
     let status = bench.bundles.status();
-    assert_eq!((status.step, &status.confirmed[..], status.parts), ("OFFSET", &[1, 3, 4][..], 5));
+    assert_eq!((status.step, &status.confirmed[..], status.parts), (BundleStep::Offset, &[1, 3, 4][..], 5));
     let offset = policy().rule_with_reference(&[(-2.0, ORIGIN); 3]).unwrap().offset();
     assert_eq!(status.offset, Some(offset));
     assert!((offset + 2.0).abs() < 0.01);
@@ -81,7 +81,7 @@ fn refused_reference_parts_let_no_part_pass_until_the_bundle_is_started_anew() {
     assert_eq!(bench.part(4, 7, -50.0).1, Reason::BundleUnlikeTraining);
     bench.restart();
     assert_eq!(bench.part(5, 7, -50.0).1, Reason::BundleUnlikeTraining, "also after a restart");
-    assert_eq!(bench.ask(start(7, None)).unwrap().step, "REFERENCE");
+    assert_eq!(bench.ask(start(7, None)).unwrap().step, BundleStep::Reference);
     assert_eq!(bench.part(6, 7, -50.0).1, Reason::ReferencePart);
 }
 
@@ -104,7 +104,7 @@ fn a_trigger_chooses_the_bundle_of_its_part() {
     assert_eq!(bench.enter(0).bundle, 9, "a person started it");
     assert_eq!(bench.enter(9).bundle, 9);
     assert_eq!(bench.kinds(), none);
-    assert_eq!(bench.ask(BundleRequest::End).unwrap().step, "NONE");
+    assert_eq!(bench.ask(BundleRequest::End).unwrap().step, BundleStep::None);
     assert_eq!(bench.enter(0).bundle, 0);
     assert_eq!(bench.kinds(), ["BUNDLE_ENDED 9"]);
     assert!(bench.ask(BundleRequest::End).is_err());
@@ -151,10 +151,10 @@ fn a_model_without_reference_parts_has_bundles_without_a_reference_phase() {
     let mut bench = BundleBench::new(settings);
     assert_eq!(bench.part(1, 7, -2.0).1, Reason::ScoreBelowReview);
     assert_eq!(bench.bundles.state(), state(7, StepCode::OFFSET, 0, 0));
-    assert_eq!(bench.bundles.status().step, "WITHOUT_REFERENCE");
+    assert_eq!(bench.bundles.status().step, BundleStep::WithoutReference);
     assert!(bench.ask(start(7, Some(5))).unwrap_err().contains("trained without reference parts"));
     bench.restart();
-    assert_eq!(bench.bundles.status().step, "WITHOUT_REFERENCE");
+    assert_eq!(bench.bundles.status().step, BundleStep::WithoutReference);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_person_confirms_all_parts_or_none() {
     let status = bench.ask(BundleRequest::Status).unwrap();
     assert_eq!((status.confirmed.len(), status.candidates.len()), (0, 2));
     let status = bench.ask(BundleRequest::Confirm { parts: vec![3, 1, 3] }).unwrap();
-    assert_eq!((status.step, &status.confirmed[..]), ("OFFSET", &[1, 3][..]));
+    assert_eq!((status.step, &status.confirmed[..]), (BundleStep::Offset, &[1, 3][..]));
     bench.ask(BundleRequest::Confirm { parts: vec![1] }).expect("it is confirmed already");
     bench.part(4, 0, -2.0);
     assert!(bench.ask(BundleRequest::Confirm { parts: vec![4] }).unwrap_err().contains("complete"));
@@ -301,7 +301,7 @@ proptest! {
                     let bundle = bench.rows[seq.get() as usize - 1].trigger.bundle;
                     let status = bench.bundles.status();
                     prop_assert!(named == 0 || named == bundle);
-                    prop_assert!(reason != Reason::ScoreBelowReview || bundle == 0 || status.step == "OFFSET");
+                    prop_assert!(reason != Reason::ScoreBelowReview || bundle == 0 || status.step == BundleStep::Offset);
                 }
                 Happens::Confirm(at) => {
                     if let Some(row) = bench.rows.get(at) {

@@ -1,9 +1,9 @@
 //! Carries out what the running bundle needs: events for the journal, answers to the PLC and to people, metrics.
 
 use super::{Line, log};
-use crate::appliance::bundle::request::{BundleAnswer, BundleRequest, Who};
 use crate::appliance::bundle::{BundleEffect, StartFailed};
 use crate::appliance::messages::ToLine;
+use crate::control::{BundleAnswer, BundleRequest, Who};
 use crate::journal::{AcceptanceReceipt, EventEntry, EventRow, JournalError, RecordedBundle};
 use cellgate_protocol::bundle::ConfirmResult;
 use std::sync::mpsc::SyncSender;

@@ -1,7 +1,7 @@
 //! Holds the state that `Line` keeps from one step to the next.
 
-use crate::appliance::bundle::request::BundleAnswer;
 use crate::appliance::part::lifecycle::Life;
+use crate::control::BundleAnswer;
 use cellgate_protocol::session::refused::Refused;
 use cellgate_protocol::state::DeviceState;
 use std::collections::HashMap;

@@ -1,10 +1,10 @@
 use super::*;
 use crate::acquire::ImageFile;
-use crate::appliance::bundle::request::{BundleAnswer, BundleRequest, Who};
 use crate::appliance::bundle::tests::settings;
 use crate::appliance::messages::ToArchiver;
 use crate::appliance::shared::tests::shared;
 use crate::config::{Config, Profile};
+use crate::control::{BundleAnswer, BundleRequest, Who};
 use cellgate_protocol::session::device::{DeviceAction, DeviceSessionConfig};
 use cellgate_protocol::to_device::{Ack, TriggerRequest};
 use cellgate_protocol::to_plc::ToPlc;

@@ -1,9 +1,9 @@
 //! Decides about confirmations and requests: the answer, or the events to store first.
 
 use super::super::figures::{ConfirmedFigures, OffsetFigures, Starter};
-use super::super::request::BundleRequest;
 use super::super::running::{JudgedPart, Running, Step};
 use super::{Asked, BundleEffect, Bundles, PLC, refused};
+use crate::control::BundleRequest;
 use crate::journal::{EventEntry, EventKind};
 use cellgate_protocol::bundle::{Confirm, ConfirmResult};
 use std::num::NonZeroU32;

@@ -1,9 +1,9 @@
 //! Runs the logic of bundles with a journal in memory.
 
 use super::super::bundles::BundleEffect::{AnswerPerson, AnswerPlc, Record};
-use super::super::request::{BundleAnswer, BundleRequest, BundleStatus, Who};
 use super::super::*;
 use crate::config::BundleConfig;
+use crate::control::{BundleAnswer, BundleRequest, BundleStatus, Who};
 use crate::journal::{
     EventEntry, EventKind, EventRow, JournalTrigger, RecordedBundle, RowFeatures, RowForm, StageTimes, TriggerKind,
     VerdictEntry, VerdictRow,
