@@ -22,7 +22,6 @@ use crate::acquire::Unjudged;
 use crate::appliance::engine_state::EngineState;
 use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
 use cellgate_models::digest::Digest;
-use cellgate_protocol::bundle::ConfirmResult;
 use cellgate_protocol::part::Trigger;
 use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::session::device::{Condition, DeviceEvent, DeviceSession, Mode};

@@ -2,9 +2,9 @@
 
 use super::judge::policy;
 use super::{SimulatedEvent, Simulation, ToJournal};
-use crate::appliance::bundle::request::{BundleAnswer, BundleRequest, Who};
 use crate::appliance::bundle::{BundleEffect, BundleSettings};
 use crate::config::BundleConfig;
+use crate::control::{BundleAnswer, BundleRequest, Who};
 use cellgate_models::digest::Digest;
 use rand::RngExt as _;
 use std::num::NonZeroU32;
