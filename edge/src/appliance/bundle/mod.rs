@@ -19,13 +19,15 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `bundles` | decides about triggers, confirmations and requests |
+//! | `bundles` | keeps the bundle and who waits for an answer, and decides which bundle a part belongs to |
+//! | `decide` | decides about confirmations and requests |
 //! | `running` | the running bundle, which follows from events and rows |
 //! | `figures` | the figures of the events |
 //! | `request` | requests of people, and the answers |
 //! | `settings` | the settings, from configuration and model |
 
 mod bundles;
+mod decide;
 pub(super) mod figures;
 pub(crate) mod request;
 mod running;
