@@ -1,9 +1,8 @@
 //! Decides which bundle a part belongs to, and what confirmations and requests change.
 
-mod decide;
-
 use super::BundleSettings;
-use super::figures::{self, EndedFigures, StartedFigures, Starter};
+use super::decide::{Decision, PLC};
+use super::figures::Starter;
 use super::running::Running;
 use crate::control::{BundleAnswer, BundleRequest, BundleStatus, BundleStep, Who};
 use crate::journal::{EventEntry, EventKind, EventRow, RecordedBundle, VerdictRow};
@@ -13,8 +12,6 @@ use std::collections::VecDeque;
 
 /// The most confirmations and requests that wait for their turn.
 const MAX_WAITING: usize = 16;
-/// Who caused an event if no person did.
-const PLC: &str = "PLC";
 
 /// The bundle of a part, and the rule that it is judged by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,14 +131,14 @@ impl Bundles {
         );
         let mut events = Vec::new();
         if running != 0 {
-            events.push(self.ended(running, (PLC.to_owned(), why.clone())));
+            events.push(self.decision().ended(running, (PLC.to_owned(), why.clone())));
         }
         if number != 0 {
             // A bundle that starts anew needs as many reference parts as before.
             let again = self.running.as_ref().filter(|before| before.number == number);
             let needed = again.map_or(self.settings.reference_parts, |before| before.needed);
             let by = starter.filter(|_| number == running).unwrap_or(Starter::Plc);
-            events.push(self.started(number, by, needed, (PLC.to_owned(), why)));
+            events.push(self.decision().started(number, by, needed, (PLC.to_owned(), why)));
         }
         self.is_entering = true;
         Entry { part: self.fresh_rule(number), events }
@@ -178,7 +175,7 @@ impl Bundles {
         effects: &mut Vec<BundleEffect>,
     ) {
         if request == BundleRequest::Status {
-            effects.push(self.done(number));
+            effects.push(self.shown(number));
         } else if self.waiting.len() < MAX_WAITING {
             self.waiting.push_back(Asked::Person { number, request, who });
         } else {
@@ -200,17 +197,17 @@ impl Bundles {
             return;
         }
         while let Some(asked) = self.waiting.front() {
-            match self.decide(asked) {
-                decide::Decided::Answer(answer) => {
-                    self.waiting.pop_front();
-                    effects.push(answer);
-                }
-                decide::Decided::Record(events) => {
+            let answer = match self.decide(asked) {
+                Ok(events) if events.is_empty() => self.done(asked),
+                Ok(events) => {
                     self.recording.clone_from(&events);
                     effects.push(BundleEffect::Record(events));
                     return;
                 }
-            }
+                Err(refusal) => refusal,
+            };
+            self.waiting.pop_front();
+            effects.push(answer);
         }
     }
 
@@ -225,12 +222,8 @@ impl Bundles {
         match events {
             Ok(events) => {
                 self.apply(events);
-                match self.waiting.pop_front() {
-                    Some(Asked::Plc(confirm)) => {
-                        effects.push(BundleEffect::AnswerPlc(confirm, ConfirmResult::CONFIRMED));
-                    }
-                    Some(Asked::Person { number, .. }) => effects.push(self.done(number)),
-                    None => {}
+                if let Some(asked) = self.waiting.pop_front() {
+                    effects.push(self.done(&asked));
                 }
             }
             Err(error) => {
@@ -302,27 +295,42 @@ impl Bundles {
         PartRule { bundle: number, rule, is_reference }
     }
 
-    fn started(&self, bundle: u32, by: Starter, reference_parts: u32, who_and_why: (String, String)) -> EventEntry {
-        self.entry(EventKind::BundleStarted, bundle, who_and_why, &StartedFigures { by, reference_parts })
+    fn decision(&self) -> Decision<'_> {
+        Decision { settings: &self.settings, running: self.running.as_ref() }
     }
 
-    fn ended(&self, bundle: u32, who_and_why: (String, String)) -> EventEntry {
-        let running = self.running.as_ref().filter(|running| running.number == bundle);
-        let parts = running.map_or(0, |running| running.parts);
-        self.entry(EventKind::BundleEnded, bundle, who_and_why, &EndedFigures { parts })
+    /// The events to store for a confirmation or request; none if there is nothing to store.
+    ///
+    /// # Errors
+    /// The answer, if it is refused.
+    fn decide(&self, asked: &Asked) -> Result<Vec<EventEntry>, BundleEffect> {
+        match asked {
+            Asked::Plc(confirm) => {
+                self.decision().confirm(confirm).map_err(|result| BundleEffect::AnswerPlc(*confirm, result))
+            }
+            Asked::Person { number, request, who } => {
+                let (decision, who) = (self.decision(), who.to_string());
+                let events = match request {
+                    BundleRequest::Status => Ok(Vec::new()),
+                    BundleRequest::Start { bundle, reference_parts } => decision.start(*bundle, *reference_parts, &who),
+                    BundleRequest::Confirm { parts } => decision.confirm_parts(parts, &who),
+                    BundleRequest::End => decision.end(&who),
+                };
+                events.map_err(|why| refused(*number, &why))
+            }
+        }
     }
 
-    fn entry(
-        &self,
-        kind: EventKind,
-        bundle: u32,
-        who_and_why: (String, String),
-        figures: &impl serde::Serialize,
-    ) -> EventEntry {
-        figures::entry(kind, bundle, self.settings.model, who_and_why, figures)
+    /// The answer to a confirmation or request that is stored, or that has nothing to store.
+    fn done(&self, asked: &Asked) -> BundleEffect {
+        match asked {
+            Asked::Plc(confirm) => BundleEffect::AnswerPlc(*confirm, ConfirmResult::CONFIRMED),
+            Asked::Person { number, .. } => self.shown(*number),
+        }
     }
 
-    fn done(&self, number: u64) -> BundleEffect {
+    /// The answer to a person: the running bundle.
+    fn shown(&self, number: u64) -> BundleEffect {
         BundleEffect::AnswerPerson(number, BundleAnswer::Done(Box::new(self.status())))
     }
 }

@@ -1,64 +1,48 @@
-//! Decides about confirmations and requests: the answer, or the events to store first.
+//! Decides about confirmations and requests: the events to store, or why there are none.
 
-use super::super::figures::{ConfirmedFigures, OffsetFigures, Starter};
-use super::super::running::{JudgedPart, Running, Step};
-use super::{Asked, BundleEffect, Bundles, PLC, refused};
-use crate::control::BundleRequest;
+use super::BundleSettings;
+use super::figures::{self, ConfirmedFigures, EndedFigures, OffsetFigures, StartedFigures, Starter};
+use super::running::{JudgedPart, Running, Step};
 use crate::journal::{EventEntry, EventKind};
 use cellgate_protocol::bundle::{Confirm, ConfirmResult};
 use std::num::NonZeroU32;
 
 /// The most reference parts of a bundle.
 const MAX_REFERENCE_PARTS: u32 = 1000;
+/// Who caused an event if no person did.
+pub(super) const PLC: &str = "PLC";
 
-/// The decision about a confirmation or a request.
-pub(super) enum Decided {
-    /// Nothing is to be stored: this is the answer.
-    Answer(BundleEffect),
-    /// Store these events first.
-    Record(Vec<EventEntry>),
+/// What decisions depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decision<'a> {
+    pub(super) settings: &'a BundleSettings,
+    /// The running bundle as it is stored.
+    pub(super) running: Option<&'a Running>,
 }
 
-impl Bundles {
-    /// What the confirmation or request that waits longest leads to.
-    pub(super) fn decide(&self, asked: &Asked) -> Decided {
-        match asked {
-            Asked::Plc(confirm) => self.decide_confirm(confirm),
-            Asked::Person { number, request, who } => {
-                let who = who.to_string();
-                let decided = match request {
-                    BundleRequest::Status => Ok(Vec::new()),
-                    BundleRequest::Start { bundle, reference_parts } => self.start(*bundle, *reference_parts, &who),
-                    BundleRequest::Confirm { parts } => self.confirm_parts(parts, &who),
-                    BundleRequest::End => self.end(&who),
-                };
-                match decided {
-                    Ok(events) if events.is_empty() => Decided::Answer(self.done(*number)),
-                    Ok(events) => Decided::Record(events),
-                    Err(why) => Decided::Answer(refused(*number, &why)),
-                }
-            }
-        }
-    }
-
-    fn decide_confirm(&self, confirm: &Confirm) -> Decided {
-        let answer = |result| Decided::Answer(BundleEffect::AnswerPlc(*confirm, result));
-        let Some(running) = self.running.as_ref().filter(|running| running.number == confirm.bundle) else {
-            return answer(ConfirmResult::NOT_IN_BUNDLE);
-        };
+impl Decision<'_> {
+    /// The events with which the PLC confirms a part; none if the part is confirmed.
+    ///
+    /// # Errors
+    /// The answer to the PLC, if the part can't be confirmed.
+    pub(super) fn confirm(&self, confirm: &Confirm) -> Result<Vec<EventEntry>, ConfirmResult> {
+        let running = self.running.filter(|running| running.number == confirm.bundle);
+        let running = running.ok_or(ConfirmResult::NOT_IN_BUNDLE)?;
         let is_named = |part: &&JudgedPart| confirm.names(part.seq.get(), part.part_id, running.number);
         match running.judged_parts().iter().find(is_named) {
-            Some(part) if part.is_confirmed => answer(ConfirmResult::CONFIRMED),
-            _ if running.step != Step::Reference => answer(ConfirmResult::REFUSED),
-            Some(part) if part.outputs.is_none() || is_confirmed(running, part.part_id) => {
-                answer(ConfirmResult::REFUSED)
-            }
-            Some(part) => Decided::Record(self.confirmation(running, &[part], (PLC, "the PLC confirmed the part"))),
-            None => answer(ConfirmResult::NOT_IN_BUNDLE),
+            Some(part) if part.is_confirmed => Ok(Vec::new()),
+            _ if running.step != Step::Reference => Err(ConfirmResult::REFUSED),
+            Some(part) if part.outputs.is_none() || is_confirmed(running, part.part_id) => Err(ConfirmResult::REFUSED),
+            Some(part) => Ok(self.confirmation(running, &[part], (PLC, "the PLC confirmed the part"))),
+            None => Err(ConfirmResult::NOT_IN_BUNDLE),
         }
     }
 
-    fn start(&self, bundle: NonZeroU32, asked: Option<u32>, who: &str) -> Result<Vec<EventEntry>, String> {
+    /// The events with which a person starts this bundle, with this number of reference parts.
+    ///
+    /// # Errors
+    /// Why not, for the person.
+    pub(super) fn start(&self, bundle: NonZeroU32, asked: Option<u32>, who: &str) -> Result<Vec<EventEntry>, String> {
         if asked.is_some() && !self.settings.has_reference() {
             return Err(
                 "the model was trained without reference parts; start the bundle without a number of them, or train \
@@ -80,8 +64,12 @@ impl Bundles {
         Ok(ended.into_iter().chain([started]).collect())
     }
 
-    fn confirm_parts(&self, parts: &[u64], who: &str) -> Result<Vec<EventEntry>, String> {
-        let running = self.running.as_ref().ok_or("no bundle is running; start one first")?;
+    /// The events with which a person confirms these parts; none if all of them are confirmed.
+    ///
+    /// # Errors
+    /// Why not, for the person.
+    pub(super) fn confirm_parts(&self, parts: &[u64], who: &str) -> Result<Vec<EventEntry>, String> {
+        let running = self.running.ok_or("no bundle is running; start one first")?;
         if parts.len() > MAX_REFERENCE_PARTS as usize {
             return Err(format!("found {} parts, expected at most {MAX_REFERENCE_PARTS}", parts.len()));
         }
@@ -109,8 +97,12 @@ impl Bundles {
         Ok(self.confirmation(running, &chosen, (who, "a person confirmed the part")))
     }
 
-    fn end(&self, who: &str) -> Result<Vec<EventEntry>, String> {
-        let running = self.running.as_ref().ok_or("no bundle is running")?;
+    /// The events with which a person ends the running bundle.
+    ///
+    /// # Errors
+    /// Why not, for the person.
+    pub(super) fn end(&self, who: &str) -> Result<Vec<EventEntry>, String> {
+        let running = self.running.ok_or("no bundle is running")?;
         Ok(vec![self.ended(running.number, (who.to_owned(), "a person ended the bundle".to_owned()))])
     }
 
@@ -141,6 +133,33 @@ impl Bundles {
             events.push(self.entry(EventKind::Offset, running.number, by_who(&why), &figures));
         }
         events
+    }
+    /// The event that starts this bundle.
+    pub(super) fn started(
+        &self,
+        bundle: u32,
+        by: Starter,
+        reference_parts: u32,
+        who_and_why: (String, String),
+    ) -> EventEntry {
+        self.entry(EventKind::BundleStarted, bundle, who_and_why, &StartedFigures { by, reference_parts })
+    }
+
+    /// The event that ends this bundle, which is running or is being started.
+    pub(super) fn ended(&self, bundle: u32, who_and_why: (String, String)) -> EventEntry {
+        let running = self.running.filter(|running| running.number == bundle);
+        let parts = running.map_or(0, |running| running.parts);
+        self.entry(EventKind::BundleEnded, bundle, who_and_why, &EndedFigures { parts })
+    }
+
+    fn entry(
+        &self,
+        kind: EventKind,
+        bundle: u32,
+        who_and_why: (String, String),
+        figures: &impl serde::Serialize,
+    ) -> EventEntry {
+        figures::entry(kind, bundle, self.settings.model, who_and_why, figures)
     }
 }
 
