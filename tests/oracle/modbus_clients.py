@@ -237,12 +237,12 @@ class Bundle:
         expect(self.client.write(BUNDLE_COMMAND_ADDRESS, bundle_block(self.heartbeat, command, *fields, **more)), 0)
 
     def until(self, is_there):
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while True:
             registers, bundle = bundle_snapshot(self.client)
             if is_there(registers, bundle):
                 return registers, bundle
-            assert time.monotonic() < deadline, f"waited 5 s: {registers}, {bundle}"
+            assert time.monotonic() < deadline, f"waited 20 s: {registers}, {bundle}"
             self.heartbeat += 1
             expect(self.client.write(COMMAND_ADDRESS, block(self.heartbeat, NONE)), 0)
 
