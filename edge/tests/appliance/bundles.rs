@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Needs two reference parts. Good parts of the training bundles are about as dark as the dark image.
-fn with_reference(folder: &Path) -> std::path::PathBuf {
+pub(crate) fn with_reference(folder: &Path) -> std::path::PathBuf {
     let dark = f64::from(mean_logit(DARK));
     let bundles: Vec<[f64; 2]> =
         (-3..=3).map(|bundle| dark + f64::from(bundle) / 4.0).map(|mean| [mean - 0.1, mean + 0.1]).collect();

@@ -106,11 +106,18 @@ fn unreadable_flat_saturated_and_odd_images_are_reported() {
     let report = CheckReport::new(&listing(&GOOD), &with_b3(images));
     assert_eq!(
         kinds(&report),
-        [FindingKind::Unreadable, FindingKind::Flat, FindingKind::Saturated, FindingKind::OddSize]
+        [
+            FindingKind::Unreadable,
+            FindingKind::Flat,
+            FindingKind::Saturated,
+            FindingKind::OddSize,
+            FindingKind::OutsideEnvelope,
+            FindingKind::OutsideEnvelope
+        ]
     );
     assert_eq!(report.count(Severity::Error), 1);
     let images: Vec<_> = report.findings.iter().map(|finding| finding.images.concat()).collect();
-    assert_eq!(images, ["1", "2", "3", "4"]);
+    assert_eq!(images, ["1", "2", "3", "4", "2", "3"]);
     assert_eq!((report.digest, report.bundles[0].unreadable), (None, 1));
 }
 
