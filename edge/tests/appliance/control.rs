@@ -31,7 +31,7 @@ fn status(plant: &Plant) -> Option<i32> {
 /// The PLC names no bundles.
 #[test]
 fn a_person_starts_a_bundle_and_confirms_its_reference_parts() {
-    let plant = with_control(Plant::with_model("native", "part-id", super::bundles::with_reference));
+    let plant = with_control(Plant::with_model("native", "part-id", bundles::with_reference));
     let plc = Plc::new(&plant, "native");
     let command = |arguments: &[&str], status: i32| {
         let arguments = [&["bundle"], arguments, &["--config", "edge.toml", "--json"]].concat();

@@ -27,6 +27,7 @@ impl MapPicture {
 
     /// The picture of `map`. `None` if a share is infinite or not a number, or if the map has no cells.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255, or NaN, which becomes 0")]
     pub fn new(map: &LogitMap) -> Option<Self> {
         let shares = map.shares();
         if shares.is_empty() || !shares.iter().all(|share| share.is_finite()) {

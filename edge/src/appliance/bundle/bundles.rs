@@ -228,9 +228,8 @@ impl Bundles {
             }
             Err(error) => {
                 self.doubt();
-                if let Some(Asked::Person { number, .. }) =
-                    self.waiting.pop_front_if(|asked| matches!(asked, Asked::Person { .. }))
-                {
+                if let Some(&Asked::Person { number, .. }) = self.waiting.front() {
+                    self.waiting.pop_front();
                     let why = format!("the journal failed: {error}; see `cellgate-edge bundle status`, then ask again");
                     effects.push(refused(number, &why));
                 }

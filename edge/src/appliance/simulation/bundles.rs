@@ -23,15 +23,15 @@ impl Simulation {
             match effect {
                 BundleEffect::Record(events) => {
                     let fate = self.fate();
-                    self.to_journal(ToJournal::Record(events), fate, answer_ms);
+                    self.ask_journal(ToJournal::Record(events), fate, answer_ms);
                 }
                 BundleEffect::Read => {
                     let fate = self.fate();
-                    self.to_journal(ToJournal::ReadBundle, fate, answer_ms);
+                    self.ask_journal(ToJournal::ReadBundle, fate, answer_ms);
                 }
                 BundleEffect::AnswerPlc(confirm, result) => self.session.answer(&confirm, result),
                 BundleEffect::AnswerPerson(_, BundleAnswer::Done(status)) => {
-                    self.answered += u64::from(status.bundle != 0)
+                    self.answered += u64::from(status.bundle != 0);
                 }
                 BundleEffect::AnswerPerson(_, BundleAnswer::Refused { .. }) => {}
             }
@@ -39,7 +39,7 @@ impl Simulation {
     }
 
     /// Queues a request to the journal. It answers the requests in their order.
-    pub(super) fn to_journal(&mut self, request: ToJournal, fate: super::journal::Fate, answer_ms: u64) {
+    pub(super) fn ask_journal(&mut self, request: ToJournal, fate: super::journal::Fate, answer_ms: u64) {
         // The queue of the journal, and then that of `Line`, keep the order.
         self.journal_asked_ms = self.journal_asked_ms.max(self.now_ms + 1);
         let at_ms = self.journal_asked_ms;

@@ -198,10 +198,10 @@ impl Simulation {
             match effect {
                 Effect::Accept { trigger, events } => {
                     let number = part.number;
-                    self.to_journal(ToJournal::Accept { number, trigger, events }, fate, delay_ms);
+                    self.ask_journal(ToJournal::Accept { number, trigger, events }, fate, delay_ms);
                 }
                 Effect::Commit(entry) => {
-                    self.to_journal(ToJournal::Commit { number: part.number, entry }, fate, delay_ms);
+                    self.ask_journal(ToJournal::Commit { number: part.number, entry }, fate, delay_ms);
                 }
                 Effect::Archive { image, .. } | Effect::SetAside(image) => {
                     self.images.remove(&image.path);
