@@ -32,7 +32,7 @@ impl fmt::Display for Outside {
 pub struct OutsideEnvelope(Vec<Outside>);
 
 impl OutsideEnvelope {
-    /// The measures in `outside`; `None` if there are none.
+    /// The measures in `outside`; `None` if it is empty.
     pub(super) fn new(outside: Vec<Outside>) -> Option<Self> {
         (!outside.is_empty()).then_some(Self(outside))
     }

@@ -15,7 +15,7 @@ pub type BundleInputRegisters = [u16; INPUT_REGISTERS];
 pub struct BundleSnapshot {
     /// The running bundle: its number \[32-33\], step \[34\], confirmed \[35\] and missing reference parts \[36\].
     pub state: BundleState,
-    /// The answer to the last confirmation. [`BundleSnapshot::NO_RESULT`] if there is none yet \[37\].
+    /// The answer to the last confirmation. [`BundleSnapshot::NO_RESULT`] before the first one \[37\].
     pub result: ConfirmResult,
     /// The sequence that the last confirmation named. 0 if there was no confirmation since the device's start \[38-39\].
     pub sequence: u32,

@@ -1,4 +1,4 @@
-//! Decides about confirmations and requests: the events to store, or why there are none.
+//! Decides about confirmations and requests: the events to store, or why nothing is stored.
 
 use super::BundleSettings;
 use super::figures::{self, ConfirmedFigures, EndedFigures, OffsetFigures, StartedFigures, Starter};

@@ -27,7 +27,7 @@ pub(super) struct BundleProgram {
 }
 
 impl BundleProgram {
-    /// The bundle of the next part. Most bundles are new; some were there before, and between some there is none.
+    /// The bundle of the next part. Most bundles are new; some were there before, and some parts between them have no bundle.
     pub(super) fn next(&mut self, random: &mut Random) -> u32 {
         if self.parts_left == 0 {
             self.parts_left = 1 + random.below(40);
