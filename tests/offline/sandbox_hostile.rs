@@ -11,7 +11,7 @@ use cellgate_edge::pipeline::Pipeline;
 use cellgate_edge::sandbox::{Sandbox, SandboxOptions};
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::engine::{Engine, EngineError, MapSumLimit, Output};
-use cellgate_models::policy::{Reason, Verdict};
+use cellgate_models::policy::{Reason, Rule, Verdict};
 use cellgate_models::radiograph::RadiographLimits;
 use cellgate_test_support::models::{equal_shares, first_component};
 use std::collections::BTreeMap;
@@ -61,6 +61,7 @@ struct Seen {
 /// A pipeline with its sandbox, and what the test has seen of it.
 struct TestedPipeline {
     pipeline: Pipeline,
+    rule: Rule,
     /// The file that each image is written to.
     path: PathBuf,
     _folder: tempfile::TempDir,
@@ -79,15 +80,15 @@ impl TestedPipeline {
         let envelope = cellgate_test_support::models::open_envelope();
         let map_sum = MapSumLimit::of_golden([(&equal_shares(SIZE, 1.0), 1e-3)]);
         let engine = Box::new(MeanEngine);
-        let pipeline = Pipeline::new(&spec, envelope, rule, map_sum, engine, sandbox).expect("matching sizes");
+        let pipeline = Pipeline::new(&spec, envelope, map_sum, engine, sandbox).expect("matching sizes");
         let folder = tempfile::tempdir().expect("a folder");
-        Self { pipeline, path: folder.path().join("part.tif"), _folder: folder, seen: Seen::default() }
+        Self { pipeline, rule, path: folder.path().join("part.tif"), _folder: folder, seen: Seen::default() }
     }
 
     fn judge(&mut self, bytes: &[u8], name: &dyn Fn() -> String) {
         std::fs::write(&self.path, bytes).expect("a written file");
         let start = Instant::now();
-        let judgement = self.pipeline.judge(&self.path);
+        let judgement = self.pipeline.judge(&self.path, &self.rule);
         let took = start.elapsed();
         let (verdict, reason) = (judgement.decision.verdict, judgement.decision.reason);
         // The verdict comes from a score, or it is a REJECT with a detail text.

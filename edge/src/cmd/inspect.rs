@@ -116,7 +116,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .map(|images| ReferenceParts::new(&mut pipeline, model.policy(), &images).context("nothing was judged"))
         .transpose()?;
     let rule = reference.as_ref().map_or_else(|| model.policy().rule(), |reference| reference.rule);
-    pipeline.set_rule(rule);
     let common = Common {
         offset: reference.is_some().then(|| rule.offset()),
         largest_distance: rule.largest_distance(),
@@ -129,7 +128,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut all_pass = true;
     let mut left_out = 0;
     for (index, path) in args.images.iter().enumerate() {
-        let judgement = pipeline.judge(path);
+        let judgement = pipeline.judge(path, &rule);
         if reference.as_ref().is_some_and(|reference| reference.has(&judgement)) {
             left_out += 1;
             continue;

@@ -16,6 +16,8 @@ pub enum BundleRequest {
     },
     /// Confirm parts as good reference parts of the running bundle.
     Confirm {
+        /// The bundle of these parts. If it is given and another bundle is running, the command is refused.
+        bundle: Option<NonZeroU32>,
         /// The parts' numbers.
         parts: Vec<u64>,
     },
@@ -32,6 +34,11 @@ pub enum BundleAnswer {
     Done(Box<BundleStatus>),
     /// The command was refused and changed nothing.
     Refused {
+        /// The cause, and what to do.
+        why: String,
+    },
+    /// Whether the command was carried out is unknown, because the journal failed.
+    Unknown {
         /// The cause, and what to do.
         why: String,
     },
@@ -62,9 +69,12 @@ pub struct BundleStatus {
     pub step: BundleStep,
     /// How many reference parts must be confirmed.
     pub reference_parts: u32,
+    /// The number of reference parts that the model's thresholds were chosen for; 0 if the model was trained without them, or if no
+    /// bundle is running.
+    pub trained_for: u32,
     /// The numbers of the confirmed parts, in the order in which they were judged.
     pub confirmed: Vec<u64>,
-    /// The parts that can still be confirmed, in the order in which they were judged. Empty unless the step is
+    /// The parts that can still be confirmed, at most the newest 1000, in the order in which they were judged. Empty unless the step is
     /// [`BundleStep::Reference`].
     pub candidates: Vec<Candidate>,
     /// The offset in logits; `None` unless the step is [`BundleStep::Offset`].

@@ -32,7 +32,7 @@ pub enum Answer {
         /// What was found and expected.
         why: String,
     },
-    /// The appliance had no result in time. Whether the request was carried out is unknown.
+    /// The appliance had no result in time, or its journal failed. Whether the request was carried out is unknown.
     Unknown {
         /// The cause, and what to do.
         why: String,
@@ -44,6 +44,7 @@ impl From<BundleAnswer> for Answer {
         match answer {
             BundleAnswer::Done(status) => Self::Bundle(status),
             BundleAnswer::Refused { why } => Self::Refused { why },
+            BundleAnswer::Unknown { why } => Self::Unknown { why },
         }
     }
 }
@@ -146,6 +147,7 @@ pub(super) mod tests {
             bundle: 7,
             step: BundleStep::Reference,
             reference_parts: 5,
+            trained_for: 8,
             confirmed: vec![12],
             candidates: vec![candidate],
             offset: None,
@@ -170,8 +172,8 @@ pub(super) mod tests {
                 r#"{"start":{"bundle":7,"reference_parts":null}}"#,
             ),
             (
-                BundleRequest::Confirm { parts: vec![12, u64::MAX] },
-                r#"{"confirm":{"parts":[12,18446744073709551615]}}"#,
+                BundleRequest::Confirm { bundle: Some(bundle), parts: vec![12, u64::MAX] },
+                r#"{"confirm":{"bundle":7,"parts":[12,18446744073709551615]}}"#,
             ),
             (BundleRequest::Status, r#""status""#),
             (BundleRequest::End, r#""end""#),
@@ -184,7 +186,7 @@ pub(super) mod tests {
         for (answer, expected) in [
             (
                 Answer::Bundle(Box::new(status())),
-                r#"{"bundle":{"bundle":7,"step":"REFERENCE","reference_parts":5,"confirmed":[12],"candidates":[{"part_id":12,"verdict":"REVIEW","reason":"REFERENCE_PART","logit":-2.5}],"offset":null,"refused":null,"parts":3,"started_unix_ms":1800000000000,"started_by":"anna (uid 1, pid 2)"}}"#,
+                r#"{"bundle":{"bundle":7,"step":"REFERENCE","reference_parts":5,"trained_for":8,"confirmed":[12],"candidates":[{"part_id":12,"verdict":"REVIEW","reason":"REFERENCE_PART","logit":-2.5}],"offset":null,"refused":null,"parts":3,"started_unix_ms":1800000000000,"started_by":"anna (uid 1, pid 2)"}}"#,
             ),
             (Answer::Refused { why: "a\nb".into() }, r#"{"refused":{"why":"a\nb"}}"#),
             (Answer::Invalid { why: String::new() }, r#"{"invalid":{"why":""}}"#),
@@ -206,11 +208,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_number_of_reference_parts_may_be_absent() {
-        let line = br#"{"version":1,"request":{"bundle":{"start":{"bundle":7}}}}"#;
+    fn the_number_of_reference_parts_and_the_bundle_of_confirmed_parts_may_be_absent() {
+        let line = |request| format!(r#"{{"version":1,"request":{{"bundle":{request}}}}}"#);
         let bundle = NonZeroU32::new(7).unwrap();
-        let expected = Request::Bundle(BundleRequest::Start { bundle, reference_parts: None });
-        assert_eq!(Request::read(line).unwrap(), expected);
+        for (request, expected) in [
+            (r#"{"start":{"bundle":7}}"#, BundleRequest::Start { bundle, reference_parts: None }),
+            (r#"{"confirm":{"parts":[1]}}"#, BundleRequest::Confirm { bundle: None, parts: vec![1] }),
+        ] {
+            assert_eq!(Request::read(line(request).as_bytes()).unwrap(), Request::Bundle(expected));
+        }
     }
 
     #[test]
@@ -256,7 +262,8 @@ pub(super) mod tests {
         let bundle = (1..=u32::MAX).prop_map(|bundle| NonZeroU32::new(bundle).unwrap());
         let start = (bundle, any::<Option<u32>>())
             .prop_map(|(bundle, reference_parts)| BundleRequest::Start { bundle, reference_parts });
-        let confirm = prop::collection::vec(any::<u64>(), 0..50).prop_map(|parts| BundleRequest::Confirm { parts });
+        let confirm = (any::<u32>().prop_map(NonZeroU32::new), prop::collection::vec(any::<u64>(), 0..50))
+            .prop_map(|(bundle, parts)| BundleRequest::Confirm { bundle, parts });
         prop_oneof![start, confirm, Just(BundleRequest::Status), Just(BundleRequest::End)].prop_map(Request::Bundle)
     }
 

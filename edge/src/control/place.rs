@@ -8,7 +8,7 @@ use super::error::ControlError;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions, TryLockError, remove_file, set_permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::runtime::Runtime;
@@ -16,6 +16,8 @@ use tokio::runtime::Runtime;
 /// The mode of the socket's file. To connect, a process needs the right to write: it runs as the appliance's user, or in the
 /// file's group.
 const MODE: u32 = 0o660;
+/// The mode of its lock file.
+const LOCK_MODE: u32 = 0o600;
 /// Connections that wait in the Linux kernel's queue while another one is served. A further client tries again or gives up.
 const BACKLOG: u32 = 4;
 
@@ -76,7 +78,8 @@ fn lock_file(socket: &Path) -> PathBuf {
 fn lock(socket: &Path) -> Result<Lock, ControlError> {
     let path = lock_file(socket);
     let io = |source| ControlError::io(socket, &path, source);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    // Whoever can open the file can hold its lock, and then no appliance can start.
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(LOCK_MODE).open(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(ControlError::InUse { socket: socket.to_owned() }),
@@ -119,6 +122,7 @@ mod tests {
         let file = socket.symlink_metadata().unwrap();
         assert!(file.file_type().is_socket());
         assert_eq!(file.permissions().mode() & 0o7777, 0o660);
+        assert_eq!(lock_file(&socket).metadata().unwrap().permissions().mode() & 0o7777, 0o600);
         assert!(is_held(&socket));
         drop(place);
         assert!(!socket.exists() && !is_held(&socket));

@@ -10,8 +10,13 @@ pub struct RecordedBundle {
     pub started: EventRow,
     /// All events after it, in order.
     pub events: Vec<EventRow>,
-    /// The rows of the bundle since its start that have features or are a REJECT, in order.
+    /// The newest rows of the bundle since its start that have features or are a REJECT, at most [`Self::MAX_ROWS`], in order.
     pub rows: Vec<VerdictRow>,
     /// The number of all rows of the bundle since its start.
     pub parts: u64,
+}
+
+impl RecordedBundle {
+    /// The most rows. A bundle has more if many parts are judged before its reference parts are confirmed.
+    pub const MAX_ROWS: usize = 1000;
 }

@@ -51,10 +51,10 @@ const ACCEPTED_OF_SCHEMA_1: &str = "CREATE TABLE accepted (
 
 /// Gives the journal of schema 1 the tables of schema 2, in one transaction.
 ///
-/// Only the declarations of the tables `verdict` and `accepted` are replaced. SQLite reads a row with fewer values than columns as if the missing
-/// values were the columns' defaults, so no row is read or written, and the time does not depend on the number of rows. `ALTER TABLE`
-/// makes the same change, but reads the whole table once for each new column, because the table is STRICT; with millions of rows the
-/// appliance would take minutes to start.
+/// Only the declarations of the tables `verdict` and `accepted` are replaced. SQLite reads a row with fewer values than columns as if
+/// the missing values were the columns' defaults, so no row is read or written, and the time does not depend on the number of rows.
+/// `ALTER TABLE` makes the same change, but reads the whole table once for each new column, because the table is STRICT; with millions
+/// of rows the appliance would take minutes to start.
 ///
 /// # Errors
 /// [`JournalError::Damaged`]: a table is not that of schema 1. Nothing was changed.

@@ -38,8 +38,7 @@ impl Pipeline {
         alive: &Alive,
     ) -> Result<Self, ActivationError> {
         let (precision, sandbox) = (activation.precision, Sandbox::start(activation.sandbox.clone())?);
-        let (rule, map_sum) = (model.policy().rule(), model.map_sum_limit(precision));
-        let mut pipeline = Self::with_scorer(scorer, *model.envelope(), rule, map_sum, sandbox)?;
+        let mut pipeline = Self::with_scorer(scorer, *model.envelope(), model.map_sum_limit(precision), sandbox)?;
         let proof = pipeline.prove(model, precision, alive);
         pipeline.unless_disproven(proof)
     }

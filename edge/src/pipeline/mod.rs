@@ -42,8 +42,6 @@ pub struct Pipeline {
     source: Source,
     image_check: ImageCheck,
     scorer: Box<dyn Scorer>,
-    /// How the parts of the current bundle are judged.
-    rule: Rule,
     /// How far the sum of a part's map may be from its logit.
     map_sum: MapSumLimit,
     /// The network's time for each golden image at its last proof.
@@ -94,36 +92,29 @@ pub struct Judgement {
 }
 
 impl Pipeline {
-    /// Creates a pipeline from a model's conversion and envelope, the rule of a bundle, the limit for the sum of a map, an engine
-    /// with its network, and the sandbox that decodes.
+    /// Creates a pipeline from a model's conversion and envelope, the limit for the sum of a map, an engine with its network, and the
+    /// sandbox that decodes.
     ///
     /// # Errors
     /// [`SetupError`]: the conversion does not fit the network, or memory is missing.
     pub fn new(
         conversion: &ConversionSpec,
         envelope: Envelope,
-        rule: Rule,
         map_sum: MapSumLimit,
         engine: Box<dyn Engine>,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
-        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), envelope, rule, map_sum, sandbox)
+        Self::with_scorer(Box::new(CpuScorer::new(conversion, engine)?), envelope, map_sum, sandbox)
     }
 
     fn with_scorer(
         scorer: Box<dyn Scorer>,
         envelope: Envelope,
-        rule: Rule,
         map_sum: MapSumLimit,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
         let (source, image_check) = (Source::new(sandbox)?, ImageCheck::new(envelope));
-        Ok(Self { source, image_check, scorer, rule, map_sum, golden_times: Vec::new() })
-    }
-
-    /// Judges by `rule` from now on.
-    pub fn set_rule(&mut self, rule: Rule) {
-        self.rule = rule;
+        Ok(Self { source, image_check, scorer, map_sum, golden_times: Vec::new() })
     }
 
     /// The sandbox that decodes.
@@ -144,9 +135,9 @@ impl Pipeline {
         self.scorer.is_lost()
     }
 
-    /// Judges the image in the file at `path`. Every error becomes a REJECT with its reason.
-    pub fn judge(&mut self, path: &Path) -> Judgement {
-        self.judge_telling(path, None, &mut |_| {})
+    /// Judges the image in the file at `path` by the rule of its bundle. Every error becomes a REJECT with its reason.
+    pub fn judge(&mut self, path: &Path, rule: &Rule) -> Judgement {
+        self.judge_telling(path, None, rule, &mut |_| {})
     }
 
     /// Like [`Self::judge`]. If `expected` is given, any other file at `path` is refused. Calls `begins` before each stage, so
@@ -155,6 +146,7 @@ impl Pipeline {
         &mut self,
         path: &Path,
         expected: Option<&ImageFile>,
+        rule: &Rule,
         begins: &mut dyn FnMut(Stage),
     ) -> Judgement {
         let mut times = Times::default();
@@ -163,9 +155,9 @@ impl Pipeline {
         let start = Instant::now();
         let (decision, score, distance) = match &scored {
             Ok(Scored { output: Output { logit, features, .. }, outside, .. }) => {
-                let decision = self.rule.decide(*logit, features);
+                let decision = rule.decide(*logit, features);
                 let decision = if outside.is_some() { decision.of_unlike_image() } else { decision };
-                (decision, self.rule.score(*logit), Some(self.rule.distance(features)))
+                (decision, rule.score(*logit), Some(rule.distance(features)))
             }
             Err(error) => (error.reason().into(), None, None),
         };
@@ -173,22 +165,13 @@ impl Pipeline {
         let (detail, detail_without_path) = match &scored {
             Ok(Scored { outside, .. }) => {
                 let outside = outside.as_ref().map(ToString::to_string);
-                let explanation = outside.or_else(|| self.explanation(decision, distance));
+                let explanation = outside.or_else(|| explanation(decision, distance, rule));
                 (explanation.clone(), explanation)
             }
             Err(error) => (Some(error.to_string()), Some(error.without_path())),
         };
         let (output, size) = scored.ok().map(|Scored { output, size, .. }| (output, size)).unzip();
         Judgement { decision, score, output, distance, size, measures, image, detail, detail_without_path, times }
-    }
-
-    /// The distance and the largest distance in words, for a part that does not pass because of its distance.
-    fn explanation(&self, decision: Decision, distance: Option<f64>) -> Option<String> {
-        let (found, most) = distance.zip(self.rule.largest_distance())?;
-        (decision.reason == Reason::UnlikeTraining).then(|| {
-            let [found, most] = distinct(found, most);
-            format!("found distance {found} from normal parts, expected at most {most}: a person decides")
-        })
     }
 
     /// Reads and decodes the image at `path` without judging it. Returns the radiograph and the digest of the file's bytes.
@@ -261,4 +244,13 @@ impl Source {
         memory.try_reserve_exact(buffer_bytes).map_err(|_| SetupError::Memory { file_bytes })?;
         Ok(Self { sandbox, memory })
     }
+}
+
+/// The distance and the largest distance in words, for a part that does not pass because of its distance.
+fn explanation(decision: Decision, distance: Option<f64>, rule: &Rule) -> Option<String> {
+    let (found, most) = distance.zip(rule.largest_distance())?;
+    (decision.reason == Reason::UnlikeTraining).then(|| {
+        let [found, most] = distinct(found, most);
+        format!("found distance {found} from normal parts, expected at most {most}: a person decides")
+    })
 }

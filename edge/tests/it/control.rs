@@ -2,8 +2,8 @@
 //! `bundle` at the other end.
 
 use cellgate_edge::control::{
-    Answer, AskError, BundleRequest, BundleStatus, BundleStep, Candidate, MAX_REQUEST_BYTES, MAX_REQUEST_TIME, Request,
-    Server, Who, ask,
+    Answer, AskError, BundleRequest, BundleStatus, BundleStep, Candidate, ControlError, MAX_REQUEST_BYTES,
+    MAX_REQUEST_TIME, Request, Server, Who, ask,
 };
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -95,12 +95,12 @@ fn status() -> Request {
 fn answer_to(Request::Bundle(request): &Request) -> Answer {
     let (bundle, reference_parts, confirmed) = match request {
         BundleRequest::Start { bundle, reference_parts } => (bundle.get(), reference_parts.unwrap_or(5), Vec::new()),
-        BundleRequest::Confirm { parts } if parts.iter().any(|part| *part >= 100) => {
+        BundleRequest::Confirm { parts, .. } if parts.iter().any(|part| *part >= 100) => {
             return Answer::Refused {
                 why: "part 100: found no such part in bundle 7; see `cellgate-edge bundle status`".to_owned(),
             };
         }
-        BundleRequest::Confirm { parts } => (7, 5, parts.clone()),
+        BundleRequest::Confirm { parts, .. } => (7, 5, parts.clone()),
         BundleRequest::Status => (7, 5, vec![1]),
         BundleRequest::End => (0, 0, Vec::new()),
     };
@@ -110,6 +110,7 @@ fn answer_to(Request::Bundle(request): &Request) -> Answer {
         bundle,
         step: if bundle == 0 { BundleStep::None } else { BundleStep::Reference },
         reference_parts,
+        trained_for: 5,
         candidates: if confirmed.is_empty() { Vec::new() } else { [1, 2].map(candidate).into() },
         confirmed,
         offset: None,
@@ -124,7 +125,7 @@ fn requests() -> [Request; 4] {
     let bundle = NonZeroU32::new(9).unwrap();
     [
         BundleRequest::Start { bundle, reference_parts: Some(3) },
-        BundleRequest::Confirm { parts: vec![1, 2] },
+        BundleRequest::Confirm { bundle: Some(bundle), parts: vec![1, 2] },
         BundleRequest::Status,
         BundleRequest::End,
     ]
@@ -137,7 +138,7 @@ fn each_request_gets_its_answer_and_the_linux_kernel_says_who_asks() {
     for request in requests() {
         assert_eq!(ask(&server.socket(), &request).unwrap(), answer_to(&request));
     }
-    let refused = Request::Bundle(BundleRequest::Confirm { parts: vec![100] });
+    let refused = Request::Bundle(BundleRequest::Confirm { bundle: None, parts: vec![100] });
     assert_eq!(ask(&server.socket(), &refused).unwrap(), answer_to(&refused));
     let (taken, who): (Vec<_>, Vec<_>) = server.taken().into_iter().unzip();
     assert_eq!(taken, [requests().to_vec(), vec![refused]].concat());
@@ -214,7 +215,7 @@ fn an_oversized_request_is_refused_without_being_read_to_its_end() {
     assert!(server.exchange(&vec![b'a'; 16 << 20]).contains("found a request of more than 65536 bytes"));
     assert_eq!(server.taken().len(), 1);
     // The client gets the cause too, although it can't send everything.
-    let parts = Request::Bundle(BundleRequest::Confirm { parts: (0..1 << 20).collect() });
+    let parts = Request::Bundle(BundleRequest::Confirm { bundle: None, parts: (0..1 << 20).collect() });
     let answer = ask(&server.socket(), &parts).unwrap();
     assert!(matches!(&answer, Answer::Invalid { why } if why.contains("65536")), "{answer:?}");
 }
@@ -277,8 +278,8 @@ fn a_hundred_clients_at_once_and_a_hundred_in_a_row_are_answered() {
 fn the_socket_is_removed_with_the_server_and_a_second_server_is_refused() {
     let mut server = RunningServer::start();
     let socket = server.socket();
-    let error = Server::listen(&socket).err().unwrap().to_string();
-    assert!(error.contains(socket.to_str().unwrap()) && error.contains("another process uses this socket"), "{error}");
+    let error = Server::listen(&socket).err().unwrap();
+    assert!(matches!(&error, ControlError::InUse { socket: named } if *named == socket), "{error}");
     server.assert_answers();
     server.stop();
     assert!(!socket.exists());

@@ -24,16 +24,29 @@ impl MapSumLimit {
     /// Checks that the shares of the map sum to the logit within the limit. A map of zeros never does: an engine that writes no
     /// output may leave one.
     ///
-    /// A logit that is not finite is not checked, because [`Rule`](crate::policy::Rule) rejects it with a reason of its own.
+    /// If neither the logit nor the sum is finite, they agree: [`Rule`](crate::policy::Rule) rejects such a logit with a reason of its
+    /// own.
     ///
     /// # Errors
-    /// [`EngineError::MapSum`], also if a share is NaN or infinite.
+    /// [`EngineError::MapSum`], also if only one of logit and sum is NaN or infinite.
     pub fn check(self, output: &Output) -> Result<(), EngineError> {
         let &Output { logit, ref map, .. } = output;
+        // False for NaN.
+        let is_within = self.used(output) < 1.0;
         let (found, bound) = (map.sum(), self.0 * map.magnitude());
-        // False for NaN, and for a bound of 0 or infinity.
-        let is_within = (found - f64::from(logit)).abs() < bound;
-        if is_within || !logit.is_finite() { Ok(()) } else { Err(EngineError::MapSum { found, logit, bound }) }
+        if is_within || !(logit.is_finite() || found.is_finite()) {
+            Ok(())
+        } else {
+            Err(EngineError::MapSum { found, logit, bound })
+        }
+    }
+
+    /// How much of the limit the map's sum uses: its distance from the logit, as a fraction of the limit. NaN or infinite if the limit
+    /// is 0, or if an output is not finite.
+    #[must_use]
+    pub fn used(self, output: &Output) -> f64 {
+        let Output { logit, map, .. } = output;
+        (map.sum() - f64::from(*logit)).abs() / (self.0 * map.magnitude())
     }
 }
 
@@ -85,11 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn a_logit_that_is_not_finite_is_left_to_the_policy() {
+    fn a_logit_that_is_not_finite_is_left_to_the_policy_if_its_map_is_like_it() {
         for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for share in [1.0, logit] {
-                assert!(check(MapSumLimit(0.0625), logit, &[share]).is_ok());
-            }
+            assert!(check(MapSumLimit(0.0625), logit, &[1.0, logit]).is_ok());
+            assert!(check(MapSumLimit(0.0625), logit, &[1.0, 2.0]).is_err(), "only the logit is corrupted");
         }
     }
 

@@ -4,13 +4,13 @@ use super::BundleSettings;
 use super::decide::{Decision, PLC};
 use super::figures::Starter;
 use super::running::Running;
-use crate::control::{BundleAnswer, BundleRequest, BundleStatus, BundleStep, Who};
-use crate::journal::{EventEntry, EventKind, EventRow, RecordedBundle, VerdictRow};
+use crate::control::{BundleAnswer, BundleRequest, BundleStatus, BundleStep, MAX_ANSWER_TIME, Who};
+use crate::journal::{EventEntry, EventKind, EventRow, JournalError, RecordedBundle, VerdictRow};
 use cellgate_models::policy::{NoPass, Rule};
 use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult};
 use std::collections::VecDeque;
 
-/// The most confirmations and requests that wait for their turn.
+/// The most requests of people that wait for their turn. The session passes on one confirmation at a time.
 const MAX_WAITING: usize = 16;
 
 /// The bundle of a part, and the rule that it is judged by.
@@ -54,7 +54,30 @@ pub(in crate::appliance) enum BundleEffect {
 #[derive(Debug, Clone)]
 enum Asked {
     Plc(Confirm),
-    Person { number: u64, request: BundleRequest, who: Who },
+    /// Nobody waits for the answer any more at `until_ms`.
+    Person {
+        number: u64,
+        request: BundleRequest,
+        who: Who,
+        until_ms: u64,
+    },
+}
+
+impl Asked {
+    /// Whether this may end the running bundle.
+    fn may_end_bundle(&self) -> bool {
+        matches!(self, Self::Person { request: BundleRequest::Start { .. } | BundleRequest::End, .. })
+    }
+}
+
+/// The appliance's state, as far as it decides what is due.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::appliance) struct BundleView {
+    /// The time in ms since the start of the appliance.
+    pub(in crate::appliance) now_ms: u64,
+    pub(in crate::appliance) is_journal_ready: bool,
+    /// Whether a triggered part is in progress whose verdict was not passed to the journal yet.
+    pub(in crate::appliance) is_part_in_progress: bool,
 }
 
 /// The running bundle, what is being stored about it, and who waits for an answer.
@@ -105,7 +128,7 @@ impl Bundles {
 
     /// The running bundle as people are shown it.
     pub(in crate::appliance) fn status(&self) -> BundleStatus {
-        self.running.as_ref().map_or_else(none, Running::status)
+        self.running.as_ref().map_or_else(none, |running| running.status(&self.settings))
     }
 
     /// A trigger came that names this bundle, or 0.
@@ -166,37 +189,46 @@ impl Bundles {
         self.waiting.push_back(Asked::Plc(confirm));
     }
 
-    /// A person asks. The answer has this number. The status is shown at once, also while the journal does not work.
+    /// A person asks at `now_ms`. The answer has this number. The status is shown at once, also while the journal does not work.
     pub(in crate::appliance) fn ask(
         &mut self,
         number: u64,
         request: BundleRequest,
         who: Who,
+        now_ms: u64,
         effects: &mut Vec<BundleEffect>,
     ) {
         if request == BundleRequest::Status {
             effects.push(self.shown(number));
         } else if self.waiting.len() < MAX_WAITING {
-            self.waiting.push_back(Asked::Person { number, request, who });
+            let until_ms = now_ms + MAX_ANSWER_TIME.as_millis() as u64;
+            self.waiting.push_back(Asked::Person { number, request, who, until_ms });
         } else {
             effects.push(refused(number, "too many requests wait; ask again"));
         }
     }
 
     /// Does what is due: answers confirmations and requests in order, each after what it changes is stored.
-    pub(in crate::appliance) fn step(&mut self, is_journal_ready: bool, effects: &mut Vec<BundleEffect>) {
+    ///
+    /// A request that ends the running bundle waits until the part in progress has its verdict. Otherwise that part could pass in a
+    /// bundle that has ended, or in the reference phase of the bundle that was started.
+    pub(in crate::appliance) fn step(&mut self, view: BundleView, effects: &mut Vec<BundleEffect>) {
         let is_storing = self.is_entering || !self.recording.is_empty();
         if is_storing || self.is_reading {
             return;
         }
+        self.drop_late(view.now_ms, effects);
         if self.is_doubted {
-            if is_journal_ready {
+            if view.is_journal_ready {
                 self.is_reading = true;
                 effects.push(BundleEffect::Read);
             }
             return;
         }
         while let Some(asked) = self.waiting.front() {
+            if view.is_part_in_progress && asked.may_end_bundle() {
+                return;
+            }
             let answer = match self.decide(asked) {
                 Ok(events) if events.is_empty() => self.done(asked),
                 Ok(events) => {
@@ -211,11 +243,23 @@ impl Bundles {
         }
     }
 
+    /// Refuses the requests for whose answers nobody waits any more, so that a change that a person asked for long ago does not
+    /// happen by surprise.
+    fn drop_late(&mut self, now_ms: u64, effects: &mut Vec<BundleEffect>) {
+        self.waiting.retain(|asked| match asked {
+            &Asked::Person { number, until_ms, .. } if until_ms <= now_ms => {
+                effects.push(refused(number, "the appliance could not carry out the request in time"));
+                false
+            }
+            _ => true,
+        });
+    }
+
     /// The journal's answer to [`BundleEffect::Record`]: the stored events, or why they may not be stored. A confirmation of the PLC
     /// then waits until the bundle was read again, and is decided once more.
     pub(in crate::appliance) fn recorded(
         &mut self,
-        events: Result<&[EventRow], String>,
+        events: Result<&[EventRow], &JournalError>,
         effects: &mut Vec<BundleEffect>,
     ) {
         self.recording.clear();
@@ -231,7 +275,11 @@ impl Bundles {
                 if let Some(&Asked::Person { number, .. }) = self.waiting.front() {
                     self.waiting.pop_front();
                     let why = format!("the journal failed: {error}; see `cellgate-edge bundle status`, then ask again");
-                    effects.push(refused(number, &why));
+                    let answer = match error {
+                        JournalError::Unknown { .. } => BundleAnswer::Unknown { why },
+                        _ => BundleAnswer::Refused { why },
+                    };
+                    effects.push(BundleEffect::AnswerPerson(number, answer));
                 }
             }
         }
@@ -264,7 +312,9 @@ impl Bundles {
         });
         self.recording.iter().fold(stored, |known, event| match event.kind {
             // Only a person's request starts a bundle this way.
-            EventKind::BundleStarted => Known { number: event.bundle, starter: Some(Starter::Person), over: None },
+            EventKind::BundleStarted => {
+                Known { number: event.bundle, starter: Some(self.decision().starter(event.bundle)), over: None }
+            }
             EventKind::BundleEnded => Known::NONE,
             EventKind::ReferenceConfirmed | EventKind::Offset => known,
         })
@@ -282,11 +332,14 @@ impl Bundles {
         }
     }
 
-    /// The rule of a part of a bundle that has just started, or of no bundle.
+    /// The rule of a part of a bundle that has just started, or of no bundle. While the end of a bundle is being stored, it is not
+    /// certain that the bundle has ended, so no part of no bundle passes.
     fn fresh_rule(&self, number: u32) -> PartRule {
+        let is_ending = self.recording.iter().any(|event| event.kind == EventKind::BundleEnded);
         let BundleSettings { policy, without, .. } = &self.settings;
         let is_reference = number != 0 && self.settings.has_reference();
         let rule = match number {
+            0 if is_ending => without.without_pass(NoPass::ReferenceParts),
             0 => *without,
             _ if is_reference => policy.rule().without_pass(NoPass::ReferenceParts),
             _ => policy.rule(),
@@ -307,12 +360,12 @@ impl Bundles {
             Asked::Plc(confirm) => {
                 self.decision().confirm(confirm).map_err(|result| BundleEffect::AnswerPlc(*confirm, result))
             }
-            Asked::Person { number, request, who } => {
+            Asked::Person { number, request, who, .. } => {
                 let (decision, who) = (self.decision(), who.to_string());
                 let events = match request {
                     BundleRequest::Status => Ok(Vec::new()),
                     BundleRequest::Start { bundle, reference_parts } => decision.start(*bundle, *reference_parts, &who),
-                    BundleRequest::Confirm { parts } => decision.confirm_parts(parts, &who),
+                    BundleRequest::Confirm { bundle, parts } => decision.confirm_parts(*bundle, parts, &who),
                     BundleRequest::End => decision.end(&who),
                 };
                 events.map_err(|why| refused(*number, &why))
@@ -356,6 +409,7 @@ fn none() -> BundleStatus {
         bundle: 0,
         step: BundleStep::None,
         reference_parts: 0,
+        trained_for: 0,
         confirmed: Vec::new(),
         candidates: Vec::new(),
         offset: None,

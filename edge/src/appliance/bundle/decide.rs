@@ -2,10 +2,10 @@
 
 use super::BundleSettings;
 use super::figures::{self, ConfirmedFigures, EndedFigures, OffsetFigures, StartedFigures, Starter};
-use super::running::{JudgedPart, Running, Step};
+use super::running::{JudgedPart, ReferencePart, Running, Step};
 use crate::journal::{EventEntry, EventKind};
 use cellgate_protocol::bundle::{Confirm, ConfirmResult};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// The most reference parts of a bundle.
 const MAX_REFERENCE_PARTS: u32 = 1000;
@@ -28,14 +28,16 @@ impl Decision<'_> {
     pub(super) fn confirm(&self, confirm: &Confirm) -> Result<Vec<EventEntry>, ConfirmResult> {
         let running = self.running.filter(|running| running.number == confirm.bundle);
         let running = running.ok_or(ConfirmResult::NOT_IN_BUNDLE)?;
-        let is_named = |part: &&JudgedPart| confirm.names(part.seq.get(), part.part_id, running.number);
-        match running.judged_parts().iter().find(is_named) {
-            Some(part) if part.is_confirmed => Ok(Vec::new()),
-            _ if running.step != Step::Reference => Err(ConfirmResult::REFUSED),
-            Some(part) if part.outputs.is_none() || is_confirmed(running, part.part_id) => Err(ConfirmResult::REFUSED),
-            Some(part) => Ok(self.confirmation(running, &[part], (PLC, "the PLC confirmed the part"))),
-            None => Err(ConfirmResult::NOT_IN_BUNDLE),
+        let is_named = |seq: NonZeroU64, part_id| confirm.names(seq.get(), part_id, running.number);
+        if running.confirmed.iter().any(|part| is_named(part.seq, part.part_id)) {
+            return Ok(Vec::new());
         }
+        if running.step != Step::Reference || running.has_confirmed(confirm.part_id) {
+            return Err(ConfirmResult::REFUSED);
+        }
+        let named = running.candidates.iter().find(|part| is_named(part.seq, part.part_id));
+        let reference = named.ok_or(ConfirmResult::NOT_IN_BUNDLE)?.reference.ok_or(ConfirmResult::REFUSED)?;
+        Ok(self.confirmation(running, vec![reference], (PLC, "the PLC confirmed the part")))
     }
 
     /// The events with which a person starts this bundle, with this number of reference parts.
@@ -59,23 +61,37 @@ impl Decision<'_> {
             .running
             .as_ref()
             .map(|running| self.ended(running.number, by_who(format!("a person started the bundle {bundle}"))));
-        let started =
-            self.started(bundle.get(), Starter::Person, needed, by_who("a person started the bundle".to_owned()));
+        let by = self.starter(bundle.get());
+        let started = self.started(bundle.get(), by, needed, by_who("a person started the bundle".to_owned()));
         Ok(ended.into_iter().chain([started]).collect())
     }
 
-    /// The events with which a person confirms these parts; none if all of them are confirmed.
+    /// Who counts as the starter of this bundle if a person starts it. The running bundle stays that of the PLC if it is: a trigger
+    /// that names no bundle must not get the offset of a bundle that the PLC has left.
+    pub(super) fn starter(&self, bundle: u32) -> Starter {
+        let running = self.running.filter(|running| running.number == bundle);
+        running.map_or(Starter::Person, |running| running.starter)
+    }
+
+    /// The events with which a person confirms these parts; none if all of them are confirmed. If `bundle` is given, another bundle
+    /// must not be running.
     ///
     /// # Errors
     /// Why not, for the person.
-    pub(super) fn confirm_parts(&self, parts: &[u64], who: &str) -> Result<Vec<EventEntry>, String> {
+    pub(super) fn confirm_parts(
+        &self,
+        bundle: Option<NonZeroU32>,
+        parts: &[u64],
+        who: &str,
+    ) -> Result<Vec<EventEntry>, String> {
         let running = self.running.ok_or("no bundle is running; start one first")?;
-        if parts.len() > MAX_REFERENCE_PARTS as usize {
-            return Err(format!("found {} parts, expected at most {MAX_REFERENCE_PARTS}", parts.len()));
+        if let Some(expected) = bundle.filter(|expected| expected.get() != running.number) {
+            let found = running.number;
+            return Err(format!("found bundle {found} running, expected bundle {expected}; see `bundle status`"));
         }
-        let mut chosen: Vec<&JudgedPart> = Vec::new();
+        let mut chosen: Vec<ReferencePart> = Vec::new();
         for &part_id in parts {
-            if is_confirmed(running, part_id) || chosen.iter().any(|part| part.part_id == part_id) {
+            if running.has_confirmed(part_id) || chosen.iter().any(|part| part.part_id == part_id) {
                 continue;
             }
             if running.step != Step::Reference {
@@ -84,17 +100,19 @@ impl Decision<'_> {
                 );
             }
             // Of a part that was judged more than once, the newest verdict counts.
-            let part = running.judged_parts().iter().rev().find(|part| part.part_id == part_id);
+            let part: Option<&JudgedPart> = running.candidates.iter().rev().find(|part| part.part_id == part_id);
             let part = part.ok_or(format!("part {part_id} was not judged in this bundle; see `bundle status`"))?;
-            if part.outputs.is_none() {
-                return Err(format!("part {part_id} is a REJECT or was judged by another model; choose another part"));
-            }
-            chosen.push(part);
+            let why = "is a REJECT, has an image unlike the training images, or was judged by another model";
+            chosen.push(part.reference.ok_or(format!("part {part_id} {why}; choose another part"))?);
+        }
+        if running.confirmed.len() + chosen.len() > MAX_REFERENCE_PARTS as usize {
+            let found = running.confirmed.len() + chosen.len();
+            return Err(format!("found {found} reference parts, expected at most {MAX_REFERENCE_PARTS}"));
         }
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.confirmation(running, &chosen, (who, "a person confirmed the part")))
+        Ok(self.confirmation(running, chosen, (who, "a person confirmed the part")))
     }
 
     /// The events with which a person ends the running bundle.
@@ -107,19 +125,18 @@ impl Decision<'_> {
     }
 
     /// The events that confirm `chosen`, and the OFFSET if the reference parts are complete then.
-    fn confirmation(&self, running: &Running, chosen: &[&JudgedPart], (who, why): (&str, &str)) -> Vec<EventEntry> {
+    fn confirmation(&self, running: &Running, chosen: Vec<ReferencePart>, (who, why): (&str, &str)) -> Vec<EventEntry> {
         let by_who = |why: &str| (who.to_owned(), why.to_owned());
-        let event = |part: &&JudgedPart| {
-            let (raw_logit, features) = part.outputs.as_ref()?;
-            let figures = ConfirmedFigures::new(part.seq.get(), part.part_id, *raw_logit, features);
-            Some(self.entry(EventKind::ReferenceConfirmed, running.number, by_who(why), &figures))
+        let event = |part: &ReferencePart| {
+            let figures = ConfirmedFigures::new(part.seq.get(), part.part_id, part.raw_logit, &part.features);
+            self.entry(EventKind::ReferenceConfirmed, running.number, by_who(why), &figures)
         };
-        let mut events: Vec<EventEntry> = chosen.iter().filter_map(event).collect();
-        let is_chosen = |part: &&JudgedPart| part.is_confirmed || chosen.iter().any(|one| one.seq == part.seq);
-        let reference: Vec<&JudgedPart> = running.judged_parts().iter().filter(is_chosen).collect();
+        let mut events: Vec<EventEntry> = chosen.iter().map(event).collect();
+        let mut reference = [&running.confirmed[..], &chosen].concat();
+        reference.sort_by_key(|part| part.seq);
         if reference.len() >= running.needed as usize {
             let rows = reference.iter().map(|part| part.seq.get()).collect();
-            let outputs: Vec<_> = reference.iter().filter_map(|part| part.outputs).collect();
+            let outputs: Vec<_> = reference.iter().map(|part| (part.raw_logit, part.features)).collect();
             let (figures, why) = match self.settings.policy.rule_with_reference(&outputs) {
                 Ok(rule) => match rule.refused() {
                     None => (
@@ -134,6 +151,7 @@ impl Decision<'_> {
         }
         events
     }
+
     /// The event that starts this bundle.
     pub(super) fn started(
         &self,
@@ -161,9 +179,4 @@ impl Decision<'_> {
     ) -> EventEntry {
         figures::entry(kind, bundle, self.settings.model, who_and_why, figures)
     }
-}
-
-/// Whether a part with this number is confirmed. A part that was judged twice counts once.
-fn is_confirmed(running: &Running, part_id: u64) -> bool {
-    running.judged_parts().iter().any(|part| part.is_confirmed && part.part_id == part_id)
 }

@@ -12,7 +12,7 @@
 //! | promise | how it is kept |
 //! |---|---|
 //! | No part is judged with the offset of another bundle than its own | A part gets its bundle and its rule when its trigger comes, and carries both to the judge and into the journal |
-//! | While reference parts are judged, no part passes | The rule of this phase lets no part pass |
+//! | While reference parts are judged, no part passes | The rule of this phase lets no part pass. A bundle is not ended by hand while a part of it is in progress |
 //! | No start is lost | The events of a start are in the same transaction as the acceptance of the first part |
 //! | An offset applies only when it is stored | The state changes by events that the journal confirmed, and by nothing else |
 //! | After a restart, the bundle is as before | The state follows from events and rows of the journal. After a failure of the journal it is read again before the next trigger is accepted |
@@ -31,7 +31,7 @@ pub(super) mod figures;
 mod running;
 mod settings;
 
-pub(super) use bundles::{BundleEffect, Bundles, Entry, PartRule, StartFailed};
+pub(super) use bundles::{BundleEffect, BundleView, Bundles, Entry, PartRule, StartFailed};
 pub(super) use settings::BundleSettings;
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 use super::BundleSettings;
 use super::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures, Starter};
 use crate::control::{BundleStatus, BundleStep, Candidate};
-use crate::journal::{EventKind, EventRow, RecordedBundle, VerdictRow};
+use crate::journal::{EventKind, EventRow, RecordedBundle, RowFeatures, VerdictRow};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::WhitenedFeatures;
-use cellgate_models::policy::{NoPass, Policy, Rule, Verdict};
+use cellgate_models::policy::{NoPass, Policy, Reason, Rule, Verdict};
 use cellgate_protocol::bundle::{BundleState, StepCode};
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 /// The running bundle.
@@ -23,8 +24,11 @@ pub(super) struct Running {
     /// The number of parts with a verdict since the start.
     pub(super) parts: u64,
     pub(super) step: Step,
-    /// The parts that were judged as possible reference parts, in order, and those that were rejected meanwhile.
-    judged: Vec<JudgedPart>,
+    /// The confirmed parts, in the order in which they were judged.
+    pub(super) confirmed: Vec<ReferencePart>,
+    /// The newest parts, at most [`RecordedBundle::MAX_ROWS`], that were judged as possible reference parts and are not confirmed, and
+    /// those that were rejected meanwhile, in order. Empty unless the step is [`Step::Reference`].
+    pub(super) candidates: VecDeque<JudgedPart>,
 }
 
 /// How far a bundle is.
@@ -47,9 +51,17 @@ pub(super) struct JudgedPart {
     pub(super) part_id: u64,
     verdict: Verdict,
     reason: String,
-    /// Raw logit and whitened features, if the part can be a reference part.
-    pub(super) outputs: Option<(f32, WhitenedFeatures)>,
-    pub(super) is_confirmed: bool,
+    /// The reference part that it becomes if it is confirmed. `None` if it can't be one.
+    pub(super) reference: Option<ReferencePart>,
+}
+
+/// A reference part, with the outputs of the network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ReferencePart {
+    pub(super) seq: NonZeroU64,
+    pub(super) part_id: u64,
+    pub(super) raw_logit: f32,
+    pub(super) features: WhitenedFeatures,
 }
 
 impl Running {
@@ -67,7 +79,8 @@ impl Running {
             needed,
             parts: 0,
             step: if needed == 0 { Step::WithoutReference } else { Step::Reference },
-            judged: Vec::new(),
+            confirmed: Vec::new(),
+            candidates: VecDeque::new(),
         }
     }
 
@@ -100,10 +113,11 @@ impl Running {
     }
 
     fn confirmed(&mut self, figures: &ConfirmedFigures) {
-        if let Some(part) = self.judged.iter_mut().find(|part| part.seq.get() == figures.seq) {
-            part.outputs = figures.features().map(|features| (figures.raw_logit, features));
-            part.is_confirmed = part.outputs.is_some();
-        }
+        let Some((seq, features)) = NonZeroU64::new(figures.seq).zip(figures.features()) else { return };
+        self.candidates.retain(|part| part.seq != seq);
+        let part = ReferencePart { seq, part_id: figures.part, raw_logit: figures.raw_logit, features };
+        let at = self.confirmed.partition_point(|confirmed| confirmed.seq < seq);
+        self.confirmed.insert(at, part);
     }
 
     fn offset(&mut self, figures: &OffsetFigures, policy: &Policy) {
@@ -112,8 +126,9 @@ impl Running {
             (_, Some(why)) => self.step = Step::UnlikeTraining(why.clone()),
             (Some(rule), None) => self.step = Step::Offset(Box::new(rule)),
             // No offset that parts can be judged by: the reference phase goes on.
-            (None, None) => {}
+            (None, None) => return,
         }
+        self.candidates.clear();
     }
 
     /// A part of the bundle has a verdict. `model` judges now.
@@ -124,13 +139,20 @@ impl Running {
         if self.step != Step::Reference || !(is_rejected || entry.features.is_some()) {
             return;
         }
-        let features = entry.features.as_ref().map(crate::journal::RowFeatures::features);
-        let outputs = entry.raw_logit.zip(features).filter(|(logit, features)| {
-            !is_rejected && entry.model == Some(model) && logit.is_finite() && features.are_finite()
+        let (seq, part_id) = (row.seq, row.trigger.part);
+        let features = entry.features.as_ref().map(RowFeatures::features);
+        let outputs = entry.raw_logit.zip(features).filter(|(raw_logit, features)| {
+            // What the network computes for an image that is unlike the training images means little.
+            let is_unlike = entry.reason == Reason::ImageUnlikeTraining.name();
+            let is_own = entry.model == Some(model);
+            !is_rejected && !is_unlike && is_own && raw_logit.is_finite() && features.are_finite()
         });
+        let reference = outputs.map(|(raw_logit, features)| ReferencePart { seq, part_id, raw_logit, features });
+        if self.candidates.len() == RecordedBundle::MAX_ROWS {
+            self.candidates.pop_front();
+        }
         let (verdict, reason) = (entry.verdict, entry.reason.clone());
-        let part_id = row.trigger.part;
-        self.judged.push(JudgedPart { seq: row.seq, part_id, verdict, reason, outputs, is_confirmed: false });
+        self.candidates.push_back(JudgedPart { seq, part_id, verdict, reason, reference });
     }
 
     /// The rule for the next part, and whether that part can be a reference part.
@@ -156,14 +178,9 @@ impl Running {
         }
     }
 
-    /// The parts that were judged during the reference phase.
-    pub(super) fn judged_parts(&self) -> &[JudgedPart] {
-        &self.judged
-    }
-
-    /// The number of confirmed parts.
-    pub(super) fn count_confirmed(&self) -> usize {
-        self.judged.iter().filter(|part| part.is_confirmed).count()
+    /// Whether a part with this number is confirmed. A part that was judged twice counts once.
+    pub(super) fn has_confirmed(&self, part_id: u64) -> bool {
+        self.confirmed.iter().any(|part| part.part_id == part_id)
     }
 
     /// The bundle as the PLC is shown it. With a model without reference parts the step is OFFSET, with no part confirmed or missing.
@@ -173,18 +190,17 @@ impl Running {
             Step::Offset(_) | Step::WithoutReference => StepCode::OFFSET,
             Step::UnlikeTraining(_) => StepCode::UNLIKE_TRAINING,
         };
-        let confirmed = self.count_confirmed();
+        let confirmed = self.confirmed.len();
         let missing = (self.needed as usize).saturating_sub(confirmed);
         let count = |parts: usize| u16::try_from(parts).unwrap_or(u16::MAX);
         BundleState { bundle: self.number, step, confirmed: count(confirmed), missing: count(missing) }
     }
 
     /// The bundle as people are shown it.
-    pub(super) fn status(&self) -> BundleStatus {
-        let confirmed = self.judged.iter().filter(|part| part.is_confirmed).map(|part| part.part_id);
+    pub(super) fn status(&self, settings: &BundleSettings) -> BundleStatus {
         let candidate = |part: &JudgedPart| {
-            let (logit, _) = part.outputs.filter(|_| !part.is_confirmed && self.step == Step::Reference)?;
-            let JudgedPart { part_id, verdict, reason, .. } = part;
+            let JudgedPart { part_id, verdict, reason, reference, .. } = part;
+            let logit = reference.as_ref()?.raw_logit;
             Some(Candidate { part_id: *part_id, verdict: verdict.name().to_owned(), reason: reason.clone(), logit })
         };
         let (step, offset, refused) = match &self.step {
@@ -197,8 +213,9 @@ impl Running {
             bundle: self.number,
             step,
             reference_parts: self.needed,
-            confirmed: confirmed.collect(),
-            candidates: self.judged.iter().filter_map(candidate).collect(),
+            trained_for: settings.trained_for,
+            confirmed: self.confirmed.iter().map(|part| part.part_id).collect(),
+            candidates: self.candidates.iter().filter_map(candidate).collect(),
             offset,
             refused,
             parts: self.parts,

@@ -16,6 +16,8 @@ pub(in crate::appliance) struct BundleSettings {
     pub(in crate::appliance) model: Digest,
     /// How many reference parts must be confirmed; 0 if the model was trained without reference parts.
     pub(super) reference_parts: u32,
+    /// The number of reference parts that the model's thresholds were chosen for, or 0.
+    pub(super) trained_for: u32,
     /// The largest number of parts of a bundle.
     pub(super) max_parts: u64,
     /// The longest time of a bundle in ms.
@@ -32,6 +34,7 @@ impl BundleSettings {
         Self {
             policy: *policy,
             model,
+            trained_for,
             reference_parts: reference_parts.map_or(trained_for, std::num::NonZero::get),
             max_parts: config.max_parts.get().into(),
             max_ms: HOUR_MS * i64::from(config.max_hours.get()),

@@ -5,8 +5,8 @@ pub(in crate::appliance) use bench::settings;
 use super::bundles::BundleEffect::{AnswerPerson, AnswerPlc, Read, Record};
 use super::*;
 use crate::config::{BundleConfig, WithoutBundle};
-use crate::control::{BundleAnswer, BundleRequest, BundleStep};
-use bench::{BundleBench, ORIGIN, policy, who};
+use crate::control::{BundleAnswer, BundleRequest, BundleStep, MAX_ANSWER_TIME};
+use bench::{BundleBench, ORIGIN, READY, policy, unknown, who};
 use cellgate_models::digest::Digest;
 use cellgate_models::policy::{Policy, Reason};
 use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult, StepCode};
@@ -21,6 +21,10 @@ fn state(bundle: u32, step: StepCode, confirmed: u16, missing: u16) -> BundleSta
 
 fn start(bundle: u32, reference_parts: Option<u32>) -> BundleRequest {
     BundleRequest::Start { bundle: NonZeroU32::new(bundle).unwrap(), reference_parts }
+}
+
+fn confirm(parts: &[u64]) -> BundleRequest {
+    BundleRequest::Confirm { bundle: None, parts: parts.to_vec() }
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn a_model_without_reference_parts_has_bundles_without_a_reference_phase() {
     assert_eq!(bench.part(1, 7, -2.0).1, Reason::ScoreBelowReview);
     assert_eq!(bench.bundles.state(), state(7, StepCode::OFFSET, 0, 0));
     assert_eq!(bench.bundles.status().step, BundleStep::WithoutReference);
-    assert!(bench.ask(start(7, Some(5))).unwrap_err().contains("trained without reference parts"));
+    insta::assert_snapshot!("start_without_reference", bench.ask(start(7, Some(5))).unwrap_err());
     bench.restart();
     assert_eq!(bench.bundles.status().step, BundleStep::WithoutReference);
 }
@@ -160,7 +164,7 @@ fn a_model_without_reference_parts_has_bundles_without_a_reference_phase() {
 #[test]
 fn a_person_confirms_all_parts_or_none() {
     let mut bench = BundleBench::new(settings());
-    assert!(bench.ask(BundleRequest::Confirm { parts: vec![1] }).unwrap_err().contains("no bundle"));
+    assert!(bench.ask(confirm(&[1])).unwrap_err().contains("no bundle"));
     for bad in [0, 1001] {
         assert!(bench.ask(start(7, Some(bad))).is_err());
     }
@@ -169,17 +173,121 @@ fn a_person_confirms_all_parts_or_none() {
         bench.part(part, 0, logit);
     }
     for (parts, why) in [(vec![1, 2], "part 2 is a REJECT"), (vec![1, 9], "part 9 was not judged")] {
-        assert!(bench.ask(BundleRequest::Confirm { parts }).unwrap_err().contains(why));
+        assert!(bench.ask(confirm(&parts)).unwrap_err().contains(why));
     }
     let status = bench.ask(BundleRequest::Status).unwrap();
     assert_eq!((status.confirmed.len(), status.candidates.len()), (0, 2));
-    let status = bench.ask(BundleRequest::Confirm { parts: vec![3, 1, 3] }).unwrap();
+    let status = bench.ask(confirm(&[3, 1, 3])).unwrap();
     assert_eq!((status.step, &status.confirmed[..]), (BundleStep::Offset, &[1, 3][..]));
-    bench.ask(BundleRequest::Confirm { parts: vec![1] }).expect("it is confirmed already");
+    bench.ask(confirm(&[1])).expect("it is confirmed already");
     bench.part(4, 0, -2.0);
-    assert!(bench.ask(BundleRequest::Confirm { parts: vec![4] }).unwrap_err().contains("complete"));
+    assert!(bench.ask(confirm(&[4])).unwrap_err().contains("complete"));
     let by: Vec<&str> = bench.events.iter().map(|event| &event.who[..]).collect();
     assert_eq!(by, ["operator (uid 1000, pid 42)"; 4]);
+}
+
+#[test]
+fn parts_of_another_bundle_are_not_confirmed() {
+    let mut bench = BundleBench::new(settings());
+    bench.part(1, 7, -2.0);
+    bench.part(1, 8, -2.0);
+    let of = |bundle| BundleRequest::Confirm { bundle: NonZeroU32::new(bundle), parts: vec![1] };
+    insta::assert_snapshot!("confirmation_of_another_bundle", bench.ask(of(7)).unwrap_err());
+    assert_eq!(bench.ask(of(8)).unwrap().confirmed, [1]);
+}
+
+/// Its levels or its sharpness are other than those of the training images, so the network's outputs mean little.
+#[test]
+fn an_image_unlike_the_training_images_is_no_reference_part() {
+    let mut bench = BundleBench::new(settings());
+    let part = bench.enter(7);
+    let row = bench.row(1, 7, (-2.0, Reason::ImageUnlikeTraining), &part.rule, true);
+    bench.bundles.judged(&row);
+    assert_eq!(bench.confirm(row.seq, 1, 7), ConfirmResult::REFUSED);
+    assert!(bench.ask(confirm(&[1])).is_err());
+    assert_eq!(bench.bundles.status().candidates, []);
+}
+
+/// A part in progress was given its rule before, so it could pass in a bundle whose reference parts are being judged.
+#[test]
+fn a_bundle_is_ended_by_hand_only_between_parts() {
+    let in_progress = BundleView { is_part_in_progress: true, ..READY };
+    for request in [start(7, None), start(8, None), BundleRequest::End] {
+        let mut bench = BundleBench::new(settings());
+        let (seq, _) = bench.part(1, 7, -2.0);
+        let mut effects = Vec::new();
+        bench.bundles.ask(5, request, who(), 0, &mut effects);
+        bench.bundles.step(in_progress, &mut effects);
+        assert_eq!(effects, []);
+        bench.bundles.step(READY, &mut effects);
+        assert!(matches!(effects[..], [Record(_)]), "{effects:?}");
+        let mut bench = BundleBench::new(settings());
+        bench.part(1, 7, -2.0);
+        bench.bundles.confirm(Confirm { verdict_seq: seq.get(), part_id: 1, bundle: 7 });
+        let mut effects = Vec::new();
+        bench.bundles.step(in_progress, &mut effects);
+        assert!(matches!(effects[..], [Record(_)]), "a confirmation does not wait: {effects:?}");
+    }
+}
+
+#[test]
+fn a_request_that_nobody_waits_for_any_more_changes_nothing() {
+    let mut bench = BundleBench::new(settings());
+    bench.part(1, 7, -2.0);
+    bench.bundles.doubt();
+    let (mut effects, most_ms) = (Vec::new(), MAX_ANSWER_TIME.as_millis() as u64);
+    bench.bundles.ask(5, BundleRequest::End, who(), 1000, &mut effects);
+    let broken = |now_ms| BundleView { now_ms, is_journal_ready: false, ..READY };
+    bench.bundles.step(broken(999 + most_ms), &mut effects);
+    assert_eq!(effects, []);
+    bench.bundles.step(broken(1000 + most_ms), &mut effects);
+    assert!(matches!(effects[..], [AnswerPerson(5, BundleAnswer::Refused { .. })]), "{effects:?}");
+    bench.bundles.was_read(Ok(bench.recorded().as_ref()));
+    assert_eq!(bench.effects(), []);
+    assert_eq!(bench.bundles.status().bundle, 7);
+}
+
+/// The end may not be stored in the end, so the part may belong to the bundle.
+#[test]
+fn while_a_bundle_is_being_ended_no_part_without_a_bundle_passes() {
+    let mut bench = BundleBench::new(settings());
+    bench.ask(start(7, None)).unwrap();
+    let mut effects = Vec::new();
+    bench.bundles.ask(5, BundleRequest::End, who(), 0, &mut effects);
+    bench.bundles.step(READY, &mut effects);
+    let [Record(entries)] = &effects[..] else { panic!("{effects:?}") };
+    let during = bench.bundles.enter(0, bench.now_ms).part;
+    assert_eq!((during.bundle, during.rule.decide(-2.0, &ORIGIN).reason), (0, Reason::ReferencePart));
+    let stored = bench.store(entries);
+    bench.bundles.recorded(Ok(&stored), &mut Vec::new());
+    assert_eq!(bench.part(1, 0, -2.0).1, Reason::ScoreBelowReview);
+}
+
+/// The PLC has left the bundle: its parts without a bundle must not get the bundle's offset.
+#[test]
+fn a_bundle_of_the_plc_that_a_person_starts_again_stays_that_of_the_plc() {
+    let mut bench = BundleBench::new(settings());
+    bench.part(1, 7, -2.0);
+    bench.ask(start(7, None)).unwrap();
+    bench.restart();
+    assert_eq!(bench.enter(7).bundle, 7);
+    assert_eq!(bench.enter(0).bundle, 0);
+    assert_eq!(bench.bundles.status().step, BundleStep::None);
+}
+
+#[test]
+fn of_many_unconfirmed_parts_the_newest_can_be_confirmed() {
+    let mut bench = BundleBench::new(settings());
+    let (first, _) = bench.part(0, 7, -2.0);
+    assert_eq!(bench.confirm(first, 0, 7), ConfirmResult::CONFIRMED);
+    let rows: Vec<_> = (1..=1001).map(|part| bench.part(part, 7, -2.0).0).collect();
+    for _ in 0..2 {
+        assert_eq!(bench.bundles.status().candidates.len(), 1000);
+        assert_eq!(bench.confirm(rows[0], 1, 7), ConfirmResult::NOT_IN_BUNDLE);
+        assert_eq!(bench.confirm(first, 0, 7), ConfirmResult::CONFIRMED, "a copy");
+        bench.restart();
+    }
+    assert_eq!(bench.confirm(rows[1], 2, 7), ConfirmResult::CONFIRMED);
 }
 
 /// The logits of another model mean nothing to this one.
@@ -207,7 +315,7 @@ fn a_start_that_is_not_stored_changes_nothing_and_the_bundle_is_read_again() {
     assert!(!bench.bundles.is_ready());
     assert_eq!(bench.bundles.state().bundle, 7);
     let mut effects = Vec::new();
-    bench.bundles.step(false, &mut effects);
+    bench.bundles.step(BundleView { is_journal_ready: false, ..READY }, &mut effects);
     assert_eq!(effects, [], "the journal does not work yet");
     assert_eq!(bench.effects(), [Read]);
     bench.bundles.was_read(Err(()));
@@ -226,25 +334,25 @@ fn a_confirmation_whose_outcome_is_unknown_is_answered_after_the_bundle_was_read
         let (seq, _) = bench.part(2, 8, -2.0);
         bench.bundles.confirm(Confirm { verdict_seq: seq.get(), part_id: 2, bundle: 8 });
         let mut effects = Vec::new();
-        bench.bundles.step(true, &mut effects);
+        bench.bundles.step(READY, &mut effects);
         let [Record(entries)] = &effects[..] else { panic!("{effects:?}") };
         if is_stored {
             bench.store(entries);
         }
         let mut answers = Vec::new();
-        bench.bundles.recorded(Err("unknown".to_owned()), &mut answers);
+        bench.bundles.recorded(Err(&unknown()), &mut answers);
         assert_eq!((answers, bench.effects()), (vec![], vec![Read]));
         bench.bundles.was_read(Ok(bench.recorded().as_ref()));
         assert!(matches!(bench.effects()[..], [AnswerPlc(_, ConfirmResult::CONFIRMED)]));
         let kinds = ["BUNDLE_STARTED 7", "BUNDLE_ENDED 7", "BUNDLE_STARTED 8", "REFERENCE_CONFIRMED 8"];
         assert_eq!(bench.kinds(), kinds);
         let mut answers = Vec::new();
-        bench.bundles.ask(5, BundleRequest::End, who(), &mut answers);
-        bench.bundles.step(true, &mut answers);
+        bench.bundles.ask(5, BundleRequest::End, who(), 0, &mut answers);
+        bench.bundles.step(READY, &mut answers);
         assert!(matches!(answers[..], [Record(_)]));
         answers.clear();
-        bench.bundles.recorded(Err("unknown".to_owned()), &mut answers);
-        assert!(matches!(&answers[..], [AnswerPerson(5, BundleAnswer::Refused { why })] if why.contains("unknown")));
+        bench.bundles.recorded(Err(&unknown()), &mut answers);
+        assert!(matches!(answers[..], [AnswerPerson(5, BundleAnswer::Unknown { .. })]));
     }
 }
 
@@ -257,7 +365,7 @@ fn an_offset_that_is_being_stored_does_not_apply_yet() {
     bench.confirm(rows[1], 2, 7);
     bench.bundles.confirm(Confirm { verdict_seq: rows[2].get(), part_id: 3, bundle: 7 });
     let mut effects = Vec::new();
-    bench.bundles.step(true, &mut effects);
+    bench.bundles.step(READY, &mut effects);
     let [Record(entries)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(entries.len(), 2, "the confirmation and the offset are one transaction");
     assert!(bench.enter(7).is_reference);
@@ -281,7 +389,7 @@ fn happens() -> impl Strategy<Value = Happens> {
             .prop_map(|(named, logit)| Happens::Part { named, logit }),
         8 => (0_usize..30).prop_map(Happens::Confirm),
         1 => (7_u32..9, prop::option::of(1_u32..4)).prop_map(|(bundle, parts)| Happens::Ask(start(bundle, parts))),
-        1 => parts.prop_map(|parts| Happens::Ask(BundleRequest::Confirm { parts })),
+        1 => parts.prop_map(|parts| Happens::Ask(confirm(&parts))),
         1 => Just(Happens::Ask(BundleRequest::End)),
         1 => (0..20 * HOUR_MS).prop_map(Happens::Passes),
     ]

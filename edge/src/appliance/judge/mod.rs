@@ -174,8 +174,7 @@ impl Judge {
             let detail = "the file was written to or replaced right after it arrived";
             return Judged::reject(ReasonCode::IMAGE_MISMATCH, detail).with_file(file);
         }
-        pipeline.set_rule(*rule);
-        let mut judgement = pipeline.judge_telling(&file.path, Some(&file), &mut |stage| {
+        let mut judgement = pipeline.judge_telling(&file.path, Some(&file), rule, &mut |stage| {
             let most = if stage == Stage::Infer { max_infer } else { MAX_STAGE_TIME };
             self.shared.liveness.busy(Worker::Judge, most);
         });

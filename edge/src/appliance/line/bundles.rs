@@ -1,8 +1,9 @@
 //! Carries out what the running bundle needs: events for the journal, answers to the PLC and to people, metrics.
 
 use super::{Line, log};
-use crate::appliance::bundle::{BundleEffect, StartFailed};
+use crate::appliance::bundle::{BundleEffect, BundleView, StartFailed};
 use crate::appliance::messages::ToLine;
+use crate::appliance::part::lifecycle::Life;
 use crate::control::{BundleAnswer, BundleRequest, Who};
 use crate::journal::{AcceptanceReceipt, EventEntry, EventRow, JournalError, RecordedBundle};
 use cellgate_protocol::bundle::ConfirmResult;
@@ -12,7 +13,12 @@ impl Line {
     /// Does what is due for the running bundle, and shows it to the PLC and in the metrics.
     pub(super) fn step_bundles(&mut self) {
         let mut effects = Vec::new();
-        self.bundles.step(self.journal.health().ready, &mut effects);
+        let view = BundleView {
+            now_ms: self.shared.clock.now_ms(),
+            is_journal_ready: self.journal.health().ready,
+            is_part_in_progress: self.memory.triggered.as_ref().is_some_and(Life::is_before_commit),
+        };
+        self.bundles.step(view, &mut effects);
         self.perform_for_bundle(effects);
         let state = self.bundles.state();
         self.session().set_bundle(state);
@@ -25,7 +31,7 @@ impl Line {
         let number = self.memory.requests;
         self.memory.answers.insert(number, answer);
         let mut effects = Vec::new();
-        self.bundles.ask(number, request, who, &mut effects);
+        self.bundles.ask(number, request, who, self.shared.clock.now_ms(), &mut effects);
         self.perform_for_bundle(effects);
     }
 
@@ -53,7 +59,7 @@ impl Line {
             }
             Err(error) => {
                 tracing::error!(event = "bundle_not_stored", %error, "the change of the bundle could not be stored");
-                self.bundles.recorded(Err(error.to_string()), &mut effects);
+                self.bundles.recorded(Err(&error), &mut effects);
             }
         }
         self.perform_for_bundle(effects);
@@ -67,8 +73,11 @@ impl Line {
                 let bundle = self.bundles.state().bundle;
                 tracing::warn!(event = "bundle_read", bundle, "the running bundle was read from the journal again");
             }
-            // The journal logs why. The next step tries again.
-            Err(_) => self.bundles.was_read(Err(())),
+            // The next step tries again.
+            Err(error) => {
+                tracing::warn!(event = "bundle_not_read", %error, "no trigger is accepted until the running bundle is read");
+                self.bundles.was_read(Err(()));
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::judge::policy;
 use super::{SimulatedEvent, Simulation, ToJournal};
-use crate::appliance::bundle::{BundleEffect, BundleSettings};
+use crate::appliance::bundle::{BundleEffect, BundleSettings, BundleView};
+use crate::appliance::part::lifecycle::Life;
 use crate::config::BundleConfig;
 use crate::control::{BundleAnswer, BundleRequest, Who};
 use cellgate_models::digest::Digest;
@@ -12,7 +13,12 @@ use std::num::NonZeroU32;
 impl Simulation {
     pub(super) fn serve_bundles(&mut self) {
         let mut effects = Vec::new();
-        self.bundles.step(self.journal.is_ready(self.now_ms), &mut effects);
+        let view = BundleView {
+            now_ms: self.now_ms,
+            is_journal_ready: self.journal.is_ready(self.now_ms),
+            is_part_in_progress: self.life.as_ref().is_some_and(Life::is_before_commit),
+        };
+        self.bundles.step(view, &mut effects);
         self.perform_for_bundle(effects);
         self.session.set_bundle(self.bundles.state());
     }
@@ -33,7 +39,7 @@ impl Simulation {
                 BundleEffect::AnswerPerson(_, BundleAnswer::Done(status)) => {
                     self.answered += u64::from(status.bundle != 0);
                 }
-                BundleEffect::AnswerPerson(_, BundleAnswer::Refused { .. }) => {}
+                BundleEffect::AnswerPerson(_, BundleAnswer::Refused { .. } | BundleAnswer::Unknown { .. }) => {}
             }
         }
     }
@@ -63,12 +69,12 @@ impl Simulation {
                 reference_parts: None,
             },
             // A part of another bundle, or none.
-            3 => BundleRequest::Confirm { parts: vec![self.plc.part().saturating_sub(100)] },
-            _ => BundleRequest::Confirm { parts: candidates },
+            3 => BundleRequest::Confirm { bundle: None, parts: vec![self.plc.part().saturating_sub(100)] },
+            _ => BundleRequest::Confirm { bundle: NonZeroU32::new(status.bundle), parts: candidates },
         };
         let who = Who { uid: 1000, pid: 42, name: "operator".to_owned() };
         let mut effects = Vec::new();
-        self.bundles.ask(0, request, who, &mut effects);
+        self.bundles.ask(0, request, who, self.now_ms, &mut effects);
         self.perform_for_bundle(effects);
     }
 }

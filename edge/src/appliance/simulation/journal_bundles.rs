@@ -93,6 +93,7 @@ impl SimulatedEvents {
         let is_pass = row.entry.verdict == Verdict::Pass;
         if is_pass && bundle != 0 {
             assert_eq!(Some(found), stored, "a PASS without the stored offset of its bundle {bundle}");
+            assert_eq!(self.running(), started, "a PASS of a bundle {bundle} that has ended or started anew");
             self.passes_with_offset += 1;
         }
         assert!(

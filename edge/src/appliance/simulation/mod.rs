@@ -26,7 +26,7 @@ use super::part::judged::Judged;
 use super::part::lifecycle::{Input, Life, StoreOutcome};
 use crate::acquire::{Arrival, Identity, ImageFile};
 use crate::config::Matching;
-use crate::journal::{EventEntry, EventRow, JournalTrigger, RecordedBundle, VerdictEntry, VerdictRow};
+use crate::journal::{EventEntry, EventRow, JournalError, JournalTrigger, RecordedBundle, VerdictEntry, VerdictRow};
 use cellgate_protocol::health::{Health, WorkerProgress};
 use cellgate_protocol::part::Pending;
 use cellgate_protocol::session::device::{DeviceSession, DeviceSessionConfig};
@@ -268,7 +268,8 @@ impl Simulation {
             }
             SimulatedEvent::Recorded(recorded) => {
                 let mut effects = Vec::new();
-                self.bundles.recorded(recorded.as_deref().ok_or_else(String::new), &mut effects);
+                let unknown = JournalError::Unknown { why: String::new() };
+                self.bundles.recorded(recorded.as_deref().ok_or(&unknown), &mut effects);
                 self.perform_for_bundle(effects);
             }
             SimulatedEvent::BundleRead(read) => {

@@ -24,7 +24,7 @@ const SOCKET: &str = "/run/cellgate/control";
   # parts of bundle 7 come next
   cellgate-edge bundle start 7
   # these parts are good
-  cellgate-edge bundle confirm 4711 4712 4715
+  cellgate-edge bundle confirm --bundle 7 4711 4712 4715
   # what comes next
   cellgate-edge bundle status")]
 pub(crate) struct Args {
@@ -69,11 +69,15 @@ struct StartArgs {
 /// Exit status: 0 confirmed, 1 refused, 2 misuse or no appliance.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cellgate-edge bundle confirm 4711 4712 4715")]
+  # the parts of bundle 7 that a person has inspected
+  cellgate-edge bundle confirm --bundle 7 4711 4712 4715")]
 struct ConfirmArgs {
     /// Numbers of the parts
     #[arg(value_name = "PART", required = true)]
     parts: Vec<u64>,
+    /// Bundle of the parts: if another bundle is running, no part is confirmed. Use this if part numbers occur in several bundles
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..).try_map(NonZeroU32::try_from))]
+    bundle: Option<NonZeroU32>,
     #[command(flatten)]
     target: Target,
 }
@@ -135,7 +139,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Action::Start(StartArgs { bundle, reference, target }) => {
             (BundleRequest::Start { bundle, reference_parts: reference }, target)
         }
-        Action::Confirm(ConfirmArgs { parts, target }) => (BundleRequest::Confirm { parts }, target),
+        Action::Confirm(ConfirmArgs { parts, bundle, target }) => (BundleRequest::Confirm { bundle, parts }, target),
         Action::Status(StatusArgs { target }) => (BundleRequest::Status, target),
         Action::End(EndArgs { target }) => (BundleRequest::End, target),
     };

@@ -33,6 +33,14 @@ pub(super) fn of(status: &BundleStatus) -> String {
     if !status.candidates.is_empty() {
         let _ = writeln!(text, "{}", table(&status.candidates));
     }
+    if status.step == BundleStep::Reference && status.reference_parts < status.trained_for {
+        let BundleStatus { reference_parts, trained_for, .. } = status;
+        let _ = writeln!(
+            text,
+            "warning: the model's thresholds were chosen for {trained_for} reference parts; with {reference_parts} the offset is less \
+             certain"
+        );
+    }
     if let Some(next) = next(status) {
         let _ = writeln!(text, "next: {next}");
     }
@@ -52,18 +60,20 @@ fn reference_parts(status: &BundleStatus) -> String {
 }
 
 /// What a person does next, if anything.
-fn next(status: &BundleStatus) -> Option<&'static str> {
+fn next(status: &BundleStatus) -> Option<String> {
+    let bundle = status.bundle;
     match status.step {
         BundleStep::None | BundleStep::Offset | BundleStep::WithoutReference => None,
         BundleStep::Reference if status.candidates.is_empty() => {
-            Some("let the PLC trigger parts of this bundle; then confirm those that are good")
+            Some("let the PLC trigger parts of this bundle; then confirm those that are good".to_owned())
         }
-        BundleStep::Reference => {
-            Some("inspect these parts, and confirm those that are good: `cellgate-edge bundle confirm PART...`")
-        }
-        BundleStep::UnlikeTraining => Some(
-            "check the bundle and the scanner; then start the bundle anew with other reference parts: `cellgate-edge bundle start ID`",
-        ),
+        BundleStep::Reference => Some(format!(
+            "inspect these parts, and confirm those that are good: `cellgate-edge bundle confirm --bundle {bundle} PART...`"
+        )),
+        BundleStep::UnlikeTraining => Some(format!(
+            "check the bundle and the scanner; then start the bundle anew with other reference parts: \
+             `cellgate-edge bundle start {bundle}`"
+        )),
     }
 }
 
@@ -87,6 +97,7 @@ mod tests {
             bundle: 7,
             step,
             reference_parts: 5,
+            trained_for: 5,
             confirmed: confirmed.to_vec(),
             candidates: Vec::new(),
             offset: None,
@@ -103,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_text_of_each_step_says_what_to_do_next() {
-        let waiting = BundleStatus { parts: 0, ..status(BundleStep::Reference, &[]) };
+        let waiting = BundleStatus { parts: 0, trained_for: 8, ..status(BundleStep::Reference, &[]) };
         let candidates = vec![candidate(4711, -2.221), candidate(4713, 12.5)];
         let reference = BundleStatus { candidates, ..status(BundleStep::Reference, &[4712]) };
         let all = [1, 2, 3, 4, 5];

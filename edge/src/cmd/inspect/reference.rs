@@ -21,9 +21,10 @@ impl ReferenceParts {
     /// Runs the network on `images`. Says on stderr what it gives for each of them, which of them are unlike the training, and whether
     /// the guard refuses them. Every image must give a logit, and no image may occur twice.
     pub(super) fn new(pipeline: &mut Pipeline, policy: &Policy, images: &[PathBuf]) -> anyhow::Result<Self> {
+        let without = policy.rule();
         let (mut parts, mut seen) = (Vec::new(), HashMap::new());
         for image in images {
-            let judgement = pipeline.judge(image);
+            let judgement = pipeline.judge(image, &without);
             let (Some(output), Some(digest)) = (judgement.output, judgement.image) else {
                 let reason = judgement.decision.reason;
                 bail!("reference part: {reason}: {}", judgement.detail.unwrap_or_else(|| image.display().to_string()));
@@ -35,7 +36,6 @@ impl ReferenceParts {
             parts.push((output.logit, output.features));
         }
         let rule = policy.rule_with_reference(&parts)?;
-        let without = policy.rule();
         for (image, (logit, features)) in images.iter().zip(&parts) {
             let (image, distance) = (image.display(), without.distance(features));
             say(format_args!(

@@ -89,12 +89,15 @@ impl Store {
         // Parts that can be confirmed have features. Of the others only the REJECTs must be known, so that a confirmation of one is
         // refused with the right reason.
         let sql = format!(
-            "SELECT {} FROM verdict WHERE seq > ?1 AND bundle = ?2 AND (features IS NOT NULL OR verdict = 'REJECT') ORDER BY seq",
-            columns::names(Schema::Two)
+            "SELECT {} FROM verdict WHERE seq > ?1 AND bundle = ?2 AND (features IS NOT NULL OR verdict = 'REJECT') \
+             ORDER BY seq DESC LIMIT {}",
+            columns::names(Schema::Two),
+            RecordedBundle::MAX_ROWS
         );
         let of_bundle = (stored(started.newest_seq), started.bundle);
         let mut statement = self.connection.prepare(&sql)?;
-        let rows = statement.query_map(of_bundle, columns::record)?.collect::<rusqlite::Result<_>>()?;
+        let mut rows = statement.query_map(of_bundle, columns::record)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.reverse();
         let sql = "SELECT count(*) FROM verdict WHERE seq > ?1 AND bundle = ?2";
         let parts: i64 = self.connection.query_row(sql, of_bundle, |row| row.get(0))?;
         Ok(Some(RecordedBundle { started, events, rows, parts: parts.cast_unsigned() }))

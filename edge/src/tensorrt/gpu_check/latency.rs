@@ -1,5 +1,6 @@
 //! Measures the stages of judging a part on the GPU.
 
+use super::plan::Wanted;
 use super::{GpuCheckOptions, Row};
 use crate::percentile::percentile;
 use crate::pipeline::{Pipeline, Times};
@@ -21,17 +22,17 @@ const STAGES: [Stage; 4] = [
 pub(super) const WHATS: [&str; 4] = [STAGES[0].0, STAGES[1].0, STAGES[2].0, STAGES[3].0];
 
 /// Judges the images of `options` in turn, `options.rounds` images in all. Returns a row for each stage.
-pub(super) fn rows(pipeline: &mut Pipeline, options: &GpuCheckOptions) -> [Row; 4] {
+pub(super) fn rows(pipeline: &mut Pipeline, wanted: &Wanted<'_>, options: &GpuCheckOptions) -> [Row; 4] {
     if options.images.is_empty() {
         return WHATS.map(|what| Row::skipped(what, "no images were named"));
     }
-    let mut all = Vec::new();
+    let (mut all, rule) = (Vec::new(), wanted.rule());
     for path in options.images.iter().cycle().take(options.rounds) {
         let start = Instant::now();
-        let judgement = pipeline.judge(path);
+        let judgement = pipeline.judge(path, &rule);
         let whole = start.elapsed();
-        if let Some(detail) = judgement.detail {
-            let found = format!("{}: {detail}", path.display());
+        if judgement.output.is_none() {
+            let found = format!("{}: {}", path.display(), judgement.detail.unwrap_or_default());
             return WHATS.map(|what| Row::failure(what, &found).losing_gpu(pipeline.is_lost()));
         }
         all.push((judgement.times, whole));

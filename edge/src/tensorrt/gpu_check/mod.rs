@@ -4,6 +4,7 @@
 //! The table has the same rows on every machine. A missing component is a failure, and so is each check that can't run without it.
 
 mod conversion;
+mod images;
 mod latency;
 mod machine;
 mod options;
@@ -15,7 +16,6 @@ pub use row::{header, to_lines};
 
 use crate::finding::Finding;
 use cellgate_models::model::{Model, Precision};
-use cellgate_models::radiograph::{self, Radiograph, RadiographLimits};
 use plan::NO_GPU;
 use row::Row;
 
@@ -37,8 +37,9 @@ pub fn examine(model: &Model, options: &GpuCheckOptions, report: &mut dyn FnMut(
     let (row, tensorrt) = machine::tensorrt(options.activation.engine.tensorrt.libraries.as_deref());
     table.add(row);
     table.add(about(model));
-    let (row, images) = read(options);
+    let (row, images) = images::read(options);
     table.add(row);
+    table.add(images::envelope(model, options, &images));
     table.check("kernels", || conversion::kernels(model, &images));
     let mut copy = None;
     table.check("copy rate", || {
@@ -103,22 +104,11 @@ fn about(model: &Model) -> Row {
     Row::ok("model", found)
 }
 
-/// Reads the named images. If one of them can't be read, returns no image.
-fn read(options: &GpuCheckOptions) -> (Row, Vec<Radiograph>) {
-    let what = "images";
-    let read = options.images.iter().map(|path| radiograph::read(path, &RadiographLimits::default()));
-    match read.collect::<Result<Vec<_>, _>>() {
-        Ok(images) if images.is_empty() => (Row::skipped(what, "none were named"), images),
-        Ok(images) => (Row::ok(what, format!("radiographs: {}", images.len())), images),
-        Err(error) => (Row::failure(what, error.to_string()), Vec::new()),
-    }
-}
-
 /// Checks plan, golden images and latencies of one precision.
 fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckOptions, table: &mut Table<'_>) {
-    let (built, loaded, parity) = ("plan built", "plan loaded", "parity");
-    let [read, convert, infer, all] = latency::WHATS;
-    let whats = [built, loaded, parity, read, convert, infer, all];
+    let (built, loaded) = ("plan built", "plan loaded");
+    let outputs = [plan::OUTPUTS, latency::WHATS].concat();
+    let whats = [[built, loaded].as_slice(), &outputs].concat();
     if table.obstacle == Some(LOST) {
         return table.missing(&whats, LOST);
     }
@@ -138,17 +128,17 @@ fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckO
     table.add(row);
     match loaded {
         plan::Loaded::Proven(mut pipeline) => {
-            table.add(wanted.parity(&mut pipeline));
+            wanted.outputs(&mut pipeline).into_iter().for_each(|row| table.add(row));
             match table.obstacle {
-                Some(why) => table.missing(&whats[3..], why),
-                None => latency::rows(&mut pipeline, options).into_iter().for_each(|row| table.add(row)),
+                Some(why) => table.missing(&latency::WHATS, why),
+                None => latency::rows(&mut pipeline, &wanted, options).into_iter().for_each(|row| table.add(row)),
             }
         }
         plan::Loaded::Disproven(why) => {
-            table.add(Row::failure(parity, why));
-            table.missing(&whats[3..], "a golden image has another output than expected");
+            plan::OUTPUTS.iter().for_each(|&what| table.add(Row::failure(what, &why)));
+            table.missing(&latency::WHATS, "a golden image has another output than expected");
         }
-        plan::Loaded::Failed => table.missing(&whats[2..], table.obstacle.unwrap_or("no plan was loaded")),
+        plan::Loaded::Failed => table.missing(&outputs, table.obstacle.unwrap_or("no plan was loaded")),
     }
 }
 

@@ -10,12 +10,16 @@ use cellgate_models::model::{Model, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{BuildRequest, ComputeCapability, PlanError, Target, TensorRt};
+use cellgate_models::policy::Rule;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Why checks on the GPU can't run on a machine without one.
 pub(super) const NO_GPU: &str = "there is no GPU";
+
+/// The names of the rows that compare the network's outputs, which every table has.
+pub(super) const OUTPUTS: [&str; 4] = ["parity logit", "parity map", "map sum", "parity features"];
 
 /// A plan, with everything that identifies it.
 pub(super) struct Wanted<'a> {
@@ -176,36 +180,43 @@ impl<'a> Wanted<'a> {
     }
 
     /// Runs the network on each golden image again, through the sandbox like any image, and compares the outputs with the trainer's.
-    pub(super) fn parity(&self, pipeline: &mut Pipeline) -> Row {
-        let what = "parity";
+    /// Returns a row for each of [`OUTPUTS`].
+    pub(super) fn outputs(&self, pipeline: &mut Pipeline) -> [Row; 4] {
+        let failure = |text: String, is_lost| OUTPUTS.map(|what| Row::failure(what, &text).losing_gpu(is_lost));
         let [mut logits, mut maps, mut all_features] = [Worst::default(); 3];
-        let golden = self.model.golden();
-        let images = golden.len();
-        for golden in golden {
-            let judgement = pipeline.judge(&self.model.path().join(golden.name()));
+        let (mut sums, limit) = (0.0_f64, self.model.map_sum_limit(self.precision));
+        let images = self.model.golden().len();
+        for golden in self.model.golden() {
+            let judgement = pipeline.judge(&self.model.path().join(golden.name()), &self.rule());
             let Some(output) = judgement.output else {
                 let detail = judgement.detail.unwrap_or_default();
-                let row = Row::failure(what, format!("{}: {detail}", golden.name()));
-                return row.losing_gpu(pipeline.is_lost());
+                return failure(format!("{}: {detail}", golden.name()), pipeline.is_lost());
             };
             match compare(&golden, self.precision, &output) {
                 Ok(Deviation { logit, map, features, expected }) => {
                     logits.add(logit, expected.tolerance);
                     maps.add(map, expected.map_tolerance);
                     all_features.add(features as f32, expected.features_tolerance);
+                    sums = sums.max(limit.used(&output));
                 }
-                Err(error) => return Row::failure(what, one_line(&error)),
+                Err(error) => return failure(one_line(&error), false),
             }
         }
-        let found = format!(
-            "golden images: {images}; largest deviation {logits}; of a share of the map {maps}; of the features {all_features}"
-        );
-        Row::ok(what, found).with_figures([
-            ("images", images as f64),
-            ("worst_deviation", logits.deviation.into()),
-            ("worst_map_deviation", maps.deviation.into()),
-            ("worst_features_deviation", all_features.deviation.into()),
-        ])
+        let [logit, map, sum, features] = OUTPUTS;
+        let row = |what, worst: Worst| {
+            let found = format!("golden images: {images}; largest deviation {worst}");
+            Row::ok(what, found).with_figures([("images", images as f64), ("worst_deviation", worst.deviation.into())])
+        };
+        let percent = 100.0 * sums;
+        let found =
+            format!("golden images: {images}; the sum differs from the logit by at most {percent:.2} % of the limit");
+        let sum = Row::ok(sum, found).with_figures([("images", images as f64), ("percent_of_limit", percent)]);
+        [row(logit, logits), row(map, maps), sum, row(features, all_features)]
+    }
+
+    /// The rule by which images without a bundle are judged.
+    pub(super) fn rule(&self) -> Rule {
+        self.model.policy().rule()
     }
 }
 

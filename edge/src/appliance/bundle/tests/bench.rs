@@ -5,12 +5,12 @@ use super::super::*;
 use crate::config::BundleConfig;
 use crate::control::{BundleAnswer, BundleRequest, BundleStatus, Who};
 use crate::journal::{
-    EventEntry, EventKind, EventRow, JournalTrigger, RecordedBundle, RowFeatures, RowForm, StageTimes, TriggerKind,
-    VerdictEntry, VerdictRow,
+    EventEntry, EventKind, EventRow, JournalError, JournalTrigger, RecordedBundle, RowFeatures, RowForm, StageTimes,
+    TriggerKind, VerdictEntry, VerdictRow,
 };
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::WhitenedFeatures;
-use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reason, Reference, Rule};
+use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reason, Reference, Rule, Verdict};
 use cellgate_protocol::bundle::{Confirm, ConfirmResult};
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -21,6 +21,14 @@ pub(super) fn policy() -> Policy {
     let point = |thresholds| OperatingPoint::new(thresholds, Calibration::IDENTITY).unwrap();
     let bundles: Vec<Vec<f64>> = (0..12).map(|bundle| vec![f64::from(bundle) - 5.6, f64::from(bundle) - 5.4]).collect();
     Policy::with_reference(point([-1.0, 1.0]), point([3.0, 4.0]), Reference::estimate(&bundles, 3).unwrap())
+}
+
+/// An appliance without a part in progress, whose journal works.
+pub(super) const READY: BundleView = BundleView { now_ms: 0, is_journal_ready: true, is_part_in_progress: false };
+
+/// The error of a journal that does not know whether it stored the events.
+pub(super) fn unknown() -> JournalError {
+    JournalError::Unknown { why: "disk".to_owned() }
 }
 
 /// The settings of the default configuration with this model.
@@ -145,7 +153,7 @@ impl BundleBench {
     /// The effects that are due now, after the journal stored what it was asked to.
     pub(super) fn effects(&mut self) -> Vec<BundleEffect> {
         let (mut due, mut effects) = (Vec::new(), Vec::new());
-        self.bundles.step(true, &mut due);
+        self.bundles.step(READY, &mut due);
         while !due.is_empty() {
             for effect in std::mem::take(&mut due) {
                 match effect {
@@ -156,7 +164,7 @@ impl BundleBench {
                     other => effects.push(other),
                 }
             }
-            self.bundles.step(true, &mut due);
+            self.bundles.step(READY, &mut due);
         }
         effects
     }
@@ -174,7 +182,7 @@ impl BundleBench {
     /// A person asks. Returns the answer.
     pub(super) fn ask(&mut self, request: BundleRequest) -> Result<BundleStatus, String> {
         let mut effects = Vec::new();
-        self.bundles.ask(1, request, who(), &mut effects);
+        self.bundles.ask(1, request, who(), 0, &mut effects);
         effects.extend(self.effects());
         match effects.pop() {
             Some(AnswerPerson(1, BundleAnswer::Done(status))) => Ok(*status),
@@ -194,7 +202,9 @@ impl BundleBench {
         let is_own = |row: &&VerdictRow| row.seq.get() > started.newest_seq && row.trigger.bundle == started.bundle;
         let own: Vec<VerdictRow> = self.rows.iter().filter(is_own).cloned().collect();
         let parts = own.len() as u64;
-        let rows = own.into_iter().filter(|row| row.entry.features.is_some()).collect();
+        let is_kept = |row: &VerdictRow| row.entry.features.is_some() || row.entry.verdict == Verdict::Reject;
+        let kept: Vec<VerdictRow> = own.into_iter().filter(is_kept).collect();
+        let rows = kept[kept.len().saturating_sub(RecordedBundle::MAX_ROWS)..].to_vec();
         Some(RecordedBundle { started, events, rows, parts })
     }
 
