@@ -1,7 +1,8 @@
 //! Defines what device and PLC say about bundles: how far the running bundle is, and the confirmation of its reference parts.
 //!
-//! A bundle is a set of parts that were coated alike. Its first parts are its reference parts: from those that are confirmed as
-//! good, the device computes the offset with which it judges the others. Links of [`crate::version::Schema::One`] carry none of this.
+//! A bundle is a set of parts that were coated alike. Reference parts are those of its first parts that are confirmed as good. From
+//! them the device computes the offset with which it judges the parts that follow. Links of [`crate::version::Schema::One`] carry
+//! none of this.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ impl StepCode {
     pub const NONE: Self = Self(0);
     /// The bundle's reference parts are being judged. No part passes.
     pub const REFERENCE: Self = Self(1);
-    /// The device judges with the bundle's offset.
+    /// The device judges with the bundle's offset, or its model was trained without reference parts.
     pub const OFFSET: Self = Self(2);
     /// The reference parts were refused, because they are unlike the normal parts of the training. No part passes until a bundle is
     /// started.
@@ -53,7 +54,7 @@ pub struct Confirm {
     /// The part's number.
     #[serde(with = "postcard::fixint::le")]
     pub part_id: u64,
-    /// The bundle that the part's trigger named.
+    /// The bundle that the part's trigger named, or the running bundle if it named none.
     #[serde(with = "postcard::fixint::le")]
     pub bundle: u32,
 }
@@ -77,8 +78,8 @@ impl ConfirmResult {
     pub const CONFIRMED: Self = Self(1);
     /// The device has no such part in the running bundle.
     pub const NOT_IN_BUNDLE: Self = Self(2);
-    /// The part can't be a reference part: it was judged without an image, it is a REJECT, or the bundle's reference parts are not
-    /// being judged.
+    /// The part can't be a reference part: the bundle's reference parts are not being judged, the part is a REJECT, its image is unlike
+    /// the training images, another model judged it, or another part with its number is confirmed already.
     pub const REFUSED: Self = Self(3);
 
     /// The stable name. `None` for a result that this version does not know.

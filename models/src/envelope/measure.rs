@@ -24,10 +24,10 @@ pub enum Measure {
     LevelP1,
     /// The 99th percentile of the levels: the smallest level that at least 99 % of the pixels do not exceed.
     LevelP99,
-    /// The mean absolute difference of horizontal neighbours, divided by the mean level, in parts per million, rounded down; 0 if all
-    /// levels are 0. The sum of absolute differences is the focus measure "sum modulus difference" (Jarvis, Focus optimisation
-    /// criteria for computer image processing, Microscope 24, 163-180, 1976). Divided by the levels, it does not change if all
-    /// levels are multiplied by a factor. It falls if an image is blurred, binned or smoothed, and rises with noise.
+    /// The sum of the absolute differences of horizontal neighbours, divided by the sum of all levels, in parts per million, rounded
+    /// down; 0 if all levels are 0. The sum of absolute differences is the focus measure "sum modulus difference" (Jarvis, Focus
+    /// optimisation criteria for computer image processing, Microscope 24, 163-180, 1976). Divided by the levels, it does not change
+    /// if all levels are multiplied by a factor. It falls if an image is blurred, binned or smoothed, and rises with noise.
     Sharpness,
 }
 

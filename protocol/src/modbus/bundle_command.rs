@@ -37,7 +37,7 @@ pub enum BundleCommand {
         part_id: u64,
         /// The number of the part's verdict in the device's journal, low 32 bits.
         sequence: u32,
-        /// The bundle that the part's trigger named.
+        /// The bundle that the part's trigger named, or the running bundle if it named none.
         bundle: u32,
     },
     /// 6: the PLC received this verdict, and its gate decided.
