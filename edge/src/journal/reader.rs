@@ -106,10 +106,11 @@ impl Reader {
         readonly::steadily(&self.path, &mut self.opened.borrow_mut(), |opened| work(&opened.connection))
     }
 
-    /// Recomputes the verdict of every row of form 2 from the row's own numbers, in one snapshot. Hashes are not verified.
+    /// Recomputes the verdict of every row of form 2 from the row's own numbers, and compares rows with the events of their bundles, in
+    /// one snapshot. Hashes are not verified.
     ///
     /// # Errors
-    /// The outer error if the file can't be read; the inner error is the first row whose verdict does not follow from its numbers.
+    /// The outer error if the file can't be read; the inner error is the first row or event that contradicts itself or another one.
     pub fn recompute(&self) -> Answer<Result<Recomputed, BadRow>> {
         self.steadily(|connection| {
             let snapshot = connection.unchecked_transaction().map_err(|error| unusable(&self.path, error))?;

@@ -8,14 +8,18 @@
 //! | another reason, and the network ran | the reason's own verdict, not PASS, and no milder than that of the policy; no score, or the one that follows |
 //! | another reason, and the network did not run | REJECT, without score, raw logit, distance and regions |
 //! | regions | at most five, of at least one pixel, with their peaks inside, the largest share first, together at most 1 |
+//!
+//! Rows and the events of bundles must agree too: see [`replay`](super::replay).
 
 use super::bad_row::{BadRow, Stop, bad, bad_or_unreadable};
-use super::columns;
-use super::form::RowForm;
+use super::event::EventRow;
+use super::form::{RowForm, Schema};
+use super::replay::{self, BundleReplay};
 use super::row_regions::RowRegions;
 use super::row_rule::RowRule;
 use super::schema::{self, unusable};
 use super::verdict_row::{Answer, VerdictEntry};
+use super::{columns, event_columns};
 use crate::verdict_mapping::policy_verdict;
 use cellgate_models::evidence::Region;
 use cellgate_models::policy::{Reason, Verdict};
@@ -48,21 +52,34 @@ pub(super) fn recompute(connection: &Connection, path: &Path) -> Answer<Result<R
 }
 
 fn walk(connection: &Connection) -> Result<Recomputed, Stop> {
-    let mut recomputed = Recomputed { rows: 0, of_form_1: 0 };
-    let sql = format!("SELECT {} FROM verdict ORDER BY seq", columns::names(schema::current(connection)?));
+    let (mut recomputed, schema) = (Recomputed { rows: 0, of_form_1: 0 }, schema::current(connection)?);
+    let mut events = (schema == Schema::Two).then(|| connection.prepare(&replay::events_sql())).transpose()?;
+    let mut events = events.as_mut().map(|events| events.query_map([], event_columns::event)).transpose()?;
+    let mut events = events.iter_mut().flatten().peekable();
+    let (mut bundles, mut follow) = (BundleReplay::default(), |bundles: &mut BundleReplay, seq: u64| {
+        let is_before =
+            |event: &rusqlite::Result<EventRow>| event.as_ref().map_or(true, |event| event.newest_seq < seq);
+        while let Some(event) = events.next_if(is_before) {
+            bundles.event(connection, &event.map_err(|error| bad_or_unreadable(error, "event"))?)?;
+        }
+        Ok::<_, Stop>(())
+    });
+    let sql = format!("SELECT {} FROM verdict ORDER BY seq", columns::names(schema));
     let mut statement = connection.prepare(&sql)?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
         let place = format!("row {}", row.get::<_, i64>("seq")?);
         let record = columns::record(row).map_err(|error| bad_or_unreadable(error, &place))?;
+        follow(&mut bundles, record.seq.get())?;
         match record.form {
             RowForm::One => recomputed.of_form_1 += 1,
             RowForm::Two => {
-                check(&record.entry).map_err(|what| bad(place, what))?;
+                check(&record.entry).and_then(|()| bundles.row(&record)).map_err(|what| bad(place, what))?;
                 recomputed.rows += 1;
             }
         }
     }
+    follow(&mut bundles, u64::MAX)?;
     Ok(recomputed)
 }
 

@@ -2,9 +2,9 @@
 
 use super::BundleSettings;
 use super::decide::{Decision, PLC};
-use super::figures::Starter;
 use super::running::Running;
 use crate::control::{BundleAnswer, BundleRequest, BundleStatus, BundleStep, MAX_ANSWER_TIME, Who};
+use crate::journal::figures::Starter;
 use crate::journal::{EventEntry, EventKind, EventRow, JournalError, RecordedBundle, VerdictRow};
 use cellgate_models::policy::{NoPass, Rule};
 use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult};

@@ -1,8 +1,8 @@
 //! Decides about confirmations and requests: the events to store, or why nothing is stored.
 
 use super::BundleSettings;
-use super::figures::{self, ConfirmedFigures, EndedFigures, OffsetFigures, StartedFigures, Starter};
 use super::running::{JudgedPart, ReferencePart, Running, Step};
+use crate::journal::figures::{self, ConfirmedFigures, EndedFigures, OffsetFigures, StartedFigures, Starter};
 use crate::journal::{EventEntry, EventKind};
 use cellgate_protocol::bundle::{Confirm, ConfirmResult};
 use std::num::{NonZeroU32, NonZeroU64};

@@ -22,12 +22,10 @@
 //! | `bundles` | keeps the bundle and who waits for an answer, and decides which bundle a part belongs to |
 //! | `decide` | decides about confirmations and requests |
 //! | `running` | the running bundle, which follows from events and rows |
-//! | `figures` | the figures of the events |
 //! | `settings` | the settings, from configuration and model |
 
 mod bundles;
 mod decide;
-pub(super) mod figures;
 mod running;
 mod settings;
 

@@ -2,8 +2,8 @@
 //! after a restart it is as before.
 
 use super::BundleSettings;
-use super::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures, Starter};
 use crate::control::{BundleStatus, BundleStep, Candidate};
+use crate::journal::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures, Starter};
 use crate::journal::{EventKind, EventRow, RecordedBundle, RowFeatures, VerdictRow};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::WhitenedFeatures;

@@ -1,6 +1,6 @@
 //! Writes the log lines about verdicts.
 
-use crate::appliance::bundle::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures};
+use crate::journal::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures};
 use crate::journal::{self, EventKind, EventRow, VerdictEntry};
 use cellgate_protocol::to_plc::Origin;
 

@@ -1,6 +1,6 @@
 //! Simulates the events of the journal, and checks them and each row against the events of the row's bundle.
 
-use crate::appliance::bundle::figures::{self, ConfirmedFigures, OffsetFigures};
+use crate::journal::figures::{self, ConfirmedFigures, OffsetFigures};
 use crate::journal::{EventEntry, EventKind, EventRow, RecordedBundle, VerdictRow};
 use cellgate_models::policy::Verdict;
 use std::collections::VecDeque;

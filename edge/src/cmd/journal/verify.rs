@@ -18,7 +18,8 @@ use std::process::ExitCode;
 pub(super) struct Args {
     /// File of the journal
     journal: PathBuf,
-    /// Also recompute each verdict from the logit, offset, thresholds and distance in its row
+    /// Also recompute each verdict from the logit, offset, thresholds and distance in its row, and compare rows with the events of
+    /// their bundles
     #[arg(long)]
     verdicts: bool,
 }

@@ -1,7 +1,9 @@
+use super::super::event::tests::event;
 use super::super::hash::tests::{row, row_of_form_1, rule};
 use super::super::verdict_row::{RESTARTED, VerdictRow};
 use super::super::{hash, rows, verify};
 use super::*;
+use cellgate_models::digest::Digest;
 use cellgate_models::evidence::Pixel;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -120,7 +122,25 @@ fn regions_that_can_not_be_are_named() {
     insta::assert_snapshot!("wrong_regions", wrong.join("\n"));
 }
 
-/// A journal with these entries as rows, with a new chain over all of them, as someone would write it who changes a row and computes
+/// An event of the bundle of [`row`], before the first row. `hashes` are the hash before the first row, and that of the event before.
+fn event_of(number: u64, kind: &str, figures: &str, (newest_hash, previous): (Digest, Digest)) -> EventRow {
+    let mut event = EventRow {
+        number: NonZeroU64::new(number).unwrap(),
+        kind: kind.to_owned(),
+        bundle: row().trigger.bundle,
+        model: row().entry.model,
+        figures: figures.to_owned(),
+        boot_epoch: row().boot_epoch,
+        newest_seq: 0,
+        newest_hash,
+        previous,
+        ..event()
+    };
+    event.hash = hash::of_event(&event);
+    event
+}
+
+/// A journal with the offset 0.25 of their bundle and these entries as rows, with a new chain over all of them, as someone would write it who changes a row and computes
 /// all hashes again.
 fn chained(entries: &[VerdictEntry]) -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
@@ -128,6 +148,11 @@ fn chained(entries: &[VerdictEntry]) -> Connection {
     connection.execute("UPDATE state SET boot_epoch = 3", []).unwrap();
     let identity = connection.query_row("SELECT identity FROM state", [], |row| row.get::<_, [u8; 16]>(0)).unwrap();
     let mut previous = hash::genesis(&identity);
+    let (offset, guard) =
+        (r#"{"parts":[],"offset":0.25,"centre":null,"refused":null}"#, hash::event_genesis(&identity));
+    let started = event_of(1, "BUNDLE_STARTED", r#"{"by":"PLC","reference_parts":0}"#, (previous, guard));
+    let offset = event_of(2, "OFFSET", offset, (previous, started.hash));
+    [started, offset].iter().for_each(|event| rows::insert_event(&connection, event).unwrap());
     for (entry, seq) in entries.iter().zip(1..) {
         let seq = NonZeroU64::new(seq).unwrap();
         let entry = VerdictEntry { trigger: seq, ..entry.clone() };
@@ -181,8 +206,8 @@ fn flipped(entry: &VerdictEntry, field: usize, bit: u32) -> Option<VerdictEntry>
     Some(entry)
 }
 
-/// A change of one number, verdict or reason, with all hashes computed again, is found whenever the row contradicts itself. What can't
-/// be seen is a change after which the verdict and the score still follow from the numbers.
+/// A change of one number, verdict or reason, with all hashes computed again, is found whenever the row contradicts itself or the
+/// stored offset of its bundle. What can't be seen is a change after which the verdict and the score still follow from the numbers.
 #[test]
 fn a_changed_number_with_a_new_chain_is_found_if_the_verdict_or_the_score_does_not_follow_from_it() {
     const TRIES: u32 = 1000;
@@ -194,7 +219,8 @@ fn a_changed_number_with_a_new_chain_is_found_if_the_verdict_or_the_score_does_n
         let mut entries = entries();
         let Some(changed) = flipped(&entries[at], field, bit) else { continue };
         let stored = (changed.verdict, changed.reason.clone(), changed.score.map(f32::to_bits));
-        let contradicts = expected(&changed) != Some(stored);
+        let is_offset_wrong = changed.rule.is_some_and(|rule| rule.offset != 0.25);
+        let contradicts = is_offset_wrong || expected(&changed) != Some(stored);
         entries[at] = changed;
         let connection = chained(&entries);
         let path = Path::new("test");

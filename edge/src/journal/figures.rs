@@ -1,6 +1,6 @@
 //! Defines the figures of the events of a bundle, and makes and reads these events.
 
-use crate::journal::{EventEntry, EventKind, EventRow};
+use super::event::{EventEntry, EventKind, EventRow};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::WhitenedFeatures;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Who started a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(in crate::appliance) enum Starter {
+pub(crate) enum Starter {
     /// The PLC: a trigger named the bundle.
     Plc,
     /// A person. Parts whose triggers name no bundle belong to such a bundle.
@@ -18,77 +18,77 @@ pub(in crate::appliance) enum Starter {
 
 /// The figures of a BUNDLE_STARTED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::appliance) struct StartedFigures {
+pub(crate) struct StartedFigures {
     /// Who started the bundle.
-    pub(in crate::appliance) by: Starter,
+    pub(crate) by: Starter,
     /// How many reference parts must be confirmed; 0 if the model was trained without reference parts.
-    pub(in crate::appliance) reference_parts: u32,
+    pub(crate) reference_parts: u32,
 }
 
 /// The figures of a REFERENCE_CONFIRMED.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(in crate::appliance) struct ConfirmedFigures {
+pub(crate) struct ConfirmedFigures {
     /// The number of the part's row in the journal.
-    pub(in crate::appliance) seq: u64,
+    pub(crate) seq: u64,
     /// The number of the part.
-    pub(in crate::appliance) part: u64,
+    pub(crate) part: u64,
     /// The part's raw logit.
-    pub(in crate::appliance) raw_logit: f32,
+    pub(crate) raw_logit: f32,
     /// The part's whitened features.
     features: Vec<f32>,
 }
 
 impl ConfirmedFigures {
     /// The figures of the part with this row, number and outputs of the network.
-    pub(super) fn new(seq: u64, part: u64, raw_logit: f32, features: &WhitenedFeatures) -> Self {
+    pub(crate) fn new(seq: u64, part: u64, raw_logit: f32, features: &WhitenedFeatures) -> Self {
         Self { seq, part, raw_logit, features: features.components().to_vec() }
     }
 
     /// The part's whitened features. `None` if their number is wrong.
-    pub(super) fn features(&self) -> Option<WhitenedFeatures> {
+    pub(crate) fn features(&self) -> Option<WhitenedFeatures> {
         features(&self.features)
     }
 }
 
 /// The figures of an OFFSET.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(in crate::appliance) struct OffsetFigures {
+pub(crate) struct OffsetFigures {
     /// The numbers of the rows of the reference parts.
-    pub(in crate::appliance) parts: Vec<u64>,
+    pub(crate) parts: Vec<u64>,
     /// The offset in logits; `None` if the guard refused the reference parts.
-    pub(in crate::appliance) offset: Option<f64>,
+    pub(crate) offset: Option<f64>,
     /// The place that distances are measured from; `None` if the guard refused the reference parts.
     centre: Option<Vec<f32>>,
     /// Why the guard refused the reference parts.
-    pub(in crate::appliance) refused: Option<String>,
+    pub(crate) refused: Option<String>,
 }
 
 impl OffsetFigures {
     /// The guard accepted the reference parts in the rows `parts`.
-    pub(super) fn accepted(parts: Vec<u64>, offset: f64, centre: &WhitenedFeatures) -> Self {
+    pub(crate) fn accepted(parts: Vec<u64>, offset: f64, centre: &WhitenedFeatures) -> Self {
         Self { parts, offset: Some(offset), centre: Some(centre.components().to_vec()), refused: None }
     }
 
     /// The guard refused the reference parts in the rows `parts`.
-    pub(super) fn refused(parts: Vec<u64>, why: String) -> Self {
+    pub(crate) fn refused(parts: Vec<u64>, why: String) -> Self {
         Self { parts, offset: None, centre: None, refused: Some(why) }
     }
 
     /// Offset and centre, if the guard accepted the reference parts.
-    pub(super) fn offset_and_centre(&self) -> Option<(f64, WhitenedFeatures)> {
+    pub(crate) fn offset_and_centre(&self) -> Option<(f64, WhitenedFeatures)> {
         self.offset.zip(self.centre.as_deref().and_then(features))
     }
 }
 
 /// The figures of a BUNDLE_ENDED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::appliance) struct EndedFigures {
+pub(crate) struct EndedFigures {
     /// The number of parts with a verdict since the start of the bundle.
-    pub(in crate::appliance) parts: u64,
+    pub(crate) parts: u64,
 }
 
 /// The event of this kind about this bundle. `model` judges.
-pub(super) fn entry(
+pub(crate) fn entry(
     kind: EventKind,
     bundle: u32,
     model: Digest,
@@ -102,9 +102,17 @@ pub(super) fn entry(
     EventEntry { kind, bundle, model: Some(model), model_before: None, who, why, figures }
 }
 
+/// The figures of `event`.
+///
+/// # Errors
+/// They are not those of its kind.
+pub(crate) fn parse<F: DeserializeOwned>(event: &EventRow) -> Result<F, serde_json::Error> {
+    serde_json::from_str(&event.figures)
+}
+
 /// The figures of `event`. `None`, with a warning in the log, if they are not those of its kind: another program wrote them.
-pub(in crate::appliance) fn read<F: DeserializeOwned>(event: &EventRow) -> Option<F> {
-    match serde_json::from_str(&event.figures) {
+pub(crate) fn read<F: DeserializeOwned>(event: &EventRow) -> Option<F> {
+    match parse(event) {
         Ok(figures) => Some(figures),
         Err(error) => {
             let (number, kind) = (event.number, &event.kind);
