@@ -320,6 +320,8 @@ impl Line {
         let stored = match committed {
             Ok(committed) => {
                 self.bundles.judged(committed.record());
+                // Before the image reaches the archive.
+                self.keep_reference_images();
                 self.count(kind, &committed);
                 log::judged(&committed);
                 match kind {
