@@ -11,6 +11,7 @@ mod decoder;
 mod distance;
 mod engine;
 mod frozen;
+mod gate;
 mod hard_links;
 mod idle;
 mod lost_folder;
