@@ -10,6 +10,7 @@ mod control;
 mod decoder;
 mod distance;
 mod engine;
+mod flipped;
 mod frozen;
 mod gate;
 mod hard_links;
