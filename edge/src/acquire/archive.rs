@@ -1,13 +1,16 @@
 //! Moves images to the archive, which has one folder for each day and a quota, and writes the maps of judged images beside them. If
-//! space is short, images are deleted together with their maps, but never verdicts. Only files and folders whose names the appliance
-//! formed are deleted.
+//! space is short, images are deleted together with their maps, but never verdicts, and never images of the running bundle's reference
+//! parts. Only files and folders whose names the appliance formed are deleted.
 
 mod names;
+mod reference_images;
 
 pub use names::unjudged_name;
+pub use reference_images::ReferenceImages;
 
 use super::{Change, Identity, ImageFile};
-use names::{Kind, day, is_day, map_name, own, unfinished};
+use names::{Kind, day, is_day, map_name, own, row, unfinished};
+use reference_images::Deletion;
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,6 +86,8 @@ pub struct Kept {
     /// The size of the archive's disk in bytes, if it is less than the space that must stay free. Then only the quota deletes
     /// images.
     pub small_disk: Option<u64>,
+    /// Whether a limit is exceeded although every image that may be deleted is deleted: only images of reference parts are left.
+    pub is_only_reference_left: bool,
 }
 
 impl Archive {
@@ -163,29 +168,23 @@ impl Archive {
     }
 
     /// Deletes the oldest images with their maps until the archive is within its quota and its disk has enough free space. If the disk
-    /// is now smaller than the required free space (another disk is mounted there, or no disk), only the quota counts.
+    /// is now smaller than the required free space (another disk is mounted there, or no disk), only the quota counts. `reference` is
+    /// called before each deletion. It gives the images that are deleted last or never, even if a limit stays exceeded.
     ///
     /// # Errors
     /// [`ArchiveError`]: an image or map can't be deleted, or the size of the disk can't be read.
-    pub fn tidy(&mut self) -> Result<Kept, ArchiveError> {
+    pub fn tidy(&mut self, reference: impl Fn() -> ReferenceImages) -> Result<Kept, ArchiveError> {
         let mut deleted = 0;
         loop {
             let (disk, free) = self.disk()?;
             let small_disk = (disk < self.min_free).then_some(disk);
-            let kept = Kept { bytes: self.bytes(), free, deleted, small_disk };
-            let is_room = kept.bytes <= self.quota && (kept.free >= self.min_free || small_disk.is_some());
-            let Some((day, _)) = self.days.first_key_value().filter(|_| !is_room) else { return Ok(kept) };
-            let folder = self.folder.join(day);
-            let Some((_, oldest)) = self.parts(&folder)?.pop_first() else {
-                // A folder with files of other programs stays.
-                match fs::remove_dir(&folder) {
-                    Err(source) if !matches!(source.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {
-                        return Err(self.error(&folder, source));
-                    }
-                    _ => {}
-                }
-                self.days.pop_first();
-                continue;
+            let bytes = self.bytes();
+            let kept = Kept { bytes, free, deleted, small_disk, is_only_reference_left: false };
+            if bytes <= self.quota && (free >= self.min_free || small_disk.is_some()) {
+                return Ok(kept);
+            }
+            let Some((day, oldest)) = self.next_to_delete(&reference())? else {
+                return Ok(Kept { is_only_reference_left: !self.days.is_empty(), ..kept });
             };
             for path in &oldest.paths {
                 match fs::remove_file(path) {
@@ -194,11 +193,36 @@ impl Archive {
                 }
             }
             deleted += oldest.images;
-            self.days.first_entry().into_iter().for_each(|mut day| {
-                let left = day.get().saturating_sub(oldest.bytes);
-                day.insert(left);
-            });
+            self.days.entry(day).and_modify(|bytes| *bytes = bytes.saturating_sub(oldest.bytes));
         }
+    }
+
+    /// The part whose files are deleted next, and its day: the oldest ordinary one, or without one the oldest that is deleted last.
+    /// `None` if there is neither. Days without images are removed.
+    fn next_to_delete(&mut self, reference: &ReferenceImages) -> Result<Option<(String, PartFiles)>, ArchiveError> {
+        let mut last = None;
+        for day in self.days.keys().cloned().collect::<Vec<_>>() {
+            let folder = self.folder.join(&day);
+            let parts = self.parts(&folder)?;
+            if parts.is_empty() {
+                // A folder with files of other programs stays.
+                match fs::remove_dir(&folder) {
+                    Err(source) if !matches!(source.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {
+                        return Err(self.error(&folder, source));
+                    }
+                    _ => {}
+                }
+                self.days.remove(&day);
+            }
+            for (name, part) in parts {
+                match reference.deletion(row(&name)) {
+                    Deletion::Ordinary => return Ok(Some((day, part))),
+                    Deletion::Last => last = last.or_else(|| Some((day.clone(), part))),
+                    Deletion::Never => {}
+                }
+            }
+        }
+        Ok(last)
     }
 
     /// The size of the archive's disk and the free space there, in bytes.

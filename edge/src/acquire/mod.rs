@@ -24,7 +24,7 @@ mod unjudged;
 mod watch;
 mod writer;
 
-pub use archive::{Archive, ArchiveError, ArchiveOutcome, Kept, unjudged_name};
+pub use archive::{Archive, ArchiveError, ArchiveOutcome, Kept, ReferenceImages, unjudged_name};
 pub use file_system::FileSystem;
 pub use image_file::{Change, Identity, ImageFile};
 pub use matching::{Matcher, NoImage};

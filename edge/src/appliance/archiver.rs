@@ -5,7 +5,9 @@ use super::liveness::{Liveness, Worker};
 use super::messages::ToArchiver;
 use super::service::Service;
 use super::shared::Shared;
-use crate::acquire::{Archive, ArchiveError, ArchiveOutcome, Change, ImageFile, Unjudged, unjudged_name};
+use crate::acquire::{
+    Archive, ArchiveError, ArchiveOutcome, Change, ImageFile, ReferenceImages, Unjudged, unjudged_name,
+};
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
 use cellgate_models::evidence::MapPicture;
@@ -59,7 +61,7 @@ impl Service for Archiver {
             if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
                 retry(&mut self.archive, metrics, liveness, &mut retries);
-                tidy(&mut self.archive, metrics);
+                tidy(&mut self.archive, metrics, || shared.reference_images());
                 prune(&self.journal, metrics, &mut is_clock_doubted);
             }
         }
@@ -165,8 +167,9 @@ fn retry(archive: &mut Archive, metrics: &Metrics, liveness: &Liveness, retries:
     metrics.store.archived(archive.bytes());
 }
 
-fn tidy(archive: &mut Archive, metrics: &Metrics) {
-    match archive.tidy() {
+/// Enforces the limits of the archive. `reference` gives the images that are kept.
+fn tidy(archive: &mut Archive, metrics: &Metrics, reference: impl Fn() -> ReferenceImages) {
+    match archive.tidy(reference) {
         Ok(kept) => {
             metrics.store.tidied(&kept);
             if let Some(disk) = kept.small_disk {
@@ -176,6 +179,16 @@ fn tidy(archive: &mut Archive, metrics: &Metrics) {
                     disk_mib = disk >> 20,
                     "the archive's disk is smaller than min_free_mib, so no image is deleted; expected the disk that was there at \
                      the start: mount it again, or lower min_free_mib"
+                );
+            }
+            if kept.is_only_reference_left {
+                metrics.store.archive_failed();
+                tracing::error!(
+                    event = "archive_over_limits",
+                    mib = kept.bytes >> 20,
+                    free_mib = kept.free >> 20,
+                    "the archive has only images of the running bundle's reference parts left, which are not deleted, and still exceeds \
+                     archive_quota_mib or min_free_mib: make room on the disk, raise archive_quota_mib, or end the bundle"
                 );
             }
             if kept.deleted > 0 && kept.bytes == 0 {
@@ -252,6 +265,33 @@ mod tests {
         retry(&mut archive, &metrics, &liveness, &mut retries);
         assert_eq!((retries.len(), archive.bytes()), (0, 2 + 20), "with their maps");
         assert!(!place.path().join("1.tif").exists() && !place.path().join("2.tif").exists());
+    }
+
+    #[test]
+    fn an_archive_with_only_reference_images_that_is_over_its_quota_counts_as_a_failure() {
+        let place = tempfile::tempdir().unwrap();
+        // A quota of 0.
+        let mut archive = Archive::open(&place.path().join("archive"), 0, 0).unwrap();
+        let about = About { device: 1, model: String::new(), profile: "native" };
+        let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
+        let path = place.path().join("1.tif");
+        fs::write(&path, "1").unwrap();
+        let name = "0000000001-1-REVIEW".to_owned();
+        assert!(
+            store(&mut archive, &metrics, Move { image: ImageFile::at(path), name, map: None, why: None }).is_none()
+        );
+        let reference = || ReferenceImages { confirmed: [1].into(), phase_from: None };
+        let figures = |metrics: &Metrics| {
+            let page = metrics.page().unwrap();
+            let is_figure = |line: &&str| {
+                line.starts_with("cellgate_archive_failures") || line.starts_with("cellgate_archive_bytes")
+            };
+            page.lines().filter(is_figure).map(str::to_owned).collect::<Vec<_>>()
+        };
+        tidy(&mut archive, &metrics, reference);
+        assert_eq!(figures(&metrics), ["cellgate_archive_bytes 1", "cellgate_archive_failures_total 1"]);
+        tidy(&mut archive, &metrics, ReferenceImages::default);
+        assert_eq!(figures(&metrics), ["cellgate_archive_bytes 0", "cellgate_archive_failures_total 1"]);
     }
 
     #[test]

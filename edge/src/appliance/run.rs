@@ -110,6 +110,8 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         bundles: Bundles::new(bundle_settings, recovery.bundle.as_ref()),
         memory: Memory::default(),
     };
+    // Before the archiver starts.
+    line.keep_reference_images();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let connections = Connections { messages: to_judge, line: answers.clone(), archiver: archiver.clone() };
     let (folder, matching) = (acquire.folder.clone(), acquire.matching);

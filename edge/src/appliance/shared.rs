@@ -2,10 +2,11 @@
 
 use super::engine_state::EngineCell;
 use super::liveness::{Clock, Liveness};
+use crate::acquire::ReferenceImages;
 use crate::metrics::Metrics;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The state that all services share.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Shared {
     pub(super) liveness: Liveness,
     pub(super) engine: EngineCell,
     pub(super) metrics: Metrics,
+    /// The images that the archiver must not delete. The port's thread sets them.
+    reference_images: Mutex<ReferenceImages>,
     /// Whether the appliance is stopping: set by a signal, or when the engine is lost.
     stop: Arc<AtomicBool>,
     /// Whether all services must return, because the port has ended.
@@ -25,7 +28,18 @@ impl Shared {
     pub(super) fn new(metrics: Metrics, stop: Arc<AtomicBool>) -> Self {
         let clock = Clock::start();
         let (liveness, engine) = (Liveness::new(clock), EngineCell::default());
-        Self { clock, liveness, engine, metrics, stop, is_shut_down: AtomicBool::new(false) }
+        let (reference_images, is_shut_down) = (Mutex::default(), AtomicBool::new(false));
+        Self { clock, liveness, engine, metrics, reference_images, stop, is_shut_down }
+    }
+
+    /// The images that the archiver must not delete.
+    pub(super) fn reference_images(&self) -> ReferenceImages {
+        self.reference_images.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets the images that the archiver must not delete.
+    pub(super) fn keep_reference_images(&self, images: ReferenceImages) {
+        *self.reference_images.lock().unwrap_or_else(PoisonError::into_inner) = images;
     }
 
     /// Whether the appliance is stopping: it finishes the part in progress and accepts no other part.

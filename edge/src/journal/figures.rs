@@ -102,6 +102,11 @@ pub(crate) fn entry(
     EventEntry { kind, bundle, model: Some(model), model_before: None, who, why, figures }
 }
 
+/// The row of the part that `event`, which is to be stored, confirms. `None` for an event of another kind.
+pub(crate) fn confirmed_row(event: &EventEntry) -> Option<u64> {
+    event.figures.get("seq").filter(|_| event.kind == EventKind::ReferenceConfirmed)?.as_u64()
+}
+
 /// The figures of `event`.
 ///
 /// # Errors

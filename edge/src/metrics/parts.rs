@@ -5,13 +5,19 @@ use crate::acquire::Unjudged;
 use crate::journal::{TriggerKind, VerdictEntry};
 use crate::pipeline::Times;
 use crate::verdict_mapping::recorded_reason;
-use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::reason::{ReasonCode, Role};
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
 use std::time::Duration;
 
 /// Every reason of a verdict, with the texts of its two labels: the verdict, and the reason's name.
 fn verdicts() -> impl Iterator<Item = (ReasonCode, [&'static str; 2])> {
     ReasonCode::ALL.iter().filter_map(|reason| Some((*reason, [reason.role()?.verdict()?.name(), reason.name()?])))
+}
+
+/// Every reason of the gate's own, with the text of its label. [`ReasonCode::NONE`] stands for all other reasons.
+fn gate_reasons() -> impl Iterator<Item = (ReasonCode, [&'static str; 1])> {
+    let own = ReasonCode::ALL.iter().filter(|reason| reason.role() == Some(Role::Gate));
+    own.filter_map(|reason| Some((*reason, [reason.name()?]))).chain([(ReasonCode::NONE, ["OTHER"])])
 }
 
 /// A stage between a part's trigger and its acknowledgement.
@@ -41,6 +47,7 @@ pub struct PartFigures {
     triggers: IntCounter,
     verdicts: Family<ReasonCode, IntCounter>,
     undelivered: IntCounter,
+    gate_differences: Family<ReasonCode, IntCounter>,
     until: Family<Until, Histogram>,
     stages: Family<Stage, Histogram>,
     in_hand: IntGauge,
@@ -63,6 +70,14 @@ impl PartFigures {
                 registry,
                 "cellgate_verdicts_undelivered_total",
                 "Verdicts sent for information only: not acknowledged in time, or a PASS while the appliance was not healthy.",
+            )?,
+            gate_differences: counters(
+                registry,
+                "cellgate_gate_differences_total",
+                "Acknowledged verdicts that the PLC's gate did not follow, by the gate's reason. OTHER: not one of the gate's own reasons. \
+                 A PLC that does not send the gate's reason is not counted.",
+                ["reason"],
+                gate_reasons(),
             )?,
             until: histograms(
                 registry,
@@ -166,6 +181,13 @@ impl PartFigures {
     /// Counts the verdict of a triggered part that was sent for information only.
     pub fn undelivered(&self) {
         self.undelivered.inc();
+    }
+
+    /// Counts a verdict that the PLC's gate did not follow, but decided on the part with the reason `gate`.
+    pub fn gate_differs(&self, gate: ReasonCode) {
+        if let Some(count) = self.gate_differences.get(&gate).or_else(|| self.gate_differences.get(&ReasonCode::NONE)) {
+            count.inc();
+        }
     }
 
     /// Sets whether a part is triggered and not concluded.

@@ -1,12 +1,16 @@
-//! Tests the archive: maps beside the images of judged parts. Freezes the archiver's thread, and checks that verdicts continue and that
-//! no image is lost.
+//! Tests the archive: maps beside the images of judged parts, and the quota while a bundle runs. Freezes the archiver's thread, and
+//! checks that verdicts continue and that no image is lost.
 
 use crate::assert_agree;
+use crate::bundles::{confirm, judged, with_reference};
 use crate::frozen::Frozen;
 use crate::plant::{Plant, wait_for};
+use crate::plc::Plc;
 use crate::support::*;
 use cellgate_models::conversion::Size;
 use cellgate_models::engine::LogitMap;
+use cellgate_protocol::bundle::ConfirmResult;
+use cellgate_protocol::reason::ReasonCode;
 use rustix::process::Signal;
 use std::fs;
 use std::io::BufReader;
@@ -73,6 +77,51 @@ fn without_archive_maps_only_images_are_archived() {
     plant.run_parts("native", 3, 1, 0);
     assert_eq!(plant.stop(), Some(0), "the archiver has done everything");
     assert_eq!((plant.archived().len(), plant.archive("png").len()), (3, 0));
+}
+
+/// Kills the appliance when it has archived `parts` images, exceeds the quota of 1 MiB by an unjudged image that is newer than all
+/// others, and starts the appliance again, which enforces the quota at once. Returns the names of the images that are left, each of which
+/// must have its map.
+fn left_over_quota(plant: &mut Plant, plc: &Plc, parts: usize) -> Vec<String> {
+    wait_for("the images in the archive", || plant.archived().len() == parts);
+    plant.kill();
+    plc.wait_not_ready();
+    let newest = plant.archive("tif").pop().unwrap().with_file_name("unjudged-1728000000000-9.tif");
+    fs::write(&newest, vec![0; 1 << 20]).unwrap();
+    plant.start();
+    wait_for("an archive within its quota", || !newest.exists());
+    plc.wait_ready();
+    let images = plant.archive("tif");
+    let maps: Vec<_> = images.iter().map(|image| image.with_extension("map.png")).collect();
+    assert_eq!(plant.archive("png"), maps);
+    plant.archived()
+}
+
+#[test]
+fn the_quota_deletes_no_image_of_the_running_bundles_reference_parts() {
+    let mut plant = Plant::with_model("native", "part-id", with_reference);
+    plant.wait_for_events("engine_proven", 1);
+    assert_eq!(plant.stop(), Some(0));
+    let config = fs::read_to_string(plant.path("edge.toml")).unwrap();
+    fs::write(plant.path("edge.toml"), config.replace("[plc]", "archive_quota_mib = 1\n[plc]")).unwrap();
+    plant.start();
+    let plc = Plc::new(&plant, "native");
+    let (dark, bright) = (plant.images[0].clone(), plant.images[2].clone());
+    let first = judged(&plant, &plc, (1, 7), &dark, ReasonCode::REFERENCE_PART);
+    judged(&plant, &plc, (2, 7), &bright, ReasonCode::SCORE_FROM_REJECT);
+    let third = judged(&plant, &plc, (3, 7), &dark, ReasonCode::REFERENCE_PART);
+    assert_eq!(confirm(&plc, &first, 7), ConfirmResult::CONFIRMED);
+    let [first, second, third_name] = ["0000000001-1-REVIEW.tif", "0000000002-2-REJECT.tif", "0000000003-3-REVIEW.tif"];
+    assert_eq!(
+        left_over_quota(&mut plant, &plc, 3),
+        [first, second, third_name],
+        "the third part may still be confirmed"
+    );
+    assert_eq!(confirm(&plc, &third, 7), ConfirmResult::CONFIRMED);
+    judged(&plant, &plc, (4, 7), &dark, ReasonCode::SCORE_BELOW_REVIEW);
+    assert_eq!(left_over_quota(&mut plant, &plc, 4), [first, third_name], "with the offset");
+    judged(&plant, &plc, (5, 8), &dark, ReasonCode::REFERENCE_PART);
+    assert_eq!(left_over_quota(&mut plant, &plc, 3), ["0000000005-5-REVIEW.tif"], "another bundle is running");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) fn with_reference(folder: &Path) -> std::path::PathBuf {
 }
 
 /// Judges `image` as a part of this bundle. Checks the verdict's reason at the PLC and returns the row.
-fn judged(plant: &Plant, plc: &Plc, (part, bundle): (u64, u32), image: &Path, reason: ReasonCode) -> Value {
+pub(crate) fn judged(plant: &Plant, plc: &Plc, (part, bundle): (u64, u32), image: &Path, reason: ReasonCode) -> Value {
     plc.wait_ready();
     plant.scan(part, image);
     plc.trigger_in_bundle(part, 5_000, bundle);
@@ -35,7 +35,8 @@ fn judged(plant: &Plant, plc: &Plc, (part, bundle): (u64, u32), image: &Path, re
     row
 }
 
-fn confirm(plc: &Plc, row: &Value, bundle: u32) -> ConfirmResult {
+/// The PLC confirms the part of this row. Returns the answer.
+pub(crate) fn confirm(plc: &Plc, row: &Value, bundle: u32) -> ConfirmResult {
     let number = |name: &str| row[name].as_u64().unwrap();
     plc.confirm(Confirm { verdict_seq: number("seq"), part_id: number("part"), bundle })
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Starts a plant whose appliance serves metrics. Returns the plant and the address of the metrics.
-fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
+pub(crate) fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
     let mut plant = Plant::new(profile, "part-id");
     plant.kill();
     let path = plant.path("edge.toml");
@@ -38,7 +38,7 @@ fn request(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// Reads the metrics. On a busy machine the server may time out before it answers; then the request is repeated.
-fn scrape(address: SocketAddr) -> Page {
+pub(crate) fn scrape(address: SocketAddr) -> Page {
     let attempt = |_| request(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let answer = (0..5).map(attempt).find(|answer| !answer.is_empty()).expect("an answer");
     Page::read(answer.split_once("\r\n\r\n").unwrap().1)

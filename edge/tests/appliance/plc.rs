@@ -81,13 +81,18 @@ impl Plc {
     /// Starts a PLC at the other end of the plant's cable.
     pub(crate) fn new(plant: &Plant, profile: &str) -> Self {
         let model = Model::open(&plant.path("model"), &ModelLimits::default()).unwrap();
+        Self::with_allowed_model(plant, profile, DigestStart::of(model.digest().as_bytes()))
+    }
+
+    /// Like [`Self::new`], but the gate allows this model instead of the plant's.
+    pub(crate) fn with_allowed_model(plant: &Plant, profile: &str, allowed: DigestStart) -> Self {
         let options = SimulatorOptions {
             port: plant.path("plc"),
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
             unit: Unit::FIRST,
             baud: BAUD,
             parity: ParityConfig::Even,
-            models: vec![DigestStart::of(model.digest().as_bytes())],
+            models: vec![allowed],
             first_part: 0,
             parts: 0,
             every: Duration::ZERO,

@@ -7,6 +7,7 @@
 //! | `help` | the help of each command |
 //! | `commands` | the output and errors of `bundle`, `doctor`, `journal`, `plc-sim` and `run --check` |
 //! | `control` | the control socket with the command `bundle`, and with slow, greedy and hostile clients |
+//! | `flipped_weight` | a network with one flipped bit in a weight |
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
 //! | `inspect_distance` | the distance in the output of `inspect`, and the reason UNLIKE_TRAINING |
 //! | `inspect_envelope` | images unlike the training images: verdict, reason and text of each |
@@ -21,6 +22,7 @@ mod commands;
 mod control;
 #[cfg(feature = "cuda")]
 mod cuda_driver;
+mod flipped_weight;
 mod help;
 mod inspect;
 mod inspect_distance;

@@ -8,6 +8,7 @@ use cellgate_edge::metrics::{About, LinkCounts, Metrics, Server, listen};
 use cellgate_edge::pipeline::Times;
 use cellgate_models::envelope::Measures;
 use cellgate_models::radiograph::Radiograph;
+use cellgate_protocol::reason::ReasonCode;
 use proptest::prelude::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -85,6 +86,7 @@ fn ten_thousand_parts_add_no_series() {
         metrics.parts.sent(time);
         metrics.parts.acknowledged(time, time);
         metrics.parts.set_aside(Unjudged::TooLate, 1);
+        metrics.parts.gate_differs(ReasonCode(part as u16));
         metrics.device.set_worker("somebody else", true);
         metrics.link.set(&LinkCounts { frames: part as u32, ..LinkCounts::default() });
     }

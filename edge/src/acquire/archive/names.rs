@@ -72,3 +72,8 @@ pub(super) fn own(name: &str) -> Option<(&str, Kind)> {
     let is_unjudged = kind == Kind::Image && first == "unjudged" && is_number(second);
     (is_judged || is_unjudged).then_some((stem, kind))
 }
+
+/// The number of the journal's row of the image that is called `stem` without its extension. `None` if the image was not judged.
+pub(super) fn row(stem: &str) -> Option<u64> {
+    stem.split_once('-')?.0.parse().ok()
+}

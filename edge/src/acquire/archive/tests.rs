@@ -25,13 +25,13 @@ fn images_are_stored_by_day_and_the_oldest_are_deleted_first() {
         assert_eq!(archive.store(&scan, name, time).unwrap(), ArchiveOutcome::Moved);
         assert!(!scan.path.exists());
     }
-    let kept = archive.tidy().unwrap();
+    let kept = archive.tidy(ReferenceImages::default).unwrap();
     assert_eq!((kept.deleted, kept.bytes), (1, 1_800_000));
     let is_there = |day: &str, name: &str| root.join(day).join(format!("{name}.tif")).exists();
     assert!(!is_there("2024-10-04", FIRST) && is_there("2024-10-04", SECOND));
     // The reopened archive counts the same images. Its quota of 0 deletes all of them.
     let mut again = Archive::open(&root, 0, 0).unwrap();
-    let kept = again.tidy().unwrap();
+    let kept = again.tidy(ReferenceImages::default).unwrap();
     assert_eq!((kept.deleted, kept.bytes), (2, 0));
     assert!(!root.join("2024-10-04").exists() && !is_there("2024-10-05", THIRD));
 }
@@ -52,10 +52,94 @@ fn a_map_lies_beside_its_image_counts_in_the_quota_and_is_deleted_with_it() {
     assert_eq!(fs::read(path("0000000001-17-PASS.map.png")).unwrap(), [7; 300_000]);
     assert_eq!(fs::read_dir(root.join("2024-10-04")).unwrap().count(), 4);
     assert_eq!(Archive::open(&root, 2, 0).unwrap().bytes(), 2_400_000, "the reopened archive counts the same files");
-    let kept = archive.tidy().unwrap();
+    let kept = archive.tidy(ReferenceImages::default).unwrap();
     assert_eq!((kept.deleted, kept.bytes), (1, 1_200_000));
     assert!(!path("0000000001-17-PASS.tif").exists() && !path("0000000001-17-PASS.map.png").exists());
     assert!(path("0000000002-free-REVIEW.tif").exists() && path("0000000002-free-REVIEW.map.png").exists());
+}
+
+/// An archive with these images and a quota of 1 MiB. Each image has 600,000 bytes, so that the quota holds one of them, and each judged
+/// one has a map of 100 bytes.
+fn archive_of(folder: &Path, names: &[(&str, SystemTime)]) -> Archive {
+    let mut archive = Archive::open(&folder.join("archive"), 1, 0).unwrap();
+    for (name, time) in names {
+        assert_eq!(archive.store(&image(folder, 600_000), name, *time).unwrap(), ArchiveOutcome::Moved);
+        if !name.starts_with("unjudged") {
+            archive.store_map(name, &[7; 100], *time).unwrap();
+        }
+    }
+    archive
+}
+
+/// The names of the files in the archive.
+fn files(folder: &Path) -> Vec<String> {
+    let days = fs::read_dir(folder.join("archive")).unwrap();
+    let files = days.flat_map(|day| fs::read_dir(day.unwrap().path()).unwrap());
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn images_of_reference_parts_are_kept_with_their_maps_until_the_bundle_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    // 2024-10-04. The first two are reference parts.
+    let start = UNIX_EPOCH + DAY * 20_000;
+    let names = ["0000000003-7-REVIEW", "0000000004-8-REVIEW", "0000000005-9-PASS", "0000000006-10-PASS"];
+    let [first, second, ..] = names;
+    let times = [start, start + DAY, start, start + 2 * DAY];
+    let images: Vec<_> = names.into_iter().zip(times).collect();
+    let mut archive = archive_of(folder.path(), &images);
+    let reference = ReferenceImages { confirmed: [3, 4].into(), phase_from: None };
+    let kept = archive.tidy(|| reference.clone()).unwrap();
+    assert_eq!((kept.deleted, kept.bytes, kept.is_only_reference_left), (2, 1_200_200, true));
+    let expected = [first, second].map(|name| [format!("{name}.map.png"), format!("{name}.tif")]).concat();
+    assert_eq!(files(folder.path()), expected);
+    // The same after a restart.
+    let mut again = Archive::open(&folder.path().join("archive"), 1, 0).unwrap();
+    let kept = again.tidy(|| reference.clone()).unwrap();
+    assert_eq!((kept.deleted, kept.bytes, kept.is_only_reference_left), (0, 1_200_200, true));
+    let kept = again.tidy(ReferenceImages::default).unwrap();
+    assert_eq!((kept.deleted, kept.bytes, kept.is_only_reference_left), (1, 600_100, false));
+    assert_eq!(files(folder.path()), [format!("{second}.map.png"), format!("{second}.tif")]);
+}
+
+#[test]
+fn images_of_the_reference_phase_are_deleted_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["0000000001-1-PASS", "0000000002-2-REVIEW", "0000000003-3-REVIEW", "unjudged-1728000000000-9"];
+    let mut archive = archive_of(folder.path(), &names.map(|name| (name, UNIX_EPOCH)));
+    // The bundle started with row 2, and the part in row 3 was confirmed.
+    let reference = || ReferenceImages { confirmed: [3].into(), phase_from: Some(2) };
+    archive.quota = 1_300_000;
+    assert_eq!(archive.tidy(reference).unwrap().deleted, 2, "the ordinary images, although one of them is newer");
+    let [second, third] =
+        ["0000000002-2-REVIEW", "0000000003-3-REVIEW"].map(|name| [format!("{name}.map.png"), format!("{name}.tif")]);
+    assert_eq!(files(folder.path()), [second, third.clone()].concat());
+    archive.quota = 700_000;
+    let kept = archive.tidy(reference).unwrap();
+    assert_eq!((kept.deleted, kept.is_only_reference_left), (1, false));
+    archive.quota = 0;
+    let kept = archive.tidy(reference).unwrap();
+    assert_eq!((kept.deleted, kept.is_only_reference_left), (0, true), "a confirmed part's image is never deleted");
+    assert_eq!(files(folder.path()), third);
+}
+
+/// A part may be confirmed while images are being deleted.
+#[test]
+fn the_reference_parts_are_asked_for_before_each_deletion() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["0000000001-1-REVIEW", "0000000002-2-REVIEW", "0000000003-3-REVIEW"];
+    let mut archive = archive_of(folder.path(), &names.map(|name| (name, UNIX_EPOCH)));
+    archive.quota = 0;
+    let deletions = std::cell::Cell::new(0);
+    let reference = || {
+        deletions.set(deletions.get() + 1);
+        let confirmed = if deletions.get() == 1 { [].into() } else { [2].into() };
+        ReferenceImages { confirmed, phase_from: Some(1) }
+    };
+    assert_eq!(archive.tidy(reference).unwrap().deleted, 2);
+    assert_eq!(files(folder.path()), ["0000000002-2-REVIEW.map.png", "0000000002-2-REVIEW.tif"]);
 }
 
 /// After a loss of power, or if an operator deletes an image only.
@@ -70,7 +154,7 @@ fn a_map_without_its_image_or_an_incomplete_one_is_deleted_too() {
     }
     let mut archive = Archive::open(&root, 0, 0).unwrap();
     assert_eq!(archive.bytes(), 20);
-    let kept = archive.tidy().unwrap();
+    let kept = archive.tidy(ReferenceImages::default).unwrap();
     assert_eq!((kept.deleted, kept.bytes), (0, 0), "maps are not counted as images");
     assert_eq!(fs::read_dir(&day).unwrap().count(), 0);
 }
@@ -96,7 +180,7 @@ fn on_a_full_disk_tidying_deletes_images_and_ends() {
     // As much as the whole disk must stay free.
     (archive.min_free, _) = archive.disk().unwrap();
     archive.store(&image(folder.path(), 10), FIRST, UNIX_EPOCH).unwrap();
-    assert_eq!(archive.tidy().unwrap().deleted, 1, "the whole disk can't be free");
+    assert_eq!(archive.tidy(ReferenceImages::default).unwrap().deleted, 1, "the whole disk can't be free");
 }
 
 /// If more space must stay free than the disk has, every image would be deleted in vain.
@@ -114,7 +198,7 @@ fn a_limit_beyond_the_disk_is_refused_and_deletes_nothing() {
     for (name, bytes) in [(FIRST, 600_000), (SECOND, 600_000)] {
         archive.store(&image(folder.path(), bytes), name, UNIX_EPOCH).unwrap();
     }
-    let kept = archive.tidy().unwrap();
+    let kept = archive.tidy(ReferenceImages::default).unwrap();
     assert_eq!((kept.deleted, kept.bytes, kept.small_disk), (1, 600_000, Some(disk)), "only the quota counts");
 }
 
@@ -144,7 +228,7 @@ fn only_images_that_the_appliance_named_are_deleted() {
     std::os::unix::fs::symlink(root.join("db/verdicts.sqlite"), day.join("0000000006-6-PASS.tif")).unwrap();
     fs::write(day.join("0000000004-4-PASS.tif"), b"own").unwrap();
     let mut archive = Archive::open(&root, 0, 0).unwrap();
-    let kept = archive.tidy().unwrap();
+    let kept = archive.tidy(ReferenceImages::default).unwrap();
     assert_eq!((kept.deleted, kept.bytes), (1, 0));
     assert!(!day.join("0000000004-4-PASS.tif").exists());
     assert!(foreign.iter().all(|name| root.join(name).exists()));

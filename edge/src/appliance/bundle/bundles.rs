@@ -3,8 +3,9 @@
 use super::BundleSettings;
 use super::decide::{Decision, PLC};
 use super::running::Running;
+use crate::acquire::ReferenceImages;
 use crate::control::{BundleAnswer, BundleRequest, BundleStatus, BundleStep, MAX_ANSWER_TIME, Who};
-use crate::journal::figures::Starter;
+use crate::journal::figures::{self, Starter};
 use crate::journal::{EventEntry, EventKind, EventRow, JournalError, RecordedBundle, VerdictRow};
 use cellgate_models::policy::{NoPass, Rule};
 use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult};
@@ -129,6 +130,17 @@ impl Bundles {
     /// The running bundle as people are shown it.
     pub(in crate::appliance) fn status(&self) -> BundleStatus {
         self.running.as_ref().map_or_else(none, |running| running.status(&self.settings))
+    }
+
+    /// The images that the archive keeps for the running bundle, including those of parts whose confirmation is being stored. `None`
+    /// while the journal may have other confirmations than this value: the archive goes on keeping what it kept.
+    pub(in crate::appliance) fn reference_images(&self) -> Option<ReferenceImages> {
+        if self.is_doubted {
+            return None;
+        }
+        let mut images = self.running.as_ref().map(Running::reference_images).unwrap_or_default();
+        images.confirmed.extend(self.recording.iter().filter_map(figures::confirmed_row));
+        Some(images)
     }
 
     /// A trigger came that names this bundle, or 0.

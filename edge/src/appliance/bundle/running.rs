@@ -2,6 +2,7 @@
 //! after a restart it is as before.
 
 use super::BundleSettings;
+use crate::acquire::ReferenceImages;
 use crate::control::{BundleStatus, BundleStep, Candidate};
 use crate::journal::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures, Starter};
 use crate::journal::{EventKind, EventRow, RecordedBundle, RowFeatures, VerdictRow};
@@ -181,6 +182,14 @@ impl Running {
     /// Whether a part with this number is confirmed. A part that was judged twice counts once.
     pub(super) fn has_confirmed(&self, part_id: u64) -> bool {
         self.confirmed.iter().any(|part| part.part_id == part_id)
+    }
+
+    /// The images that the archive keeps for this bundle.
+    pub(super) fn reference_images(&self) -> ReferenceImages {
+        ReferenceImages {
+            confirmed: self.confirmed.iter().map(|part| part.seq.get()).collect(),
+            phase_from: self.candidates.front().map(|part| part.seq.get()),
+        }
     }
 
     /// The bundle as the PLC is shown it. With a model without reference parts the step is OFFSET, with no part confirmed or missing.

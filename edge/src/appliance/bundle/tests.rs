@@ -27,6 +27,53 @@ fn confirm(parts: &[u64]) -> BundleRequest {
     BundleRequest::Confirm { bundle: None, parts: parts.to_vec() }
 }
 
+/// The rows whose images are never deleted, and the first row whose images are deleted last.
+fn kept(bench: &BundleBench) -> (Vec<u64>, Option<u64>) {
+    let images = bench.bundles.reference_images().unwrap();
+    (images.confirmed.into_iter().collect(), images.phase_from)
+}
+
+#[test]
+fn images_of_reference_parts_are_kept_from_their_confirmation_until_the_bundle_ends() {
+    let mut bench = BundleBench::new(settings());
+    bench.part(1, 0, -2.0);
+    assert_eq!(kept(&bench), (vec![], None), "no bundle");
+    let parts: Vec<_> = (2..=5).map(|part| bench.part(part, 7, -2.0).0).collect();
+    assert_eq!(kept(&bench), (vec![], Some(2)));
+    assert_eq!(bench.confirm(parts[1], 3, 7), ConfirmResult::CONFIRMED);
+    assert_eq!(kept(&bench), (vec![3], Some(2)));
+    bench.restart();
+    assert_eq!(kept(&bench), (vec![3], Some(2)), "after a restart");
+    for (row, part) in [(0, 2), (3, 5)] {
+        assert_eq!(bench.confirm(parts[row], part, 7), ConfirmResult::CONFIRMED);
+    }
+    bench.part(6, 7, -2.0);
+    assert_eq!(kept(&bench), (vec![2, 3, 5], None), "with the offset the phase is over");
+    bench.restart();
+    assert_eq!(kept(&bench), (vec![2, 3, 5], None), "after a restart");
+    bench.part(7, 8, -2.0);
+    assert_eq!(kept(&bench), (vec![], Some(7)), "another bundle");
+    bench.ask(BundleRequest::End).unwrap();
+    assert_eq!(kept(&bench), (vec![], None));
+}
+
+#[test]
+fn an_image_is_kept_before_the_confirmation_of_its_part_is_stored_and_while_that_is_uncertain() {
+    let mut bench = BundleBench::new(settings());
+    let (seq, _) = bench.part(1, 7, -2.0);
+    bench.bundles.confirm(Confirm { verdict_seq: seq.get(), part_id: 1, bundle: 7 });
+    let mut effects = Vec::new();
+    bench.bundles.step(READY, &mut effects);
+    assert!(matches!(effects[..], [Record(_)]), "{effects:?}");
+    assert_eq!(kept(&bench), (vec![1], Some(1)));
+    bench.bundles.recorded(Err(&unknown()), &mut effects);
+    assert_eq!(bench.bundles.reference_images(), None, "the archive goes on keeping what it kept");
+    bench.bundles.step(READY, &mut effects);
+    let recorded = bench.recorded();
+    bench.bundles.was_read(Ok(recorded.as_ref()));
+    assert_eq!(kept(&bench), (vec![], Some(1)), "the confirmation was not stored");
+}
+
 #[test]
 fn a_bundle_gets_its_offset_from_confirmed_parts_and_no_part_passes_before() {
     let mut bench = BundleBench::new(settings());

@@ -72,11 +72,8 @@ impl Backlog {
         record.is_some_and(|record| (record.part_id, record.code) == (ack.part_id, ack.code))
     }
 
-    /// Removes the row with this number, because the PLC acknowledged it. Returns the number, even if the row is not kept here;
-    /// `None` for 0.
-    pub(super) fn remove(&mut self, verdict_seq: u64) -> Option<NonZeroU64> {
-        let seq = NonZeroU64::new(verdict_seq)?;
-        self.rows.remove(&seq);
-        Some(seq)
+    /// Removes the row with this number, because the PLC acknowledged it, and returns it. `None` if it is not kept here.
+    pub(super) fn remove(&mut self, seq: NonZeroU64) -> Option<VerdictRow> {
+        self.rows.remove(&seq)
     }
 }

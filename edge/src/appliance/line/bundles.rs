@@ -19,10 +19,19 @@ impl Line {
             is_part_in_progress: self.memory.triggered.as_ref().is_some_and(Life::is_before_commit),
         };
         self.bundles.step(view, &mut effects);
+        // Before a confirmation can be stored.
+        self.keep_reference_images();
         self.perform_for_bundle(effects);
         let state = self.bundles.state();
         self.session().set_bundle(state);
         self.shared.metrics.bundle.set(&state);
+    }
+
+    /// Shows the archiver which images it must not delete.
+    pub(in crate::appliance) fn keep_reference_images(&self) {
+        if let Some(images) = self.bundles.reference_images() {
+            self.shared.keep_reference_images(images);
+        }
     }
 
     /// A person asks about the running bundle, or changes it.

@@ -1,7 +1,8 @@
 //! Writes the log lines about verdicts.
 
 use crate::journal::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures};
-use crate::journal::{self, EventKind, EventRow, VerdictEntry};
+use crate::journal::{self, EventKind, EventRow, VerdictEntry, VerdictRow};
+use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::to_plc::Origin;
 
 /// Logs a stored verdict, as a warning if it has no score.
@@ -22,6 +23,17 @@ pub(super) fn judged(committed: &journal::CommitReceipt) {
             "verdict stored"
         ),
     }
+}
+
+/// Logs that the PLC's gate did not follow a verdict.
+pub(super) fn gate_differs(row: &VerdictRow, gate: ReasonCode) {
+    let (entry, part) = (&row.entry, row.trigger.part);
+    let VerdictEntry { verdict, reason, .. } = entry;
+    tracing::warn!(
+        event = "gate_differs",
+        seq = row.seq, part, %verdict, reason, %gate,
+        "the PLC's gate decided on the part with another reason than the verdict's"
+    );
 }
 
 /// Logs a stored event of a bundle.

@@ -20,7 +20,8 @@ use super::profile::PlcTransport;
 use super::shared::Shared;
 use crate::acquire::Unjudged;
 use crate::appliance::engine_state::EngineState;
-use crate::journal::{self, Journal, JournalError, TriggerKind, now_unix_ms};
+use crate::journal::{self, Journal, JournalError, TriggerKind, VerdictRow, now_unix_ms};
+use crate::verdict_mapping::recorded_reason;
 use cellgate_models::digest::Digest;
 use cellgate_protocol::part::Trigger;
 use cellgate_protocol::reason::ReasonCode;
@@ -28,6 +29,7 @@ use cellgate_protocol::session::device::{Condition, DeviceEvent, DeviceSession, 
 use cellgate_protocol::state::DeviceState;
 use cellgate_protocol::to_plc::Origin;
 use memory::Kind;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -207,18 +209,18 @@ impl Line {
         match event {
             DeviceEvent::Triggered(trigger) => self.on_triggered(trigger),
             DeviceEvent::Concluded(pending) => self.input(Kind::Triggered, Input::Concluded(pending)),
-            DeviceEvent::Delivered { verdict_seq, gate: _ } => {
+            DeviceEvent::Delivered { verdict_seq, gate } => {
                 self.input(Kind::Triggered, Input::Delivered(verdict_seq));
-                self.acknowledged(verdict_seq);
+                self.acknowledged(verdict_seq, gate);
             }
             DeviceEvent::Undelivered { verdict_seq } => {
                 // The row has been in the backlog since it was committed.
                 self.shared.metrics.parts.undelivered();
                 self.input(Kind::Triggered, Input::Undelivered(verdict_seq));
             }
-            DeviceEvent::RecordAcknowledged { ack, gate: _ } => {
+            DeviceEvent::RecordAcknowledged { ack, gate } => {
                 if self.backlog.is_acknowledged_by(&ack) {
-                    self.acknowledged(ack.verdict_seq);
+                    self.acknowledged(ack.verdict_seq, gate);
                 }
             }
             DeviceEvent::Confirm(confirm) => self.bundles.confirm(confirm),
@@ -320,6 +322,8 @@ impl Line {
         let stored = match committed {
             Ok(committed) => {
                 self.bundles.judged(committed.record());
+                // Before the image reaches the archive.
+                self.keep_reference_images();
                 self.count(kind, &committed);
                 log::judged(&committed);
                 match kind {
@@ -345,12 +349,17 @@ impl Line {
         self.input(kind, Input::Stored(stored));
     }
 
-    /// The PLC acknowledged the verdict in the row with this number.
-    fn acknowledged(&mut self, verdict_seq: u64) {
-        if let Some(seq) = self.backlog.remove(verdict_seq) {
-            // If this acknowledgement is lost, the row is sent as a RECORD once more.
-            let _ = self.journal.acknowledge(seq);
+    /// The PLC acknowledged the verdict in the row with this number. `gate` is the reason with which its gate decided on the part, or
+    /// [`ReasonCode::NONE`].
+    fn acknowledged(&mut self, verdict_seq: u64, gate: ReasonCode) {
+        let Some(seq) = NonZeroU64::new(verdict_seq) else { return };
+        let differs = |row: &VerdictRow| gate != ReasonCode::NONE && gate != recorded_reason(&row.entry.reason);
+        if let Some(row) = self.backlog.remove(seq).filter(differs) {
+            log::gate_differs(&row, gate);
+            self.shared.metrics.parts.gate_differs(gate);
         }
+        // If this acknowledgement is lost, the row is sent as a RECORD once more.
+        let _ = self.journal.acknowledge(seq);
     }
 
     /// Which of the two lives has this number. `None` if that life is over.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::acquire::ImageFile;
+use crate::acquire::{ImageFile, ReferenceImages};
 use crate::appliance::bundle::tests::settings;
 use crate::appliance::messages::ToArchiver;
 use crate::appliance::shared::tests::shared;
@@ -145,6 +145,54 @@ fn a_person_starts_a_bundle() {
     bench.trigger(2_000);
     bench.answer();
     assert_eq!(bench.line.journal.open_parts().unwrap()[0].trigger.bundle, 7);
+}
+
+/// Otherwise the archiver could delete the image of a part that is confirmed next.
+#[test]
+fn the_archiver_knows_the_reference_phase_before_it_gets_the_first_image() {
+    let mut bench = LineBench::new();
+    let (answer, _answers) = sync_channel(1);
+    let request = BundleRequest::Start { bundle: NonZeroU32::new(7).unwrap(), reference_parts: None };
+    let who = Who { uid: 1000, pid: 42, name: "operator".to_owned() };
+    bench.line.on_message(ToLine::Bundle { request, who, answer });
+    bench.line.step(&mut Vec::new());
+    bench.answer();
+    bench.trigger(2_000);
+    bench.answer();
+    bench.judged();
+    assert_eq!(bench.line.shared.reference_images(), ReferenceImages::default());
+    bench.answer();
+    assert!(matches!(bench.to_archiver.try_recv(), Ok(ToArchiver::Archive { .. })));
+    assert_eq!(bench.line.shared.reference_images().phase_from, Some(1));
+}
+
+/// The verdict is REJECT/INTERNAL.
+#[test]
+fn a_verdict_that_the_gate_did_not_follow_is_counted_once_by_the_gates_reason() {
+    let unknown = ReasonCode(0x7777);
+    for (gate, counted) in [
+        (ReasonCode::NONE, None),
+        (ReasonCode::INTERNAL, None),
+        (ReasonCode::LATE, Some("LATE")),
+        (ReasonCode::SCORE_BELOW_REVIEW, Some("OTHER")),
+        (unknown, Some("OTHER")),
+    ] {
+        let mut bench = LineBench::new();
+        bench.trigger(2_000);
+        bench.judged();
+        bench.answer();
+        bench.answer();
+        let record = bench.line.backlog.next(u64::MAX / 2).unwrap();
+        let ack = Ack { verdict_seq: record.verdict_seq, part_id: 7, code: record.code };
+        for _ in 0..2 {
+            bench.line.on_event(DeviceEvent::RecordAcknowledged { ack, gate });
+        }
+        assert_eq!(bench.line.backlog.len(), 0);
+        let page = bench.line.shared.metrics.page().unwrap();
+        let of_gate = |line: &&str| line.starts_with("cellgate_gate_differences_total{") && !line.ends_with(" 0");
+        let expected = counted.map(|reason| format!("cellgate_gate_differences_total{{reason=\"{reason}\"}} 1"));
+        assert_eq!(page.lines().filter(of_gate).collect::<Vec<_>>(), Vec::from_iter(expected), "{gate}");
+    }
 }
 
 /// A proof while a part is in progress would prevent its PASS.

@@ -192,9 +192,11 @@ fn a_bad_entry_is_refused_and_replaced() {
     flipped[100] ^= 1;
     let mut other = description.clone();
     other.key.precision = Precision::F32;
+    let mut of_another_model = description.clone();
+    of_another_model.key.model = Digest::of(b"another");
     let foreign = DeviceKey::from_bytes(&[7; 32]);
     let of_bytes = |bytes: Vec<u8>| fs::write(&path, bytes).unwrap();
-    let cases: [(&str, &dyn Fn()); 8] = [
+    let cases: [(&str, &dyn Fn()); 9] = [
         ("empty", &|| of_bytes(Vec::new())),
         ("a flipped bit", &|| of_bytes(flipped.clone())),
         ("written with another key", &|| of_bytes(entry(&description, PLAN, &foreign))),
@@ -204,6 +206,7 @@ fn a_bad_entry_is_refused_and_replaced() {
             of_bytes(later);
         }),
         ("the entry of another precision", &|| of_bytes(entry(&other, PLAN, &device_key()))),
+        ("the entry of another model", &|| of_bytes(entry(&of_another_model, PLAN, &device_key()))),
         // TensorRT's plans begin with `ftrt`.
         ("a plan without an entry", &|| of_bytes([&b"ftrt"[..], &[0; 200]].concat())),
         ("a link", &|| {
