@@ -110,6 +110,27 @@ impl EventEntry {
             found => Err(JournalError::FiguresTooLong { kind: self.kind.name(), found, most: MAX_FIGURES_BYTES }),
         }
     }
+
+    /// The event with this content as row `number` of a journal without hashes.
+    #[cfg(test)]
+    pub(crate) fn without_hashes(&self, number: u64, committed_unix_ms: i64, newest_seq: u64) -> EventRow {
+        EventRow {
+            number: NonZeroU64::new(number).unwrap(),
+            committed_unix_ms,
+            boot_epoch: NonZeroU32::MIN,
+            kind: self.kind.name().to_owned(),
+            bundle: self.bundle,
+            model: self.model,
+            model_before: self.model_before,
+            who: self.who.clone(),
+            why: self.why.clone(),
+            figures: self.figures_text().unwrap(),
+            newest_seq,
+            newest_hash: [0; 32].into(),
+            previous: [0; 32].into(),
+            hash: [0; 32].into(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use super::event::{EventEntry, EventRow};
 use super::files::resolved;
 use super::options::{JournalHealth, JournalOptions, Recovery};
 use super::recorded_bundle::RecordedBundle;
+use super::request::{JournalRequest, Reply};
 use super::retention::Pruned;
 use super::verdict_row::{AcceptanceReceipt, Answer, CommitReceipt, JournalTrigger, OpenPart, VerdictEntry};
-use super::writer::{JournalRequest, Reply, Writer, WriterState, locked};
+use super::writer::{Writer, WriterState, locked};
 use cellgate_protocol::limits::MAX_WORKER_PAUSE_MS;
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -62,7 +63,8 @@ impl Journal {
     }
 
     /// As [`Self::accept`], without waiting: the journal's thread calls `done` once with the answer. `events` are recorded in the same
-    /// transaction: either all is durable, or nothing.
+    /// transaction: either all is durable, or nothing. After the error `Unknown`, the trigger is not accepted, but the events may be there:
+    /// [`Self::running_bundle_then`] shows them.
     ///
     /// # Errors
     /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
@@ -110,21 +112,14 @@ impl Journal {
         self.send(JournalRequest::Acknowledge(seq))
     }
 
-    /// Records an event after the newest row. When this returns without an error, the event is durable.
+    /// Records events in one transaction after the newest row, without waiting: the journal's thread calls `done` once with the answer.
+    /// When the answer is no error, the events are durable.
     ///
-    /// # Errors
-    /// | error | meaning |
+    /// | error in the answer | meaning |
     /// |---|---|
-    /// | `NotWritten`, `NotReady`, `Overloaded` | the event is certainly not in the journal |
-    /// | `Unknown` | it is not known whether the event was written. Once the journal is ready again, [`Self::newest_event`] shows it |
-    /// | `FiguresTooLong` | the figures are longer than [`MAX_FIGURES_BYTES`](super::MAX_FIGURES_BYTES) |
-    pub fn record(&self, entry: EventEntry) -> Result<EventRow, JournalError> {
-        let first = |answer: Answer<Vec<EventRow>>| answer.map(|mut events| events.swap_remove(0));
-        self.ask(|reply| JournalRequest::Record(vec![entry], Box::new(move |answer| reply(first(answer)))))
-    }
-
-    /// Records events in one transaction, without waiting: the journal's thread calls `done` once with the answer. The errors are
-    /// those of [`Self::record`]; after an error, [`Self::running_bundle_then`] shows what was written.
+    /// | `NotWritten`, `NotReady` | the events are certainly not in the journal |
+    /// | `Unknown` | it is not known whether the events were written. Once the journal is ready again, [`Self::running_bundle_then`] shows it |
+    /// | `FiguresTooLong` | the figures of an event are longer than [`MAX_FIGURES_BYTES`](super::MAX_FIGURES_BYTES); nothing was written |
     ///
     /// # Errors
     /// [`JournalError::Overloaded`], [`JournalError::Closed`]: the request was not sent, and `done` is not called.
@@ -146,14 +141,6 @@ impl Journal {
         done: impl FnOnce(Result<Option<RecordedBundle>, JournalError>) + Send + 'static,
     ) -> Result<(), JournalError> {
         self.send(JournalRequest::RunningBundle(Box::new(done)))
-    }
-
-    /// The newest event; `None` if there is no event.
-    ///
-    /// # Errors
-    /// The journal is not ready.
-    pub fn newest_event(&self) -> Result<Option<EventRow>, JournalError> {
-        self.ask(JournalRequest::NewestEvent)
     }
 
     /// The accepted triggers that have no terminal record yet, in order.

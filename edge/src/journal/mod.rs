@@ -8,7 +8,7 @@
 //! | [`Journal::open`] | at the start; records REJECT/RESTARTED for parts without a verdict before anything else is accepted |
 //! | [`Journal::accept`] | before BUSY is sent |
 //! | [`Journal::commit`] | before the verdict is sent |
-//! | [`Journal::record`] | before an event has an effect |
+//! | [`Journal::record_then`] | before an event has an effect |
 
 mod anchor;
 mod bad_row;
@@ -34,6 +34,7 @@ mod readonly;
 mod recompute;
 mod recorded_bundle;
 mod replay;
+mod request;
 mod retention;
 mod room;
 mod row_features;

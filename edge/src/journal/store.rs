@@ -1,6 +1,7 @@
 //! Reads and writes the open journal. Each function that writes is one transaction. After an error of SQLite the store must be
 //! dropped, which closes the journal. `writer.rs` then reopens it.
 
+mod checkpoint;
 mod configure;
 mod events;
 
@@ -9,8 +10,9 @@ use super::form::{RowForm, Schema};
 use super::schema::{self, unusable};
 use super::values::stored;
 use super::verdict_row::{Answer, JournalTrigger, OpenPart, TriggerKind, VerdictEntry, VerdictRow};
-use super::{JournalError, columns, hash, index, rows, take_over, time, verify};
+use super::{JournalError, columns, hash, rows, take_over, time, verify};
 use cellgate_models::digest::Digest;
+pub(super) use checkpoint::Checkpoint;
 use configure::{configure, write_ahead};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::File;
@@ -46,15 +48,6 @@ impl Failure {
             Self::Broken(error) => unusable(path, error),
         }
     }
-}
-
-/// How the WAL is moved into the database file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Checkpoint {
-    /// Without waiting for readers. The WAL keeps its length, and new rows reuse its space.
-    Passive,
-    /// Waits for readers up to the busy timeout. Then the WAL is empty, unless a reader is still active.
-    Truncate,
 }
 
 /// An open journal.
@@ -276,34 +269,6 @@ impl Store {
             columns::names(Schema::Two)
         );
         self.connection.prepare(&sql)?.query_map([MAX_UNACKNOWLEDGED], columns::record)?.collect()
-    }
-
-    /// Moves the WAL into the database file, as far as readers allow, and syncs both.
-    pub(super) fn checkpoint(&self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
-        match checkpoint {
-            Checkpoint::Passive => self.move_wal("PASSIVE").map(drop),
-            Checkpoint::Truncate => self.empty_wal().map(drop),
-        }
-    }
-
-    /// Moves all of the WAL into the database file, syncs that file and truncates the WAL. Returns false if a reader prevents
-    /// that. There are two steps, because the disk may refuse a page of the index in the first one. Then other processes still
-    /// look for rows in the WAL, and the WAL must not be truncated.
-    pub(super) fn empty_wal(&self) -> rusqlite::Result<bool> {
-        let is_moved = self.move_wal("FULL")?;
-        index::check_intact()?;
-        if is_moved {
-            self.move_wal("TRUNCATE")?;
-        }
-        Ok(is_moved)
-    }
-
-    /// Makes a checkpoint. Returns whether all of the WAL is in the database file now.
-    fn move_wal(&self, mode: &str) -> rusqlite::Result<bool> {
-        self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-            let (is_busy, in_log, moved) = (row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
-            Ok(!is_busy || in_log == moved)
-        })
     }
 
     /// The newest data after the last transaction.

@@ -8,17 +8,17 @@
 //! 4. The writer looks up whether the row of the request was written, and answers the caller.
 
 use super::JournalError;
-use super::event::{EventEntry, EventRow};
+use super::event::EventRow;
 use super::files::{Lock, lock, refuse_lone_wal, rewrite_wal};
 use super::index::watched;
 use super::options::{JournalOptions, Recovery, Retention};
 use super::place::Place;
-use super::recorded_bundle::RecordedBundle;
+use super::request::JournalRequest;
 use super::retention::{self, Pruned};
 use super::room;
 use super::schema::unusable;
 use super::store::{Checkpoint, Failure, Store, Stored};
-use super::verdict_row::{AcceptanceReceipt, Answer, CommitReceipt, JournalTrigger, OpenPart, VerdictEntry};
+use super::verdict_row::{AcceptanceReceipt, Answer, CommitReceipt, JournalTrigger};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -33,22 +33,6 @@ const MAX_ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_secs(1);
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often the thread gives a sign of life while there are no requests.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_millis(40);
-
-/// Takes the answer to a request.
-pub(super) type Reply<T> = Box<dyn FnOnce(Answer<T>) + Send>;
-
-/// A request of a caller to the thread. The `Instant` is the time of the request. The number in `Prune` is the current time in
-/// milliseconds since 1970.
-pub(super) enum JournalRequest {
-    Accept(JournalTrigger, Vec<EventEntry>, Instant, Reply<AcceptanceReceipt>),
-    Commit(Box<VerdictEntry>, Instant, Reply<CommitReceipt>),
-    Acknowledge(NonZeroU64),
-    Record(Vec<EventEntry>, Reply<Vec<EventRow>>),
-    NewestEvent(Reply<Option<EventRow>>),
-    RunningBundle(Reply<Option<RecordedBundle>>),
-    OpenParts(Reply<Vec<OpenPart>>),
-    Prune(i64, Reply<Pruned>),
-}
 
 /// The state of the writer that callers see.
 #[derive(Default)]
@@ -216,10 +200,6 @@ impl Writer {
                 self.acknowledged = acknowledged;
                 let look_up = self.look_up_events(entries.len());
                 reply(self.write(|store| store.record(&entries), look_up));
-            }
-            JournalRequest::NewestEvent(reply) => {
-                self.acknowledged = acknowledged;
-                reply(self.write(|store| Ok(store.newest_event()?), |store| store.newest_event().map(Some)));
             }
             JournalRequest::RunningBundle(reply) => {
                 self.acknowledged = acknowledged;

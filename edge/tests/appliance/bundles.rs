@@ -1,6 +1,6 @@
-//! Tests a bundle on the line: reference parts, their confirmations, the offset, and kills of the appliance in between.
+//! Tests a bundle on the line: reference parts, their confirmations, the offset, and kills of the appliance in between and meanwhile.
 
-use crate::plant::Plant;
+use crate::plant::{Plant, wait_for};
 use crate::plc::Plc;
 use crate::support::*;
 use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference};
@@ -9,6 +9,7 @@ use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::reason::ReasonCode;
 use serde_json::Value;
 use std::path::Path;
+use std::time::Duration;
 
 /// Needs two reference parts. Good parts of the training bundles are about as dark as the dark image.
 pub(crate) fn with_reference(folder: &Path) -> std::path::PathBuf {
@@ -37,8 +38,12 @@ pub(crate) fn judged(plant: &Plant, plc: &Plc, (part, bundle): (u64, u32), image
 
 /// The PLC confirms the part of this row. Returns the answer.
 pub(crate) fn confirm(plc: &Plc, row: &Value, bundle: u32) -> ConfirmResult {
+    plc.confirm(confirmation(row, bundle))
+}
+
+fn confirmation(row: &Value, bundle: u32) -> Confirm {
     let number = |name: &str| row[name].as_u64().unwrap();
-    plc.confirm(Confirm { verdict_seq: number("seq"), part_id: number("part"), bundle })
+    Confirm { verdict_seq: number("seq"), part_id: number("part"), bundle }
 }
 
 /// Kills the appliance, starts it again, and waits until it is ready.
@@ -47,6 +52,12 @@ fn restart(plant: &mut Plant, plc: &Plc) {
     plc.wait_not_ready();
     plant.start();
     plc.wait_ready();
+}
+
+/// Kind and bundle of each event in the journal.
+fn events(plant: &Plant) -> Vec<String> {
+    let events = run(&mut plant.program(&["journal", "export", "verdicts.sqlite", "--events", "--format", "jsonl"]), 0);
+    lines(&events).iter().map(|event| format!("{} {}", event["kind"].as_str().unwrap(), event["bundle"])).collect()
 }
 
 fn a_bundle(profile: &str) {
@@ -75,9 +86,6 @@ fn a_bundle(profile: &str) {
     let without = judged(&plant, &plc, (7, 0), &dark, ReasonCode::SCORE_BELOW_REVIEW);
     assert_eq!(without["offset"], 0.0);
     plc.seen().assert_agrees_with(&plant.rows(), 7);
-    let events = run(&mut plant.program(&["journal", "export", "verdicts.sqlite", "--events", "--format", "jsonl"]), 0);
-    let events: Vec<String> =
-        lines(&events).iter().map(|event| format!("{} {}", event["kind"].as_str().unwrap(), event["bundle"])).collect();
     let expected = [
         "BUNDLE_STARTED 7",
         "REFERENCE_CONFIRMED 7",
@@ -87,7 +95,7 @@ fn a_bundle(profile: &str) {
         "BUNDLE_STARTED 8",
         "BUNDLE_ENDED 8",
     ];
-    assert_eq!(events, expected);
+    assert_eq!(events(&plant), expected);
     run(&mut plant.program(&["journal", "verify", "verdicts.sqlite", "--verdicts"]), 0);
     for (event, count) in [("bundle_started", 2), ("reference_confirmed", 2), ("bundle_offset", 1), ("bundle_ended", 2)]
     {
@@ -103,4 +111,62 @@ fn a_bundle_gets_its_offset_on_the_native_link_and_goes_on_after_each_kill() {
 #[test]
 fn a_bundle_gets_its_offset_over_modbus_and_goes_on_after_each_kill() {
     a_bundle("modbus");
+}
+
+/// How long after a message of the PLC the appliance is killed. The appliance has stored what the message asks for after about 10 ms.
+const KILLED_AFTER_MS: [u64; 4] = [0, 4, 8, 40];
+
+/// Kills the appliance while a trigger starts a bundle, while a reference part is confirmed, and while the last one is, which gives the
+/// offset. The PLC repeats what was not answered.
+fn bundles_through_kills(profile: &str) {
+    let mut plant = Plant::with_model(profile, "part-id", with_reference);
+    let plc = Plc::new(&plant, profile);
+    let dark = plant.images[0].clone();
+    let (mut expected, mut started) = (Vec::new(), 0);
+    for (index, killed_after) in KILLED_AFTER_MS.map(Duration::from_millis).into_iter().enumerate() {
+        let (bundle, part) = (index as u32 + 1, 4 * index as u64 + 1);
+        let shows = |step, confirmed, missing| {
+            let expected = BundleState { bundle, step, confirmed, missing };
+            wait_for("the bundle", || plc.seen().bundle == expected);
+        };
+        plc.wait_ready();
+        plc.trigger_in_bundle(part, 5_000, bundle);
+        std::thread::sleep(killed_after);
+        restart(&mut plant, &plc);
+        assert_eq!(plc.outcome(part).1.decision.verdict(), WireVerdict::Reject, "restarted");
+        // An appliance that was killed before the acceptance was stored has not started the bundle. The next part does it.
+        if plant.rows().iter().any(|row| row["part"] == part) {
+            shows(StepCode::REFERENCE, 0, 2);
+            started += 1;
+        }
+        for (confirmed, (step, missing)) in (1..).zip([(StepCode::REFERENCE, 1), (StepCode::OFFSET, 0)]) {
+            let row = judged(&plant, &plc, (part + u64::from(confirmed), bundle), &dark, ReasonCode::REFERENCE_PART);
+            let answer = plc.confirm_through(confirmation(&row, bundle), || {
+                std::thread::sleep(killed_after);
+                restart(&mut plant, &plc);
+            });
+            assert_eq!(answer, ConfirmResult::CONFIRMED);
+            shows(step, confirmed, missing);
+        }
+        let passed = judged(&plant, &plc, (part + 3, bundle), &dark, ReasonCode::SCORE_BELOW_REVIEW);
+        assert!(passed["offset"].as_f64().unwrap() < -1.0, "{passed}");
+        if bundle > 1 {
+            expected.push(format!("BUNDLE_ENDED {}", bundle - 1));
+        }
+        let kinds = ["BUNDLE_STARTED", "REFERENCE_CONFIRMED", "REFERENCE_CONFIRMED", "OFFSET"];
+        expected.extend(kinds.map(|kind| format!("{kind} {bundle}")));
+    }
+    assert!(started > 0, "no kill came after a start");
+    assert_eq!(events(&plant), expected);
+    plc.seen().assert_agrees_with(&plant.rows(), 4 * KILLED_AFTER_MS.len() as u64);
+}
+
+#[test]
+fn a_kill_at_the_start_of_a_bundle_at_a_confirmation_and_at_the_offset_loses_nothing_on_the_native_link() {
+    bundles_through_kills("native");
+}
+
+#[test]
+fn a_kill_at_the_start_of_a_bundle_at_a_confirmation_and_at_the_offset_loses_nothing_over_modbus() {
+    bundles_through_kills("modbus");
 }

@@ -125,8 +125,15 @@ impl Plc {
 
     /// Confirms a reference part. Returns the device's answer.
     pub(crate) fn confirm(&self, confirm: Confirm) -> ConfirmResult {
+        self.confirm_through(confirm, || {})
+    }
+
+    /// Confirms a reference part, and does `meanwhile` before it waits for the device's answer. The PLC repeats the confirmation until it
+    /// gets the answer, which is returned.
+    pub(crate) fn confirm_through(&self, confirm: Confirm, meanwhile: impl FnOnce()) -> ConfirmResult {
         let answers = self.seen().confirmed.len();
         self.orders.send(Order::Confirm(confirm)).unwrap();
+        meanwhile();
         wait_for("the answer to a confirmation", || self.seen.lock().unwrap().confirmed.len() > answers);
         let answer = self.seen().confirmed[answers];
         assert_eq!(answer.confirm, confirm);

@@ -15,8 +15,8 @@ mod schema_1;
 mod verdicts;
 
 use cellgate_edge::journal::{
-    Filter, Journal, JournalError, JournalOptions, JournalTrigger, RESTARTED, Reader, Recovery, RowBounds, RowRegions,
-    RowRule, StageTimes, TriggerKind, VerdictEntry,
+    EventEntry, EventRow, Filter, Journal, JournalError, JournalOptions, JournalTrigger, RESTARTED, Reader, Recovery,
+    RowBounds, RowRegions, RowRule, StageTimes, TriggerKind, VerdictEntry,
 };
 use cellgate_edge::percentile::percentile;
 use cellgate_models::digest::Digest;
@@ -25,6 +25,7 @@ use std::num::NonZeroU64;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// A trigger of the PLC for this part.
@@ -64,6 +65,13 @@ fn entry(trigger: NonZeroU64) -> VerdictEntry {
 
 fn open(path: &Path) -> Journal {
     Journal::open(path, JournalOptions::default()).unwrap().0
+}
+
+/// Records an event and waits for the answer.
+fn record(journal: &Journal, event: EventEntry) -> Result<EventRow, JournalError> {
+    let (reply, answer) = sync_channel(1);
+    journal.record_then(vec![event], move |answer| reply.send(answer).unwrap())?;
+    answer.recv().unwrap().map(|mut events| events.remove(0))
 }
 
 /// The path of a closed journal with `parts` PASS records, all acknowledged.

@@ -1,7 +1,7 @@
 //! Compares all hashes of a journal with those that `tests/oracle/journal.py` computes from JOURNAL.md alone.
 
 use crate::schema_1::of_schema_1;
-use crate::{entry, trigger};
+use crate::{entry, record, trigger};
 use cellgate_edge::journal::{
     EventEntry, EventKind, Filter, Journal, JournalOptions, JournalTrigger, Reader, RowFeatures, RowForm, TimeRange,
     VerdictEntry,
@@ -42,7 +42,7 @@ fn the_hashes_equal_those_that_python_computes() {
             why: String::new(),
             figures,
         };
-        journal.record(event).unwrap();
+        record(&journal, event).unwrap();
     }
     drop(journal);
     let reader = Reader::open(&path).unwrap();

@@ -1,67 +1,22 @@
 //! Plays an appliance that is reduced to its journal. Runs in a process into which `shim.c` is preloaded. Writes the journal's
 //! answers to the trace as marks.
 
+use crate::bundle;
+use crate::written::WrittenEvent;
 use cellgate_edge::journal::{
-    EventEntry, EventKind, Journal, JournalError, JournalOptions, JournalTrigger, RowBounds, RowRegions, RowRule,
-    StageTimes, TriggerKind, VerdictEntry,
+    EventEntry, Journal, JournalError, JournalOptions, JournalTrigger, RecordedBundle, TriggerKind, VerdictEntry,
 };
-use cellgate_models::digest::Digest;
-use cellgate_models::policy::{Calibration, OperatingPoint, Verdict};
+use cellgate_models::policy::Verdict;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// The reason of the verdict that the driver commits after an error.
 pub(crate) const STORE_FAILED: &str = "STORE_FAILED";
-
-/// The driver's verdict for `part`.
-pub(crate) fn entry(part: u64, trigger: NonZeroU64) -> VerdictEntry {
-    let operating_point = OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap();
-    let rule = RowRule { offset: 0.5, operating_point };
-    let raw = [-2.0, 0.5, 2.5, -1.5][part as usize % 4];
-    let reason = operating_point.reason(f64::from(raw) - rule.offset, 1.5);
-    VerdictEntry {
-        trigger,
-        verdict: reason.verdict(),
-        reason: reason.name().to_owned(),
-        score: operating_point.score(raw, rule.offset),
-        model: Some(Digest::of(b"model")),
-        image: Some(Digest::of(&part.to_le_bytes())),
-        image_name: format!("{part}.tif"),
-        bounds: Some(RowBounds { low: 100, high: 60_000 }),
-        age_ms: part as u32,
-        times: StageTimes { read_us: 1, convert_us: 2, infer_us: 3, decide_us: 4 },
-        simulated: false,
-        degraded: false,
-        detail: String::new(),
-        raw_logit: Some(raw),
-        rule: Some(rule),
-        distance: Some(1.5),
-        regions: Some(RowRegions::new(&[])),
-        features: None,
-    }
-}
-
-/// The driver's event after `part`.
-pub(crate) fn event(part: u64) -> EventEntry {
-    EventEntry {
-        kind: EventKind::ALL[part as usize % EventKind::ALL.len()],
-        bundle: part as u32,
-        model: Some(Digest::of(b"model")),
-        model_before: None,
-        who: "driver".to_owned(),
-        why: format!("part {part}"),
-        figures: [("part".to_owned(), part.into())].into_iter().collect(),
-    }
-}
-
-/// The REJECT that the driver commits for `part` after an error.
-fn failed(part: u64, trigger: NonZeroU64) -> VerdictEntry {
-    VerdictEntry { verdict: Verdict::Reject, reason: STORE_FAILED.to_owned(), ..entry(part, trigger) }
-}
 
 /// Not a test: the process that `trace::drive` runs.
 #[test]
@@ -88,8 +43,9 @@ fn run(folder: &Path, parts: u64) {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| watch(&journal, &done, &mark));
+        let driver = Driver { journal: &journal, mark: &mark };
         for part in 1..=parts {
-            if !judge(&journal, part, &mark) || part.is_multiple_of(3) && !record(&journal, part, &mark) {
+            if driver.play(part).is_err() {
                 mark("gave-up".to_owned());
                 break;
             }
@@ -111,83 +67,158 @@ fn watch(journal: &Journal, done: &AtomicBool, mark: &dyn Fn(String)) {
     }
 }
 
-/// Records the event after `part`. Returns false if the journal fails and does not get ready again.
-fn record(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
-    loop {
-        mark(format!("recording {part}"));
-        match journal.record(event(part)) {
-            Ok(recorded) => {
-                mark(format!("recorded {part} {}", recorded.number));
-                return true;
-            }
-            Err(error) => mark(format!("not-recorded {part} {error}")),
+/// The journal failed and does not get ready again.
+struct GaveUp;
+
+/// Writes to the journal like the appliance's thread `line`.
+struct Driver<'a> {
+    journal: &'a Journal,
+    mark: &'a dyn Fn(String),
+}
+
+impl Driver<'_> {
+    /// Judges `part`, then confirms the reference parts of its bundle, or ends that bundle.
+    fn play(&self, part: u64) -> Result<(), GaveUp> {
+        let running = self.running()?;
+        let events = bundle::events_of_trigger(running.as_ref(), part);
+        // A part of a bundle that its trigger starts has no reference parts yet.
+        let confirmed = running.as_ref().filter(|_| events.is_empty()).map(bundle::confirmed).unwrap_or_default();
+        let reference: Vec<u64> = confirmed.into_iter().map(|(_, part)| part).collect();
+        if let Some(trigger) = self.accept(part, events, running.as_ref())? {
+            self.commit(part, trigger, &reference)?;
         }
-        // The journal looks the event up when it is ready again. It shows whether the event was written.
-        let newest = loop {
-            if !wait_ready(journal) {
-                return false;
+        loop {
+            let running = self.running()?;
+            let events = bundle::events_after(running.as_ref(), part);
+            if events.is_empty() || self.record(events, running.as_ref())? {
+                return Ok(());
             }
-            if let Ok(newest) = journal.newest_event() {
-                break newest;
-            }
+        }
+    }
+
+    /// Accepts a trigger, together with `events`. `None` after an error.
+    fn accept(
+        &self,
+        part: u64,
+        events: Vec<EventEntry>,
+        running: Option<&RecordedBundle>,
+    ) -> Result<Option<NonZeroU64>, GaveUp> {
+        let trigger = JournalTrigger {
+            kind: TriggerKind::Plc,
+            part,
+            nonce: part as u32,
+            deadline_ms: 500,
+            received_unix_ms: 1_000,
+            bundle: bundle::named(part),
         };
-        if let Some(newest) = newest.filter(|newest| newest.bundle == part as u32) {
-            mark(format!("recorded {part} {}", newest.number));
-            return true;
+        let has_events = !events.is_empty();
+        self.mark(format!("accepting {part} {}", WrittenEvent::list(&events)));
+        match answered(|reply| self.journal.accept_then(trigger, events, move |answer| reply.send(answer).unwrap())) {
+            Ok(accepted) => {
+                self.mark(format!("accepted {part} {}", accepted.id()));
+                Ok(Some(accepted.id()))
+            }
+            Err(error) => {
+                self.mark(format!("not-accepted {part} {error}"));
+                self.wait_ready()?;
+                if has_events {
+                    self.look_up_events(running)?;
+                }
+                Ok(None)
+            }
         }
+    }
+
+    /// Commits the verdict, after an error a REJECT.
+    fn commit(&self, part: u64, trigger: NonZeroU64, reference: &[u64]) -> Result<(), GaveUp> {
+        let entry = bundle::entry(part, trigger, reference);
+        let commit =
+            |entry| answered(|reply| self.journal.commit_then(entry, move |answer| reply.send(answer).unwrap()));
+        let reference: Vec<String> = reference.iter().map(u64::to_string).collect();
+        self.mark(format!("committing {part} {}", reference.join(" ")));
+        let mut answer = commit(entry.clone());
+        while let Err(error) = &answer {
+            if matches!(error, JournalError::AlreadyTerminal { .. }) {
+                self.mark(format!("terminal-already {part}"));
+                return Ok(());
+            }
+            self.mark(format!("not-committed {part} {error}"));
+            self.wait_ready()?;
+            self.mark(format!("committing-reject {part}"));
+            answer = commit(failed(entry.clone()));
+        }
+        let seq = answer.unwrap().seq();
+        self.mark(format!("committed {part} {seq}"));
+        // Every fifth record is not acknowledged.
+        if !part.is_multiple_of(5) {
+            let _ = self.journal.acknowledge(seq);
+        }
+        Ok(())
+    }
+
+    /// Records events. Returns false after an error.
+    fn record(&self, events: Vec<EventEntry>, running: Option<&RecordedBundle>) -> Result<bool, GaveUp> {
+        self.mark(format!("recording {}", WrittenEvent::list(&events)));
+        match answered(|reply| self.journal.record_then(events, move |answer| reply.send(answer).unwrap())) {
+            Ok(_) => {
+                self.mark("recorded".to_owned());
+                Ok(true)
+            }
+            Err(error) => {
+                self.mark(format!("not-recorded {error}"));
+                self.wait_ready()?;
+                self.look_up_events(running)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads the running bundle after an error. It shows whether the events were written.
+    fn look_up_events(&self, before: Option<&RecordedBundle>) -> Result<(), GaveUp> {
+        let newest = |bundle: &RecordedBundle| bundle.events.last().unwrap_or(&bundle.started).number;
+        let are_written = self.running()?.as_ref().map(newest) != before.map(newest);
+        self.mark(if are_written { "events-written" } else { "events-unwritten" }.to_owned());
+        Ok(())
+    }
+
+    /// Reads the running bundle.
+    fn running(&self) -> Result<Option<RecordedBundle>, GaveUp> {
+        loop {
+            match answered(|reply| self.journal.running_bundle_then(move |answer| reply.send(answer).unwrap())) {
+                Ok(running) => return Ok(running),
+                Err(error) => self.mark(format!("not-read {error}")),
+            }
+            self.wait_ready()?;
+        }
+    }
+
+    /// Waits until the journal is ready, at most a quarter of a second.
+    fn wait_ready(&self) -> Result<(), GaveUp> {
+        let begun = Instant::now();
+        while !self.journal.health().ready {
+            if begun.elapsed() > Duration::from_millis(250) {
+                return Err(GaveUp);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn mark(&self, text: String) {
+        (self.mark)(text);
     }
 }
 
-/// Judges one part. Returns false if the journal fails and does not get ready again.
-fn judge(journal: &Journal, part: u64, mark: &dyn Fn(String)) -> bool {
-    let trigger = JournalTrigger {
-        kind: TriggerKind::Plc,
-        part,
-        nonce: part as u32,
-        deadline_ms: 500,
-        received_unix_ms: 1_000,
-        bundle: part as u32 / 2,
-    };
-    mark(format!("accepting {part}"));
-    let accepted = match journal.accept(trigger) {
-        Ok(accepted) => accepted.id(),
-        Err(error) => {
-            mark(format!("not-accepted {part} {error}"));
-            return wait_ready(journal);
-        }
-    };
-    mark(format!("accepted {part} {accepted}"));
-    mark(format!("committing {part} {accepted}"));
-    let mut answer = journal.commit(entry(part, accepted));
-    while let Err(error) = &answer {
-        if matches!(error, JournalError::AlreadyTerminal { .. }) {
-            mark(format!("terminal-already {part} {accepted}"));
-            return true;
-        }
-        mark(format!("not-committed {part} {error}"));
-        if !wait_ready(journal) {
-            return false;
-        }
-        mark(format!("committing-reject {part} {accepted}"));
-        answer = journal.commit(failed(part, accepted));
-    }
-    let seq = answer.unwrap().seq();
-    mark(format!("committed {part} {accepted} {seq}"));
-    // Every fifth record is not acknowledged.
-    if !part.is_multiple_of(5) {
-        let _ = journal.acknowledge(seq);
-    }
-    true
+/// Waits for the answer to the request that `send` sends.
+fn answered<T>(
+    send: impl FnOnce(SyncSender<Result<T, JournalError>>) -> Result<(), JournalError>,
+) -> Result<T, JournalError> {
+    let (reply, answer) = sync_channel(1);
+    send(reply)?;
+    answer.recv().unwrap()
 }
 
-/// Waits until the journal is ready. Returns false if it is not ready within a quarter of a second.
-fn wait_ready(journal: &Journal) -> bool {
-    let begun = Instant::now();
-    while !journal.health().ready {
-        if begun.elapsed() > Duration::from_millis(250) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    true
+/// The REJECT that the driver commits after an error, in place of `entry`.
+pub(crate) fn failed(entry: VerdictEntry) -> VerdictEntry {
+    VerdictEntry { verdict: Verdict::Reject, reason: STORE_FAILED.to_owned(), ..entry }
 }

@@ -1,19 +1,23 @@
-//! Simulates power cuts and disk errors at every call that the journal makes.
+//! Simulates power cuts, kills and disk errors at every call that the journal makes.
 //!
 //! `shim.c` is preloaded into a driver and writes each write, truncation, sync and unlink with its data to a trace. From this trace,
 //! `disk.rs` rebuilds the possible contents of a disk after each call, and `promises.rs` opens the journal there.
 //!
-//! To run the power cuts with 1,000 verdicts, and see their progress:
+//! To run the power cuts with 1,000 verdicts or with 10,000 old rows, and see their progress:
 //! `cargo test -p cellgate-edge --test journal_crash -- --ignored --nocapture`
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
+mod bundle;
 mod disk;
 mod driver;
+mod old_journal;
 mod promises;
 mod trace;
+mod written;
 
 use cellgate_test_support::memory::folder_in_memory;
 use disk::{Disk, Fate};
+use old_journal::OldJournal;
 use promises::Promises;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -30,49 +34,50 @@ const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Random, Fate::Random];
 #[test]
 fn no_power_cut_loses_a_committed_verdict_or_event() {
     let folder = folder_in_memory();
-    power_cuts(folder.path(), &Promises::default(), 30, 6);
+    power_cuts(folder.path(), &Promises::default(), Driven { parts: 30, events: 24, recoveries: 6 });
 }
 
 /// The journal of schema 1 has more rows than are verified when it is opened.
 #[test]
 fn no_power_cut_while_a_journal_of_schema_1_is_taken_over_loses_a_row() {
     let folder = folder_in_memory();
-    of_schema_1(folder.path(), 60);
+    OldJournal::write(folder.path(), 60);
     let promises = Promises::of_schema_1(folder.path());
-    power_cuts(folder.path(), &promises, 3, 6);
+    power_cuts(folder.path(), &promises, Driven { parts: 3, events: 4, recoveries: 6 });
 }
 
 #[test]
 #[ignore = "takes minutes; see the top of this file"]
 fn no_power_cut_in_a_thousand_verdicts_loses_a_committed_one() {
     let folder = folder_in_memory();
-    power_cuts(folder.path(), &Promises::default(), 1_000, 200);
+    power_cuts(folder.path(), &Promises::default(), Driven { parts: 1_000, events: 750, recoveries: 200 });
 }
 
 #[test]
 #[ignore = "takes minutes; see the top of this file"]
 fn no_power_cut_while_a_journal_of_ten_thousand_rows_is_taken_over_loses_a_row() {
     let folder = folder_in_memory();
-    of_schema_1(folder.path(), 10_000);
+    OldJournal::write(folder.path(), 10_000);
     let promises = Promises::of_schema_1(folder.path());
-    power_cuts(folder.path(), &promises, 2, 4);
+    power_cuts(folder.path(), &promises, Driven { parts: 0, events: 0, recoveries: 1 });
 }
 
-/// Writes a closed journal of schema 1 with rows up to `newest`.
-fn of_schema_1(folder: &Path, newest: u64) {
-    let connection = rusqlite::Connection::open(folder.join("verdicts.sqlite")).unwrap();
-    connection.execute_batch(&cellgate_test_support::journal_1::sql(newest)).unwrap();
-    connection.close().unwrap();
+/// What a driver does, and for about how many power cuts the recovery is cut too.
+#[derive(Clone, Copy)]
+struct Driven {
+    parts: u64,
+    events: usize,
+    recoveries: usize,
 }
 
-/// Cuts the power after each call of a driver that commits `parts` verdicts to the journal in `folder`, whose promises before are
-/// `before`. For about `recoveries` of these cuts, also cuts the power after each call of the recovery.
-fn power_cuts(folder: &Path, before: &Promises, parts: u64, recoveries: usize) {
+/// Cuts the power after each call of a driver that writes to the journal in `folder`, whose promises before are `before`. For some of these
+/// cuts, also cuts the power after each call of the recovery.
+fn power_cuts(folder: &Path, before: &Promises, Driven { parts, events, recoveries }: Driven) {
     let begun = Instant::now();
     let disk = Disk::of(folder);
     let notes = drive(folder, parts, None);
     let after = promises_of(before.clone(), &notes);
-    assert_eq!((after.committed(), after.recorded()), (parts as usize, parts as usize / 3));
+    assert_eq!((after.committed(), after.recorded()), (parts as usize, events));
     let calls = notes.iter().filter(|note| !matches!(note.call, Call::Mark(_))).count();
     assert!(calls > 10 * parts as usize, "the trace has only {calls} calls: is the shim loaded?");
     let every = (notes.len() * FATES.len() / recoveries).max(1);
@@ -106,7 +111,7 @@ fn power_cuts(folder: &Path, before: &Promises, parts: u64, recoveries: usize) {
         }
     });
     println!(
-        "{parts} verdicts, {calls} calls: {} points, {} power cuts, {} more during recovery; 0 lost, in {:.1} s",
+        "{parts} verdicts, {events} events, {calls} calls: {} points, {} power cuts, {} more during recovery; 0 lost, in {:.1} s",
         points.into_inner(),
         cuts.into_inner(),
         inner_cuts.into_inner(),
@@ -130,11 +135,17 @@ fn each_point(mut disk: Disk, mut promises: Promises, notes: &[Note], mut each: 
 
 /// Makes one power cut and checks the promises.
 fn cut(disk: &Disk, promises: &Promises, fate: Fate, seed: u64) {
-    let folder = folder_in_memory();
-    disk.cut(folder.path(), fate, &mut ChaCha8Rng::seed_from_u64(seed));
-    if let Err(broken) = promises.check(folder.path()) {
-        panic!("cut {seed}, unsynced data {fate:?}: {broken}");
+    let check = |check: &dyn Fn(&Path) -> Result<(), String>| {
+        let folder = folder_in_memory();
+        disk.cut(folder.path(), fate, &mut ChaCha8Rng::seed_from_u64(seed));
+        if let Err(broken) = check(folder.path()) {
+            panic!("cut {seed}, unsynced data {fate:?}: {broken}");
+        }
+    };
+    if let Some(old) = promises.old() {
+        check(&|folder| old.check(folder));
     }
+    check(&|folder| promises.check(folder));
 }
 
 /// Makes a random power cut, and more power cuts after each call of the recovery from that cut. Returns the
@@ -152,6 +163,38 @@ fn cut_recovery(disk: &Disk, promises: &Promises, seed: u64) -> usize {
         }
     });
     cuts
+}
+
+/// Kills the driver before each call that can change a file, and after the first half of each write.
+#[test]
+fn no_kill_loses_a_committed_verdict_or_event() {
+    let begun = Instant::now();
+    let kills = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for how in ["kill", "kill-half"] {
+            let kills = &kills;
+            scope.spawn(move || {
+                let killed = (1..).take_while(|&at| kill(Fault { at, how, stays: false }));
+                kills.fetch_add(killed.count(), Ordering::Relaxed);
+            });
+        }
+    });
+    println!("{} kills; 0 lost, in {:.1} s", kills.into_inner(), begun.elapsed().as_secs_f64());
+}
+
+/// Kills the driver once and checks the promises. Returns false if the driver ended before.
+fn kill(fault: Fault) -> bool {
+    // The whole first bundle, and the start of the next one.
+    const PARTS: u64 = 6;
+    let folder = folder_in_memory();
+    let notes = drive(folder.path(), PARTS, Some(fault));
+    let Some((last, call)) = first_fault(&notes) else { return false };
+    let context = format!("{} at call {} ({call} of {})", fault.how, fault.at, last.name);
+    let before: Vec<Note> = notes.into_iter().take_while(|note| !matches!(note.call, Call::Failed(_))).collect();
+    if let Err(broken) = promises_of(Promises::default(), &before).check(folder.path()) {
+        panic!("{context}: {broken}");
+    }
+    true
 }
 
 /// How a call fails (`JOURNAL_SHIM_HOW` in shim.c), and whether all later calls fail too.

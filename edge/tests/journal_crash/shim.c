@@ -1,10 +1,11 @@
 /* A library to preload into a program that writes a journal. It writes every call that changes files in one folder, with its data,
- * to a trace, and can make the k-th call in that folder fail. Calls for other files go to the Linux kernel unchanged.
+ * to a trace, and can make the k-th call in that folder fail, or kill the program there. Calls for other files go to the Linux kernel unchanged.
  *
  * JOURNAL_SHIM_FOLDER  the folder whose files are watched
  * JOURNAL_SHIM_TRACE   the file to append notes to; each is a header (struct note) and `length` bytes of data
- * JOURNAL_SHIM_FAIL    number of the call that fails, from 1; absent or 0: no call fails
- * JOURNAL_SHIM_HOW     eio, enospc, or short: half is written, and the next write fails with ENOSPC
+ * JOURNAL_SHIM_FAIL    number of the call that fails or is the last, from 1; absent or 0: none
+ * JOURNAL_SHIM_HOW     eio, enospc, or short: half is written, and the next write fails with ENOSPC; or kill: SIGKILL before the call
+ *                      (reads don't count), or kill-half: SIGKILL after half of a write (only writes count)
  * JOURNAL_SHIM_STAYS   1: every later call fails too
  *
  * The program can add notes of its own, called marks: a write to the file "marks" becomes a note, and never fails. */
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@
 #include <unistd.h>
 
 enum { FDS = 1024, NAME = 32 };
-/* Kinds of notes: C created, W written, T truncated, S synced, E sync failed, U unlinked, M mark, X the shim made a call fail */
+/* Kinds of notes: C created, W written, T truncated, S synced, E sync failed, U unlinked, M mark, X a call that fails or is the last */
 struct note {
     uint64_t time_ns, offset, length;
     char kind, name[NAME - 1];
@@ -37,7 +39,7 @@ static const char *folder;
 static size_t folder_length;
 static int trace = -1;
 static long calls, fail_at;
-static int stays, errno_of_fault, halves, next_write_full;
+static int stays, errno_of_fault, halves, next_write_full, kills;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((constructor)) static void begin(void) {
@@ -49,7 +51,8 @@ __attribute__((constructor)) static void begin(void) {
     if ((text = getenv("JOURNAL_SHIM_FAIL"))) fail_at = atol(text);
     stays = (text = getenv("JOURNAL_SHIM_STAYS")) && *text == '1';
     errno_of_fault = how && !strcmp(how, "eio") ? EIO : ENOSPC;
-    halves = how && !strcmp(how, "short");
+    kills = how && !strncmp(how, "kill", 4);
+    halves = how && (!strcmp(how, "short") || !strcmp(how, "kill-half"));
 }
 
 /* The file's name inside the watched folder, "" for the folder itself, NULL for anything else. */
@@ -74,10 +77,12 @@ static void note(char kind, const char *name, uint64_t offset, const void *data,
 /* Whether this call must fail. If so, the name of the call is noted, for the messages of tests. */
 static int fails(const char *call, const char *name, int is_write) {
     if (!strcmp(name, "marks")) return 0;
+    if (kills && (halves ? !is_write : !strcmp(call, "read"))) return 0;
     calls++;
     if (next_write_full && is_write) return next_write_full = 0, 1;
     if (fail_at == 0 || calls < fail_at || (calls > fail_at && !stays)) return 0;
     note('X', name, (uint64_t)calls, call, strlen(call));
+    if (kills && !halves) kill(getpid(), SIGKILL);
     return 1;
 }
 
@@ -150,6 +155,7 @@ static ssize_t watched_write(int fd, const void *data, size_t length, off_t offs
             if (half) length /= 2, next_write_full = 1;
             written = offset < 0 ? syscall(SYS_write, fd, data, length) : syscall(SYS_pwrite64, fd, data, length, offset);
             if (written > 0) note('W', name, (uint64_t)at, data, (size_t)written);
+            if (failed && kills) kill(getpid(), SIGKILL);
         }
     }
     pthread_mutex_unlock(&mutex);

@@ -1,5 +1,6 @@
 //! Runs the driver under shim.c and reads the notes that the shim writes.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -30,7 +31,7 @@ pub(crate) enum Call {
     Unlinked,
     /// Wrote this text to the file `marks`, see `driver.rs`.
     Mark(String),
-    /// The shim made the call with this name fail.
+    /// The shim made the call with this name fail, or killed the program there.
     Failed(String),
 }
 
@@ -64,16 +65,19 @@ pub(crate) fn read(path: &Path) -> Vec<Note> {
     notes
 }
 
-/// An error to inject: which call fails, and how.
+/// An error or a kill to inject: at which call, and how.
 #[derive(Clone, Copy)]
 pub(crate) struct Fault {
-    /// The number of the call that fails, from 1.
+    /// The number of the call, from 1.
     pub(crate) at: u64,
-    /// `eio`, `enospc` or `short`, see shim.c.
+    /// `eio`, `enospc`, `short`, `kill` or `kill-half`, see shim.c.
     pub(crate) how: &'static str,
     /// Whether all later calls fail too.
     pub(crate) stays: bool,
 }
+
+/// The number of the signal that a process can't handle.
+const SIGKILL: i32 = 9;
 
 /// The path of the shim, which is compiled at the first call.
 fn shim() -> &'static Path {
@@ -111,6 +115,7 @@ pub(crate) fn drive(folder: &Path, parts: u64, fault: Option<Fault>) -> Vec<Note
     }
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "the driver: {} {}", text(&output.stdout), text(&output.stderr));
+    let is_killed = fault.is_some_and(|fault| fault.how.starts_with("kill")) && output.status.signal() == Some(SIGKILL);
+    assert!(output.status.success() || is_killed, "the driver: {} {}", text(&output.stdout), text(&output.stderr));
     read(trace.path())
 }

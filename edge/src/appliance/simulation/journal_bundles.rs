@@ -4,7 +4,7 @@ use crate::journal::figures::{self, ConfirmedFigures, OffsetFigures};
 use crate::journal::{EventEntry, EventKind, EventRow, RecordedBundle, VerdictRow};
 use cellgate_models::policy::Verdict;
 use std::collections::VecDeque;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 
 /// The events of the newest bundles.
 #[derive(Debug, Default)]
@@ -26,22 +26,7 @@ impl SimulatedEvents {
 
     fn record_one(&mut self, now_ms: u64, entry: &EventEntry, newest_seq: u64) -> EventRow {
         self.newest += 1;
-        let event = EventRow {
-            number: NonZeroU64::new(self.newest).unwrap(),
-            committed_unix_ms: now_ms as i64,
-            boot_epoch: NonZeroU32::MIN,
-            kind: entry.kind.name().to_owned(),
-            bundle: entry.bundle,
-            model: entry.model,
-            model_before: entry.model_before,
-            who: entry.who.clone(),
-            why: entry.why.clone(),
-            figures: serde_json::to_string(&entry.figures).unwrap(),
-            newest_seq,
-            newest_hash: [0; 32].into(),
-            previous: [0; 32].into(),
-            hash: [0; 32].into(),
-        };
+        let event = entry.without_hashes(self.newest, now_ms as i64, newest_seq);
         if entry.kind == EventKind::BundleStarted {
             assert!(!self.is_running, "a bundle starts before the running one has ended");
             assert_ne!(event.bundle, 0);

@@ -55,22 +55,7 @@ impl BundleBench {
         let stored: Vec<EventRow> = entries
             .iter()
             .zip(self.events.len() as u64 + 1..)
-            .map(|(entry, number)| EventRow {
-                number: NonZeroU64::new(number).unwrap(),
-                committed_unix_ms: self.now_ms,
-                boot_epoch: NonZeroU32::MIN,
-                kind: entry.kind.name().to_owned(),
-                bundle: entry.bundle,
-                model: entry.model,
-                model_before: entry.model_before,
-                who: entry.who.clone(),
-                why: entry.why.clone(),
-                figures: serde_json::to_string(&entry.figures).unwrap(),
-                newest_seq: self.rows.len() as u64,
-                newest_hash: [0; 32].into(),
-                previous: [0; 32].into(),
-                hash: [0; 32].into(),
-            })
+            .map(|(entry, number)| entry.without_hashes(number, self.now_ms, self.rows.len() as u64))
             .collect();
         self.events.extend_from_slice(&stored);
         stored
