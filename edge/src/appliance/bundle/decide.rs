@@ -37,7 +37,7 @@ impl Decision<'_> {
         }
         let named = running.candidates.iter().find(|part| is_named(part.seq, part.part_id));
         let reference = named.ok_or(ConfirmResult::NOT_IN_BUNDLE)?.reference.ok_or(ConfirmResult::REFUSED)?;
-        Ok(self.confirmation(running, vec![reference], (PLC, "the PLC confirmed the part")))
+        Ok(self.confirmation(running, &[reference], (PLC, "the PLC confirmed the part")))
     }
 
     /// The events with which a person starts this bundle, with this number of reference parts.
@@ -112,7 +112,7 @@ impl Decision<'_> {
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.confirmation(running, chosen, (who, "a person confirmed the part")))
+        Ok(self.confirmation(running, &chosen, (who, "a person confirmed the part")))
     }
 
     /// The events with which a person ends the running bundle.
@@ -125,14 +125,14 @@ impl Decision<'_> {
     }
 
     /// The events that confirm `chosen`, and the OFFSET if the reference parts are complete then.
-    fn confirmation(&self, running: &Running, chosen: Vec<ReferencePart>, (who, why): (&str, &str)) -> Vec<EventEntry> {
+    fn confirmation(&self, running: &Running, chosen: &[ReferencePart], (who, why): (&str, &str)) -> Vec<EventEntry> {
         let by_who = |why: &str| (who.to_owned(), why.to_owned());
         let event = |part: &ReferencePart| {
             let figures = ConfirmedFigures::new(part.seq.get(), part.part_id, part.raw_logit, &part.features);
             self.entry(EventKind::ReferenceConfirmed, running.number, by_who(why), &figures)
         };
         let mut events: Vec<EventEntry> = chosen.iter().map(event).collect();
-        let mut reference = [&running.confirmed[..], &chosen].concat();
+        let mut reference = [&running.confirmed[..], chosen].concat();
         reference.sort_by_key(|part| part.seq);
         if reference.len() >= running.needed as usize {
             let rows = reference.iter().map(|part| part.seq.get()).collect();
