@@ -1,10 +1,11 @@
 //! Judges 200 parts of three synthetic bundles on a simulated line: the real appliance with a model that the trainer made, over a pair of
-//! pseudo-terminals. All parts of the third bundle are bad. `tests/oracle/bundles.py` computes offsets and verdicts again from the
+//! pseudo-terminals. All parts of the second bundle are bad, and the third one is unlike the training. `tests/oracle/bundles.py` computes offsets and verdicts again from the
 //! exported journal.
 //!
 //! Needs socat and the Python packages that `scripts/setup` installs.
 
 use anyhow::{Context as _, Result, ensure};
+use cellgate_models::radiograph::{self, Radiograph, RadiographLimits};
 use cellgate_test_support::memory::folder_in_memory;
 use cellgate_test_support::{oracle, program, root, stdout_of};
 use serde_json::Value;
@@ -33,6 +34,7 @@ impl Drop for Running {
 }
 
 /// A labelled image of a data set.
+#[derive(Clone)]
 struct Labelled {
     image: PathBuf,
     bundle: String,
@@ -63,11 +65,24 @@ fn make_model(folder: &Path) -> Result<()> {
     let [data, run, cache, model] = ["data", "run", "cache", "model"].map(|name| folder.join(name));
     let backbone = root().join("models/weights/resnet34-electrodes.safetensors");
     let reference = REFERENCE_PARTS.to_string();
-    let places = ["train", text(&data)?, "--out", text(&run)?, "--cache", text(&cache)?, "--backbone", text(&backbone)?];
+    let places =
+        ["train", text(&data)?, "--out", text(&run)?, "--cache", text(&cache)?, "--backbone", text(&backbone)?];
     let options = ["--method", "local", "--size", "160x80", "--max-escape", "0.15", "--reference", &reference];
     stdout_of(TRAINER, &[&places[..], &options[..]].concat(), 0)?;
     stdout_of(TRAINER, &["export", text(&run)?, "--out", text(&model)?], 0)?;
     Ok(())
+}
+
+/// Replaces an image by one with half of the exposure, or by its upper half.
+fn spoil(image: &Path, is_cropped: bool) -> Result<()> {
+    let sound = radiograph::read(image, &RadiographLimits::default())?;
+    let (width, height) = (sound.width(), sound.height());
+    let spoilt = if is_cropped {
+        Radiograph::new(width, height / 2, sound.levels()[..(width * (height / 2)) as usize].to_vec())
+    } else {
+        Radiograph::new(width, height, sound.levels().iter().map(|level| level / 2).collect())
+    };
+    Ok(radiograph::write(image, &spoilt?)?)
 }
 
 /// Starts the cable and the appliance.
@@ -89,17 +104,30 @@ fn start_line(folder: &Path) -> Result<[Running; 2]> {
 
 /// Judges `parts` as bundle `bundle`, with part numbers from `first` on. The PLC confirms those of the first 30 parts that `is_confirmed`
 /// says. The device refuses the confirmation of a rejected part, and of a part after the last one that was needed.
-fn judge(folder: &Path, bundle: usize, first: usize, parts: &[&Labelled], is_confirmed: fn(&Labelled) -> bool) -> Result<()> {
+fn judge(
+    folder: &Path,
+    bundle: usize,
+    first: usize,
+    parts: &[Labelled],
+    is_confirmed: fn(&Labelled) -> bool,
+) -> Result<()> {
     let mut plc = Command::new(program(EDGE)?);
     plc.current_dir(folder).args(["plc-sim", "--port", "plc", "--model", "model", "--json", "--patience", "60"]);
     let numbers = [("--bundle", bundle), ("--first-part", first), ("--parts", parts.len())];
-    numbers.iter().for_each(|(name, number)| drop(plc.args([name, &number.to_string()[..]])));
+    for (name, number) in numbers {
+        plc.args([name, &number.to_string()]);
+    }
     let confirmed = parts.iter().take(30).enumerate().filter(|(_, part)| is_confirmed(part));
     plc.arg("--confirm").args(confirmed.map(|(index, _)| (first + index).to_string()));
     plc.args(["--into", "scans", "--images"]).args(parts.iter().map(|part| &part.image));
     let output = plc.output()?;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    ensure!(matches!(output.status.code(), Some(0 | 1)), "{}{}", said(&output.stderr), fs::read_to_string(folder.join("log"))?);
+    ensure!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "{}{}",
+        said(&output.stderr),
+        fs::read_to_string(folder.join("log"))?
+    );
     let stdout = said(&output.stdout);
     let summary: Value = serde_json::from_str(stdout.lines().last().context("a summary")?)?;
     println!("{summary}");
@@ -114,20 +142,26 @@ fn offsets_and_verdicts_of_three_bundles_equal_those_of_python() -> Result<()> {
     let place = folder_in_memory();
     let folder = place.path();
     make_model(folder)?;
-    let labelled = synth(folder, "parts", "540", "3", "2024")?;
-    let names: BTreeSet<&str> = labelled.iter().map(|part| &part.bundle[..]).collect();
-    let line = start_line(folder)?;
-    let mut first = 1;
-    for (index, (name, count)) in names.into_iter().zip([70, 70, 60]).enumerate() {
-        let is_bad_bundle = index == 2;
-        let parts = labelled.iter().filter(|part| part.bundle == name && !(is_bad_bundle && part.is_good));
-        let parts: Vec<&Labelled> = parts.take(count).collect();
-        ensure!(parts.len() == count, "found {} parts of {name}, expected {count}", parts.len());
-        // In the bad bundle the person takes bad parts for good ones.
-        let is_confirmed: fn(&Labelled) -> bool = if is_bad_bundle { |_| true } else { |part| part.is_good };
-        judge(folder, index + 1, first, &parts, is_confirmed)?;
-        first += count;
+    fs::create_dir(folder.join("parts"))?;
+    let one = synth(folder, "parts/one", "400", "3", "9")?;
+    let other = synth(folder, "parts/other", "200", "3", "10")?;
+    let of = |data: &'_ [Labelled], bundle: &str, is_wanted: fn(&Labelled) -> bool, count: usize| {
+        let parts = data.iter().filter(|part| part.bundle == bundle && is_wanted(part)).take(count);
+        let parts: Vec<Labelled> = parts.cloned().collect();
+        ensure!(parts.len() == count, "found {} parts of {bundle}, expected {count}", parts.len());
+        Ok(parts)
+    };
+    let good = of(&one, "bundle 1", |_| true, 100)?;
+    let bad = of(&one, "bundle 2", |part| !part.is_good, 40)?;
+    let unlike_training = of(&other, "bundle 3", |_| true, 60)?;
+    for (part, is_cropped) in good.iter().rev().zip([true, true, false, false, false, false]) {
+        spoil(&part.image, is_cropped)?;
     }
+    let line = start_line(folder)?;
+    judge(folder, 1, 1, &good, |part| part.is_good)?;
+    // A person takes bad parts for good ones.
+    judge(folder, 2, 101, &bad, |_| true)?;
+    judge(folder, 3, 141, &unlike_training, |part| part.is_good)?;
     drop(line);
 
     let journal = folder.join("verdicts.sqlite");
@@ -143,18 +177,27 @@ fn offsets_and_verdicts_of_three_bundles_equal_those_of_python() -> Result<()> {
     let found = said.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
     let (summary, bundles) = found.split_last().context("a summary")?;
     ensure!(summary["rows"] == 200 && bundles.len() == 3, "{said}");
-    ensure!(bundles.iter().any(|bundle| bundle["offset"] != 0.0), "no bundle has an offset");
-    ensure!(bundles[2]["refused"] != Value::Array(Vec::new()), "the guard accepted bad parts");
-    // How many rows there are of each bundle, step and verdict.
-    let mut counts: BTreeMap<[String; 3], u64> = BTreeMap::new();
+    let is_refused = |bundle: &Value| bundle["refused"] != Value::Array(Vec::new());
+    ensure!(bundles.iter().any(is_refused), "the guard refused no bundle: {said}");
+    ensure!(bundles.iter().any(|bundle| bundle["offset"] != 0.0), "no bundle has an offset: {said}");
+    // How many rows there are of each step and verdict, and which reasons there are.
+    let (mut counts, mut reasons) = (BTreeMap::<[String; 2], u64>::new(), BTreeSet::new());
     for count in summary["counts"].as_array().context("counts")? {
-        let key = [0, 1, 2].map(|field| count[field].to_string().replace('"', ""));
+        let key = [1, 2].map(|field| count[field].to_string().replace('"', ""));
+        reasons.insert(count[3].as_str().context("a reason")?);
         *counts.entry(key).or_default() += count[4].as_u64().context("a number")?;
     }
-    let count = |step: &str, verdict: &str| {
-        let of = counts.iter().filter(|([_, its_step, its_verdict], _)| its_step == step && its_verdict == verdict);
-        of.map(|(_, count)| count).sum::<u64>()
-    };
+    let count =
+        |step: &str, verdict: &str| counts.get(&[step, verdict].map(str::to_owned)).copied().unwrap_or_default();
+    for reason in [
+        "REFERENCE_PART",
+        "UNLIKE_TRAINING",
+        "BUNDLE_UNLIKE_TRAINING",
+        "IMAGE_UNLIKE_TRAINING",
+        "IMAGE_OUT_OF_ENVELOPE",
+    ] {
+        ensure!(reasons.contains(reason), "no part with the reason {reason}: {reasons:?}");
+    }
     for verdict in ["PASS", "REVIEW", "REJECT"] {
         ensure!(count("OFFSET", verdict) > 0, "no {verdict} with an offset: {counts:?}");
     }

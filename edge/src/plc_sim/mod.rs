@@ -151,8 +151,7 @@ pub async fn run(
                 }
                 let nonce = (done as u32).wrapping_add(first_link_id);
                 let (deadline_ms, bundle) = (options.deadline_ms, options.bundle);
-                in_progress =
-                    link.session().trigger_in_bundle(now_ms(), part_id, nonce, deadline_ms, bundle).is_ok();
+                in_progress = link.session().trigger_in_bundle(now_ms(), part_id, nonce, deadline_ms, bundle).is_ok();
                 if in_progress {
                     next_at = Instant::now() + options.every;
                     scan_due = options.scan_after.map(|after| (Instant::now() + after, part_id));

@@ -134,7 +134,7 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cellgate_protocol::bundle::Confirm;
+    use cellgate_protocol::bundle::{Confirm, StepCode};
     use cellgate_protocol::code::VerdictCode;
     use cellgate_protocol::digest::DigestStart;
     use cellgate_protocol::gate::Claim;
@@ -197,5 +197,26 @@ mod tests {
             summary.add(&PlcEvent::Confirmed(Confirmed { confirm, result }));
             assert_eq!(summary.status(), status, "{result:?}");
         }
+    }
+
+    #[test]
+    fn the_text_of_a_bundle_equals_the_snapshot() {
+        let confirm = Confirm { verdict_seq: 1, part_id: 1, bundle: 7 };
+        let review = GateDecision::Review(ReasonCode::REFERENCE_PART);
+        let events = [
+            PlcEvent::Decided(PartEnd { decision: review, ..rejected(ReasonCode::NONE, true) }),
+            PlcEvent::Confirmed(Confirmed { confirm, result: ConfirmResult::CONFIRMED }),
+            PlcEvent::Accepted { part_id: 2 },
+            PlcEvent::Decided(rejected(ReasonCode::SCORE_FROM_REJECT, true)),
+            PlcEvent::Confirmed(Confirmed { confirm, result: ConfirmResult::REFUSED }),
+        ];
+        let (mut output, mut summary) = (Vec::new(), Summary::default());
+        for event in &events {
+            print(&mut output, event, false).unwrap();
+            summary.add(event);
+        }
+        let bundle = BundleState { bundle: 7, step: StepCode::REFERENCE, confirmed: 1, missing: 4 };
+        summary.print(&mut output, Duration::from_secs(60), &bundle, false).unwrap();
+        insta::assert_snapshot!(String::from_utf8(output).unwrap());
     }
 }
