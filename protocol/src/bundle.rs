@@ -22,6 +22,18 @@ impl StepCode {
     /// The reference parts were refused, because they are unlike the normal parts of the training. No part passes until a bundle is
     /// started.
     pub const UNLIKE_TRAINING: Self = Self(3);
+
+    /// The stable name. `None` for a step that this version does not know.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::NONE => Some("NONE"),
+            Self::REFERENCE => Some("REFERENCE"),
+            Self::OFFSET => Some("OFFSET"),
+            Self::UNLIKE_TRAINING => Some("UNLIKE_TRAINING"),
+            _ => None,
+        }
+    }
 }
 
 /// The running bundle at one moment.

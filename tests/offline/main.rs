@@ -1,6 +1,7 @@
 //! Tests that need more than one crate. They are one program, so that it is linked only once. `sandbox_hostile` and `tiff_shared` are
 //! separate programs, since they measure the memory of a process.
 
+mod bundles;
 mod convert_oracle;
 mod end_to_end;
 mod gate_st;

@@ -11,6 +11,8 @@ use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::limits::{BITS_PER_BYTE, CHECK, HEADER};
 use cellgate_protocol::modbus::map::SNAPSHOT_REGISTERS;
 use cellgate_protocol::modbus::unit::Unit;
+use cellgate_protocol::session::plc::PlcEvent;
+use cellgate_protocol::version::Schema;
 use cellgate_test_support::models as support;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -87,6 +89,9 @@ impl Appliance {
             models: vec![DigestStart::of(self.model.digest().as_bytes())],
             first_part: self.decided.len() as u64 + 1,
             parts,
+            schema: Schema::One, // another build of the program may know no other
+            bundle: 0,
+            confirm: Vec::new(),
             every: Duration::ZERO,
             scan_after: Some(SCAN_AFTER),
             deadline_ms: 5000,
@@ -104,7 +109,8 @@ impl Appliance {
         };
         let process = self.process.0.id();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let outcome = runtime.block_on(plc_sim::run(&options, scan, |outcome| {
+        let outcome = runtime.block_on(plc_sim::run(&options, scan, |event| {
+            let PlcEvent::Decided(outcome) = event else { return };
             decided.insert(outcome.part_id, Instant::now());
             let done = decided.len() as u64;
             if done == FIRST || done.is_multiple_of(SETTLED) {
@@ -114,7 +120,8 @@ impl Appliance {
         if outcome.is_err() {
             eprintln!("{}", last_lines(&fs::read_to_string(folder.join("log")).unwrap_or_default()));
         }
-        Ok(outcome?)
+        outcome?;
+        Ok(())
     }
 
     /// Ends the program and reads its times from the journal.

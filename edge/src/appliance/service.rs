@@ -110,7 +110,7 @@ impl Services {
                 tracing::error!(event = "worker_stuck", worker = stuck.name(), "the worker is stuck");
                 return false;
             }
-            let is_stuck = self.shared.liveness.is_stuck(Worker::Archiver, Duration::ZERO);
+            let is_stuck = self.shared.liveness.is_stuck(Worker::Archiver, GRACE);
             if std::mem::replace(&mut is_archiving, !is_stuck) && is_stuck {
                 tracing::error!(event = "archiver_stuck", "images stay in the scanner's folder; verdicts continue");
             }

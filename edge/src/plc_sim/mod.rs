@@ -1,5 +1,5 @@
-//! Simulates a PLC with its gate, for integrators and tests. It triggers one part after another over the serial link and
-//! reports the outcome of each part.
+//! Simulates a PLC with its gate, for integrators and tests. It triggers one part after another over the serial link, confirms
+//! reference parts, and reports the outcome of each part.
 
 mod end;
 mod options;
@@ -10,11 +10,11 @@ pub use options::SimulatorOptions;
 pub use scanner::{Scanner, ScannerError};
 
 use crate::serial::{Happened, SerialPort};
+use cellgate_protocol::bundle::{BundleState, Confirm};
 use cellgate_protocol::limits::ALLOWED_MODELS;
 use cellgate_protocol::link::plc::Ends;
 use cellgate_protocol::session::plc::{PartEnd, PlcEvent, PlcSession, PlcSessionConfig};
 use cellgate_protocol::session::repeat::first_wait_ms;
-use cellgate_protocol::version::Schema;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
@@ -35,6 +35,14 @@ pub enum SimError {
         /// The device's last heartbeat in words.
         state: String,
     },
+    /// The device did not answer a confirmation in time.
+    #[error("part {part_id}: the device did not answer the confirmation within {} s", waited.as_secs())]
+    NotAnswered {
+        /// The confirmed part.
+        part_id: u64,
+        /// How long the simulator waited for the answer.
+        waited: Duration,
+    },
     /// The port can't be opened.
     #[error("{}: the port can't be opened: {why}", port.display())]
     Port {
@@ -54,16 +62,17 @@ pub enum SimError {
     Scanner(#[from] ScannerError),
 }
 
-/// Runs the PLC until every part has an outcome. Calls `decided` with each outcome. Calls `scan` with each part's number to write
-/// the part's image: just before the part's trigger, or [`SimulatorOptions::scan_after`] later than the trigger.
+/// Runs the PLC until every part has an outcome and every confirmation an answer. Calls `report` with each event. Calls `scan` with
+/// each part's number to write the part's image: just before the part's trigger, or [`SimulatorOptions::scan_after`] later than the
+/// trigger. Returns the running bundle as the device showed it last.
 ///
 /// # Errors
 /// [`SimError`].
 pub async fn run(
     options: &SimulatorOptions,
     mut scan: impl FnMut(u64) -> Result<(), ScannerError>,
-    mut decided: impl FnMut(&PartEnd),
-) -> Result<(), SimError> {
+    mut report: impl FnMut(&PlcEvent),
+) -> Result<BundleState, SimError> {
     let found = options.models.len();
     if found > ALLOWED_MODELS {
         return Err(SimError::Models { found });
@@ -72,7 +81,7 @@ pub async fn run(
     let first_wait_ms = first_wait_ms(options.baud);
     let start = Instant::now();
     let now_ms = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let session = PlcSession::new(PlcSessionConfig { allowed_models: models, first_wait_ms, schema: Schema::One });
+    let session = PlcSession::new(PlcSessionConfig { allowed_models: models, first_wait_ms, schema: options.schema });
     let first_link_id = crate::journal::now_unix_ms() as u32;
     let ends = Ends { plc: 1, device: None, first_link_id, first_wait_ms };
     let mut link = PlcEnd::new(now_ms(), session, options, ends);
@@ -84,6 +93,8 @@ pub async fn run(
     let (mut done, mut in_progress) = (0, false);
     // The earliest time of the next trigger; and the time of the last outcome, at first the time of the start.
     let (mut next_at, mut idle_since) = (Instant::now(), Instant::now());
+    // The part whose confirmation the device has not answered yet. The next part waits for the answer, because its verdict depends on it.
+    let mut confirming = None;
     // The part whose image is still to be written, with the time for that; the part whose image was written before its trigger;
     // and why the port is closed.
     let (mut scan_due, mut scanned, mut no_port) = (None, None, None);
@@ -105,19 +116,31 @@ pub async fn run(
             _ = tick.tick() => {}
         }
         while let Some(event) = link.poll(now_ms(), port.out()) {
-            match event {
+            match &event {
                 PlcEvent::Decided(outcome) => {
-                    decided(&outcome);
                     (done, in_progress, idle_since) = (done + 1, false, Instant::now());
+                    if let Some(confirm) = confirmation(options, outcome)
+                        && link.session().confirm(now_ms(), confirm).is_ok()
+                    {
+                        confirming = Some(confirm.part_id);
+                    }
                 }
+                PlcEvent::Confirmed(_) => (confirming, idle_since) = (None, Instant::now()),
                 received => tracing::debug!(event = "session_event", ?received, "the session reported an event"),
             }
+            report(&event);
         }
         if let Some((_, part_id)) = scan_due.take_if(|(due, _)| Instant::now() >= *due) {
             scan(part_id)?;
         }
+        if let Some(part_id) = confirming {
+            if idle_since.elapsed() > options.patience {
+                return Err(SimError::NotAnswered { part_id, waited: options.patience });
+            }
+            continue;
+        }
         if done == options.parts && idle_since.elapsed() >= LINGER {
-            return Ok(());
+            return Ok(link.session().bundle().unwrap_or_default());
         }
         if !in_progress && done < options.parts && Instant::now() >= next_at {
             if link.session().is_device_ready(now_ms()) {
@@ -127,7 +150,8 @@ pub async fn run(
                     scan(part_id)?;
                 }
                 let nonce = (done as u32).wrapping_add(first_link_id);
-                in_progress = link.session().trigger(now_ms(), part_id, nonce, options.deadline_ms).is_ok();
+                let (deadline_ms, bundle) = (options.deadline_ms, options.bundle);
+                in_progress = link.session().trigger_in_bundle(now_ms(), part_id, nonce, deadline_ms, bundle).is_ok();
                 if in_progress {
                     next_at = Instant::now() + options.every;
                     scan_due = options.scan_after.map(|after| (Instant::now() + after, part_id));
@@ -143,4 +167,11 @@ pub async fn run(
             }
         }
     }
+}
+
+/// The confirmation of this part, if the part is to be confirmed and has a verdict.
+fn confirmation(options: &SimulatorOptions, outcome: &PartEnd) -> Option<Confirm> {
+    let PartEnd { part_id, verdict_seq, .. } = *outcome;
+    let verdict_seq = verdict_seq.filter(|_| options.confirm.contains(&part_id))?;
+    Some(Confirm { verdict_seq, part_id, bundle: options.bundle })
 }

@@ -3,6 +3,7 @@
 use crate::config::{ParityConfig, Profile};
 use cellgate_protocol::digest::DigestStart;
 use cellgate_protocol::modbus::unit::Unit;
+use cellgate_protocol::version::Schema;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,12 +26,19 @@ pub struct SimulatorOptions {
     pub first_part: u64,
     /// How many parts are triggered.
     pub parts: u64,
+    /// The schema that the PLC speaks. Every device knows [`Schema::One`], a PLC without bundles.
+    pub schema: Schema,
+    /// The bundle that each trigger names. 0 names none, as a PLC of [`Schema::One`] must.
+    pub bundle: u32,
+    /// The parts that the PLC confirms as good reference parts of the bundle, each as soon as it has a verdict.
+    pub confirm: Vec<u64>,
     /// Shortest time from one trigger to the next.
     pub every: Duration,
     /// Time from a part's trigger to its image. `None`: the image is written before the trigger.
     pub scan_after: Option<Duration>,
     /// Longest time from a part's trigger to its verdict, in ms.
     pub deadline_ms: u32,
-    /// The longest time that the device may need to become ready, before the first part and between two parts.
+    /// The longest time that the device may need to become ready, before the first part and between two parts, and to answer a
+    /// confirmation.
     pub patience: Duration,
 }

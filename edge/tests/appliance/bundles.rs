@@ -7,7 +7,9 @@ use cellgate_models::policy::{Calibration, OperatingPoint, Policy, Reference};
 use cellgate_protocol::bundle::{BundleState, Confirm, ConfirmResult, StepCode};
 use cellgate_protocol::code::WireVerdict;
 use cellgate_protocol::reason::ReasonCode;
+use cellgate_protocol::version::Schema;
 use serde_json::Value;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -169,4 +171,75 @@ fn a_kill_at_the_start_of_a_bundle_at_a_confirmation_and_at_the_offset_loses_not
 #[test]
 fn a_kill_at_the_start_of_a_bundle_at_a_confirmation_and_at_the_offset_loses_nothing_over_modbus() {
     bundles_through_kills("modbus");
+}
+
+/// Parts 1 and 3 of the bundle are good, part 2 is bad: its confirmation is refused, and with the third part the bundle is judged.
+fn the_simulated_plc_runs_a_bundle(profile: &str) {
+    let plant = Plant::with_model(profile, "part-id", with_reference);
+    let (dark, bright) = (&plant.images[0], &plant.images[2]);
+    let mut plc = plant.plc(profile, 4, 1);
+    plc.args(["--bundle", "7", "--confirm", "1", "2", "3", "--into", "scans", "--images"]);
+    let output = lines(&run(plc.args([dark, bright, dark, dark]), 1));
+    let said: Vec<_> =
+        output.iter().map(|line| (&line["part"], &line["gate"], &line["reason"], &line["confirmation"])).collect();
+    let (part, text, none) = (|part: u64| Value::from(part), |text: &str| Value::from(text), Value::Null);
+    assert_eq!(
+        said,
+        [
+            (&part(1), &text("REVIEW"), &text("REFERENCE_PART"), &none),
+            (&part(1), &none, &none, &text("CONFIRMED")),
+            (&part(2), &text("REJECT"), &text("SCORE_FROM_REJECT"), &none),
+            (&part(2), &none, &none, &text("REFUSED")),
+            (&part(3), &text("REVIEW"), &text("REFERENCE_PART"), &none),
+            (&part(3), &none, &none, &text("CONFIRMED")),
+            (&part(4), &text("PASS"), &text(""), &none),
+            (&none, &none, &none, &none),
+        ]
+    );
+    let bundle = serde_json::json!({ "bundle": 7, "step": "OFFSET", "confirmed": 2, "missing": 0 });
+    assert_eq!(output.last().unwrap()["bundle"], bundle);
+    assert!(plant.rows().iter().all(|row| row["bundle"] == 7));
+}
+
+#[test]
+fn the_simulated_plc_runs_a_bundle_on_the_native_link() {
+    the_simulated_plc_runs_a_bundle("native");
+}
+
+#[test]
+fn the_simulated_plc_runs_a_bundle_over_modbus() {
+    the_simulated_plc_runs_a_bundle("modbus");
+}
+
+/// A PLC of schema 1 names no bundle and can't confirm a part. A person starts the bundle.
+#[test]
+fn an_old_plc_gets_the_verdicts_of_the_bundle_that_a_person_started() {
+    for profile in ["native", "modbus"] {
+        let mut plant = Plant::with_model(profile, "part-id", with_reference);
+        plant.stop();
+        let config = fs::read_to_string(plant.path("edge.toml")).unwrap() + "[control]\nsocket = \"control\"\n";
+        fs::write(plant.path("edge.toml"), config).unwrap();
+        plant.start();
+        let plc = Plc::of_schema(Schema::One, &plant, profile);
+        let dark = plant.images[0].clone();
+        let judge = |part, reason| {
+            plc.wait_ready();
+            plant.scan(part, &dark);
+            plc.trigger(part, 5_000);
+            assert_eq!(plc.outcome(part).1.claim.unwrap().reason, reason);
+        };
+        let bundle = |arguments: &[&str]| {
+            run(&mut plant.program(&[&["bundle"], arguments, &["--socket", "control"]].concat()), 0)
+        };
+        judge(1, ReasonCode::SCORE_BELOW_REVIEW);
+        bundle(&["start", "7"]);
+        judge(2, ReasonCode::REFERENCE_PART);
+        judge(3, ReasonCode::REFERENCE_PART);
+        bundle(&["confirm", "2", "3"]);
+        judge(4, ReasonCode::SCORE_BELOW_REVIEW);
+        assert_eq!(plc.seen().bundle, BundleState::NONE, "an old PLC does not see bundles");
+        let bundles: Vec<_> = plant.rows().iter().map(|row| row["bundle"].as_u64().unwrap()).collect();
+        assert_eq!(bundles, [0, 7, 7, 7]);
+        plc.seen().assert_agrees_with(&plant.rows(), 4);
+    }
 }

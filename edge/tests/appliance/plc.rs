@@ -80,12 +80,21 @@ pub(crate) struct Plc {
 impl Plc {
     /// Starts a PLC at the other end of the plant's cable.
     pub(crate) fn new(plant: &Plant, profile: &str) -> Self {
+        Self::of_schema(Schema::Two, plant, profile)
+    }
+
+    /// Starts a PLC that speaks this schema.
+    pub(crate) fn of_schema(schema: Schema, plant: &Plant, profile: &str) -> Self {
         let model = Model::open(&plant.path("model"), &ModelLimits::default()).unwrap();
-        Self::with_allowed_model(plant, profile, DigestStart::of(model.digest().as_bytes()))
+        Self::with(plant, profile, schema, DigestStart::of(model.digest().as_bytes()))
     }
 
     /// Like [`Self::new`], but the gate allows this model instead of the plant's.
     pub(crate) fn with_allowed_model(plant: &Plant, profile: &str, allowed: DigestStart) -> Self {
+        Self::with(plant, profile, Schema::Two, allowed)
+    }
+
+    fn with(plant: &Plant, profile: &str, schema: Schema, allowed: DigestStart) -> Self {
         let options = SimulatorOptions {
             port: plant.path("plc"),
             profile: if profile == "modbus" { Profile::Modbus } else { Profile::Native },
@@ -95,6 +104,9 @@ impl Plc {
             models: vec![allowed],
             first_part: 0,
             parts: 0,
+            schema,
+            bundle: 0,
+            confirm: Vec::new(),
             every: Duration::ZERO,
             deadline_ms: 0,
             scan_after: None,
@@ -205,7 +217,7 @@ async fn run(options: &SimulatorOptions, seen: &Mutex<Seen>, orders: &Receiver<O
     let now_ms = || start.elapsed().as_millis() as u64;
     let first_wait_ms = first_wait_ms(BAUD);
     let allowed_models = options.models.iter().copied().collect();
-    let session = PlcSession::new(PlcSessionConfig { allowed_models, first_wait_ms, schema: Schema::Two });
+    let session = PlcSession::new(PlcSessionConfig { allowed_models, first_wait_ms, schema: options.schema });
     let ends = Ends { plc: 1, device: None, first_link_id: std::process::id(), first_wait_ms };
     let mut link = PlcEnd::new(0, session, options, ends);
     let mut port = SerialPort::new(&options.port, options.baud, options.parity);

@@ -68,6 +68,9 @@ fn the_errors_of_plc_sim_equal_the_snapshots() {
         ("plc_sim_short_digest", &["plc-sim", "--port", "port", "--model-digest", "9f2c"]),
         ("plc_sim_rate", &["plc-sim", "--port", "port", "--rate", "0"]),
         ("plc_sim_many_models", &models),
+        ("plc_sim_bundle_zero", &["plc-sim", "--port", "port", "--bundle", "0"]),
+        ("plc_sim_confirm_without_bundle", &["plc-sim", "--port", "port", "--confirm", "1"]),
+        ("plc_sim_confirm_other_part", &["plc-sim", "--port", "port", "--bundle", "7", "--confirm", "1", "11"]),
     ] {
         assert_text(name, folder.path(), arguments);
     }
