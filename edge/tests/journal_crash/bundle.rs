@@ -145,9 +145,9 @@ fn rule_with(reference: &[u64]) -> Rule {
     rule
 }
 
-/// A model that needs two reference parts. The mean of its training bundles is 0.
+/// A model that needs two reference parts. The mean of its training bundles is 0. Parts of a bundle may differ as much as `LOGITS`.
 fn policy() -> Policy {
     let point = OperatingPoint::new([-1.0, 1.0], Calibration::IDENTITY).unwrap();
-    let bundles: Vec<[f64; 2]> = (0..12).map(f64::from).map(|bundle| [bundle - 5.6, bundle - 5.4]).collect();
+    let bundles: Vec<[f64; 2]> = (0..12).map(f64::from).map(|bundle| [bundle - 6.5, bundle - 4.5]).collect();
     Policy::with_reference(point, point, Reference::estimate(&bundles, NEEDED as u32).unwrap())
 }

@@ -34,7 +34,7 @@ const FATES: [Fate; 4] = [Fate::Kept, Fate::Lost, Fate::Random, Fate::Random];
 #[test]
 fn no_power_cut_loses_a_committed_verdict_or_event() {
     let folder = folder_in_memory();
-    power_cuts(folder.path(), &Promises::default(), Driven { parts: 30, events: 24, recoveries: 6 });
+    power_cuts(folder.path(), &Promises::default(), Driven { parts: 20, events: 15, recoveries: 6 });
 }
 
 /// The journal of schema 1 has more rows than are verified when it is opened.
