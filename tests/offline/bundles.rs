@@ -179,7 +179,8 @@ fn offsets_and_verdicts_of_three_bundles_equal_those_of_python() -> Result<()> {
     ensure!(summary["rows"] == 200 && bundles.len() == 3, "{said}");
     let is_refused = |bundle: &Value| bundle["refused"] != Value::Array(Vec::new());
     ensure!(bundles.iter().any(is_refused), "the guard refused no bundle: {said}");
-    ensure!(bundles.iter().any(|bundle| bundle["offset"] != 0.0), "no bundle has an offset: {said}");
+    ensure!(bundles[0]["offset"] != 0.0, "the first bundle has no offset: {said}");
+    ensure!(bundles[1]["limited"] == true, "the bad parts did not reach the limit of the offset: {said}");
     // How many rows there are of each step and verdict, and which reasons there are.
     let (mut counts, mut reasons) = (BTreeMap::<[String; 2], u64>::new(), BTreeSet::new());
     for count in summary["counts"].as_array().context("counts")? {

@@ -186,14 +186,14 @@ class Check:
         bundle = self.bundle
         self.equal(f"{where}: parts", sorted(figures["parts"]), sorted(row["seq"] for row in bundle.confirmed))
         self.equal(f"{where}: number of parts", len(bundle.confirmed), bundle.wanted)
-        logits = [logit_of(row) for row in bundle.confirmed]
+        logits, reference = [logit_of(row) for row in bundle.confirmed], self.policy["reference"]
         centre = np.median([features_of(row) for row in bundle.confirmed], axis=0)
         rules = guard_refuses(logits, centre, self.policy)
         bundle.refused = sorted(rule for rule, refuses in rules.items() if refuses)
         self.equal(f"{where}: refused", figures["refused"] is not None, bool(bundle.refused))
         bundle.offset, bundle.centre = 0.0, np.zeros(len(centre))
         if not bundle.refused:
-            bundle.offset, bundle.centre = offset_of(logits, self.policy["reference"]), centre
+            bundle.offset, bundle.centre = offset_of(logits, reference), centre
             self.close(f"{where}: offset", figures["offset"], bundle.offset)
             for found, expected in zip(figures["centre"], centre, strict=True):
                 self.close(f"{where}: centre", found, expected)
@@ -201,6 +201,7 @@ class Check:
             "bundle": bundle.number,
             "parts": [row["part"] for row in bundle.confirmed],
             "offset": bundle.offset,
+            "limited": statistics.median(logits) - reference["mean"] > math.sqrt(reference["between_variance"]),
             "refused": bundle.refused,
         }))  # fmt: skip
 

@@ -120,7 +120,7 @@ impl Summary {
             return writeln!(output, "{line}");
         }
         if *bundle != 0 {
-            writeln!(output, "bundle {bundle}: {step}, {confirmed} reference parts confirmed, {missing} missing")?;
+            writeln!(output, "bundle {bundle}: {step}; reference parts: {confirmed} confirmed, {missing} missing")?;
         }
         writeln!(
             output,
