@@ -1,6 +1,6 @@
-//! Judges 200 parts of three synthetic bundles on a simulated line: the real appliance with a model that the trainer made, over a pair of
-//! pseudo-terminals. All parts of the second bundle are bad, and the third one is unlike the training. `tests/oracle/bundles.py` computes offsets and verdicts again from the
-//! exported journal.
+//! Judges 200 parts of three synthetic bundles on a simulated line: the real appliance with a model that the trainer made, over a pair
+//! of pseudo-terminals. All parts of the second bundle are bad, and the third one is unlike the training. `tests/oracle/bundles.py`
+//! computes offsets and verdicts again from the exported journal.
 //!
 //! Needs socat and the Python packages that `scripts/setup` installs.
 
@@ -20,7 +20,8 @@ const EDGE: &str = "cellgate-edge";
 /// How many reference parts a bundle needs.
 const REFERENCE_PARTS: usize = 5;
 
-const CONFIGURATION: &str = "[device]\nid = 1\n[model]\npath = \"model\"\nthreads = 1\n[acquire]\nfolder = \"scans\"\nmatch = \"part-id\"\n\
+const CONFIGURATION: &str = "[device]\nid = 1\n[model]\npath = \"model\"\nthreads = 1\n\
+    [acquire]\nfolder = \"scans\"\nmatch = \"part-id\"\n\
     archive = \"archive\"\nmin_free_mib = 1\nallow_weaker_sandbox = true\n[plc]\nport = \"device\"\n[journal]\npath = \"verdicts.sqlite\"\n";
 
 /// A process that is killed at the end of the test.
