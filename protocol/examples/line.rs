@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p cellgate-protocol --example line -- --profile native|modbus --plc new|old --cycles N --seed S`. A new PLC
 //! names bundles and confirms their reference parts. An old one has no bundles; it is simulated with a new device and with an old one,
-//! and both runs must be alike. The exit status is 1 if a PASS was false, a part did not have exactly one terminal record, something was
+//! and both runs must be alike except for the simulated time: a damaged request that still has the right CRC may ask for registers that
+//! only the new device has. Then the PLC waits for another answer instead of getting an exception. The exit status is 1 if a PASS was false, a part did not have exactly one terminal record, something was
 //! wrong about bundles, or the runs of an old PLC differ.
 
 use cellgate_protocol::version::Schema;
@@ -30,11 +31,9 @@ fn main() -> ExitCode {
     let is_right = if is_old {
         let new = run(Setup::with_old_plc(profile, Schema::Two), seed, cycles);
         let old = run(Setup::with_old_plc(profile, Schema::One), seed, cycles);
-        println!(
-            "the runs with a new device and with an old one are {}",
-            if new == old { "alike" } else { "different" }
-        );
-        new.is_right() && new == old
+        let is_alike = new == Summary { simulated_ms: new.simulated_ms, ..old };
+        println!("the runs with a new device and with an old one are {}", if is_alike { "alike" } else { "different" });
+        new.is_right() && is_alike
     } else {
         run(Setup::with_bundles(profile), seed, cycles).is_right()
     };

@@ -29,18 +29,19 @@ use crate::sandbox::Sandbox;
 use cellgate_models::conversion::{ConversionSpec, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, MapSumLimit, Output};
-use cellgate_models::envelope::{Envelope, Measures, OutsideEnvelope};
+use cellgate_models::envelope::{Envelope, Measurer, Measures, OutsideEnvelope};
 use cellgate_models::policy::{Decision, Reason, Rule, distinct};
 use cellgate_models::radiograph::{BUFFER_START, RadiographView};
-use image_check::ImageCheck;
 use scorer::CpuScorer;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// Judges one radiograph after another and reuses its buffers. Each thread needs its own pipeline.
 pub struct Pipeline {
     source: Source,
-    image_check: ImageCheck,
+    envelope: Envelope,
+    measurer: Measurer,
     scorer: Box<dyn Scorer>,
     /// How far the sum of a part's map may be from its logit.
     map_sum: MapSumLimit,
@@ -113,8 +114,8 @@ impl Pipeline {
         map_sum: MapSumLimit,
         sandbox: Sandbox,
     ) -> Result<Self, SetupError> {
-        let (source, image_check) = (Source::new(sandbox)?, ImageCheck::new(envelope));
-        Ok(Self { source, image_check, scorer, map_sum, golden_times: Vec::new() })
+        let (source, measurer) = (Source::new(sandbox)?, Measurer::default());
+        Ok(Self { source, envelope, measurer, scorer, map_sum, golden_times: Vec::new() })
     }
 
     /// The sandbox that decodes.
@@ -187,7 +188,8 @@ impl Pipeline {
 
     /// Returns what the network computed, where the map sums to the logit, and the digest of the file's bytes. Writes the times of
     /// the stages and the measures of the radiograph. The file is read once, so the digest is that of the decoded bytes.
-    /// The digest takes about as long as the conversion, so both run in parallel.
+    /// Measures and digest together take about as long as the conversion, so a thread computes them beside it. The network sees the
+    /// image after its measures are known.
     fn scored(
         &mut self,
         path: &Path,
@@ -195,7 +197,7 @@ impl Pipeline {
         (times, measures): (&mut Times, &mut Option<Measures>),
         begins: &mut dyn FnMut(Stage),
     ) -> (Result<Scored, NoScore>, Option<Digest>) {
-        let Self { source: Source { sandbox, memory }, image_check, scorer, map_sum, .. } = self;
+        let Self { source: Source { sandbox, memory }, envelope, measurer, scorer, map_sum, .. } = self;
         begins(Stage::Read);
         let start = Instant::now();
         let (bytes, must_be) = match file::read(path, expected, sandbox.limits(), memory) {
@@ -208,20 +210,35 @@ impl Pipeline {
         let radiograph = sandbox.decode(bytes, path);
         times.read = start.elapsed();
         std::thread::scope(|scope| {
-            let digest =
-                std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, || Digest::of(bytes));
+            let (measured, found) = sync_channel(1);
+            let image = radiograph.as_ref().ok().copied();
+            let digest = std::thread::Builder::new().name("digest".to_owned()).spawn_scoped(scope, move || {
+                if let Some(image) = image {
+                    let _ = measured.send(measurer.measure(image));
+                }
+                Digest::of(bytes)
+            });
+            let mut waited = Duration::ZERO;
             let scored = radiograph.map_err(NoScore::from).and_then(|radiograph| {
                 let size = Size { height: radiograph.height(), width: radiograph.width() };
-                let start = Instant::now();
-                let (found, outside) = image_check.check(path, radiograph);
-                *measures = Some(found);
-                times.read += start.elapsed();
-                let outside = outside?;
-                let output = scorer.run(radiograph, times, begins)?;
+                let mut outside = None;
+                let output = scorer.run(radiograph, times, &mut |stage| {
+                    if stage == Stage::Infer {
+                        let start = Instant::now();
+                        // If the other thread could not be started or panicked, this thread measures.
+                        let found = found.recv().unwrap_or_else(|_| Measures::of(radiograph));
+                        waited = start.elapsed();
+                        *measures = Some(found);
+                        outside = image_check::check(envelope, &found, path)?;
+                    }
+                    begins(stage);
+                    Ok(())
+                })?;
                 map_sum.check(&output)?;
                 Ok(Scored { output, size, outside })
             });
             begins(Stage::Read);
+            times.read += waited;
             let rest = Instant::now();
             // If the digest's thread could not be started or panicked, this thread computes the digest.
             let digest = digest.ok().and_then(|digest| digest.join().ok()).unwrap_or_else(|| Digest::of(bytes));

@@ -39,7 +39,7 @@ impl Pipeline {
         let output = golden
             .radiograph(self.source.sandbox.limits())
             .map_err(NoScore::from)
-            .and_then(|radiograph| self.scorer.run(radiograph.view(), &mut times, &mut |_| {}));
+            .and_then(|radiograph| self.scorer.run(radiograph.view(), &mut times, &mut |_| Ok(())));
         self.golden_times[index] = times.infer;
         let output = output.map_err(|source| ProofError::NoScore { image: golden.name().to_owned(), source })?;
         compare(golden, precision, &output).map(|_| ())

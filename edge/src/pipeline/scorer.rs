@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 /// Computes the network's outputs for radiographs, on the CPU or on the GPU.
 pub(crate) trait Scorer {
     /// Converts the radiograph and runs the network on it. Writes the time of each stage into `times` and calls `begins`
-    /// before each stage.
+    /// before each stage. An error of `begins` is returned, and the outputs of the network are not.
     fn run(
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
-        begins: &mut dyn FnMut(Stage),
+        begins: &mut dyn FnMut(Stage) -> Result<(), NoScore>,
     ) -> Result<Output, NoScore>;
 
     /// Whether the GPU failed so that only a new process can use it again. Always false on the CPU.
@@ -48,11 +48,11 @@ impl Scorer for CpuScorer {
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
-        begins: &mut dyn FnMut(Stage),
+        begins: &mut dyn FnMut(Stage) -> Result<(), NoScore>,
     ) -> Result<Output, NoScore> {
-        begins(Stage::Convert);
+        begins(Stage::Convert)?;
         timed(&mut times.convert, || self.converter.to_tensor(radiograph, &mut self.tensor))?;
-        begins(Stage::Infer);
+        begins(Stage::Infer)?;
         Ok(timed(&mut times.infer, || self.engine.run(&self.tensor))?)
     }
 }

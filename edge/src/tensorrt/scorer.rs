@@ -129,7 +129,7 @@ impl<N: Network> GpuScorer<N> {
         radiograph: RadiographView<'_>,
         most: Duration,
         times: &mut Times,
-        begins: &mut dyn FnMut(Stage),
+        begins: &mut dyn FnMut(Stage) -> Result<(), NoScore>,
     ) -> Result<Output, NoScore> {
         let Some(on_gpu) = &mut self.0 else {
             return Err(EngineError::Run { message: "the GPU failed earlier".to_owned() }.into());
@@ -147,7 +147,7 @@ impl<N: Network> Scorer for GpuScorer<N> {
         &mut self,
         radiograph: RadiographView<'_>,
         times: &mut Times,
-        begins: &mut dyn FnMut(Stage),
+        begins: &mut dyn FnMut(Stage) -> Result<(), NoScore>,
     ) -> Result<Output, NoScore> {
         self.run_within(radiograph, MAX_RUN_TIME, times, begins)
     }
@@ -164,11 +164,11 @@ impl<N: Network> OnGpu<N> {
         radiograph: RadiographView<'_>,
         most: Duration,
         times: &mut Times,
-        begins: &mut dyn FnMut(Stage),
+        begins: &mut dyn FnMut(Stage) -> Result<(), NoScore>,
     ) -> Result<Output, NoScore> {
         let Self { network, outputs, converter } = self;
         let deadline = Instant::now() + most;
-        begins(Stage::Convert);
+        begins(Stage::Convert)?;
         let stream = Arc::clone(converter.stream());
         let while_doing = |doing, result: Result<(), DriverError>| {
             result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
@@ -183,8 +183,10 @@ impl<N: Network> OnGpu<N> {
         while_doing("recording the end of the network", outputs.inferred.record(&stream))?;
         wait(&outputs.converted, deadline)?;
         times.convert = between(&outputs.started, &outputs.converted)?;
-        begins(Stage::Infer);
+        let may_infer = begins(Stage::Infer);
+        // The network runs already. The next run may only begin when it has ended.
         wait(&outputs.inferred, deadline)?;
+        may_infer?;
         times.infer = between(&outputs.converted, &outputs.inferred)?;
         outputs.values().map_err(|error| CudaError::from_driver("reading the outputs", error).into())
     }

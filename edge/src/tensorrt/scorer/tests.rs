@@ -93,7 +93,7 @@ fn scorer(written: &[Written]) -> Result<GpuScorer<Prepared>, GpuScorerError> {
 
 fn score(scorer: &mut GpuScorer<Prepared>, pixels: u32) -> Result<Output, NoScore> {
     let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
-    scorer.run(radiograph.view(), &mut Times::default(), &mut |_| {})
+    scorer.run(radiograph.view(), &mut Times::default(), &mut |_| Ok(()))
 }
 
 /// The output that [`Written::all`] writes.
@@ -164,7 +164,12 @@ fn scenario_scores() {
     for (pixels, (logit, first_share)) in [10, 10, 3].into_iter().zip(outputs) {
         let radiograph = Radiograph::new(pixels, 1, vec![1700; pixels as usize]).unwrap();
         let (mut times, mut stages) = (Times::default(), Vec::new());
-        let found = scorer.run(radiograph.view(), &mut times, &mut |stage| stages.push(stage)).unwrap();
+        let found = scorer
+            .run(radiograph.view(), &mut times, &mut |stage| {
+                stages.push(stage);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!((found, stages), (output(logit, first_share), vec![Stage::Convert, Stage::Infer]));
         // The simulated driver reports 2 ms between any two events.
         assert_eq!((times.convert.as_millis(), times.infer.as_millis()), (2, 2));
