@@ -3,7 +3,7 @@
 use crate::inspect::inspect;
 use crate::support::*;
 use cellgate_models::conversion::Converter;
-use cellgate_models::envelope::{Envelope, Measures};
+use cellgate_models::envelope::{Envelope, Measure, Measures, Range};
 use cellgate_models::model::{Contents, Existing, ModelError, write};
 use cellgate_models::policy::{Policy, Reference};
 use cellgate_models::radiograph::{self, Radiograph};
@@ -25,7 +25,7 @@ impl Random {
     }
 }
 
-/// A radiograph: an electrode of about `coating` levels with streaks and noise, and the open beam of 2,700 levels around it.
+/// A radiograph: an electrode of about `coating` levels with streaks and noise, and the background of 2,700 levels around it.
 fn electrode(coating: i64, seed: u64) -> Vec<i64> {
     let mut random = Random(seed);
     let streaks: Vec<i64> = (0..WIDTH).map(|_| random.next() % 41 - 20).collect();
@@ -79,7 +79,7 @@ fn each(levels: &[i64], of: impl Fn(i64) -> i64) -> Vec<i64> {
     levels.iter().map(|&level| of(level)).collect()
 }
 
-/// Moves or mirrors each row: the new level at `x` is the old one at `from(x)`, or that of the open beam.
+/// Moves or mirrors each row: the new level at `x` is the old one at `from(x)`, or that of the background.
 fn in_rows(levels: &[i64], from: impl Fn(usize) -> Option<usize>) -> Vec<i64> {
     let mut random = Random(11);
     let open_beam: Vec<i64> = levels.iter().map(|_| 2700 + random.next() % 31 - 15).collect();
@@ -179,6 +179,22 @@ fn a_reject_by_the_score_keeps_its_reason_and_says_what_is_wrong_with_the_image(
         lines[0].get("detail").is_none() && lines[1]["detail"].as_str().unwrap().contains("sharpness"),
         "{lines:?}"
     );
+}
+
+/// The engine fails on this image, but it is the image that is wrong.
+#[test]
+fn the_network_does_not_see_an_image_outside_of_a_hard_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut contents = contents("fails_when_bright.onnx", mean_logit(DARK));
+    let bright = image(folder.path(), "bright", BRIGHT);
+    for (most_saturated, reason) in [(1_000_000, "ENGINE_FAILED"), (0, "IMAGE_OUT_OF_ENVELOPE")] {
+        let saturated = Range { low: 0, high: most_saturated };
+        let range = |measure: Measure| if measure == Measure::Saturated { saturated } else { measure.possible() };
+        contents.envelope = Envelope::new(range).unwrap();
+        let path = folder.path().join("model");
+        write(&path, &contents, Existing::Replace).unwrap();
+        assert_eq!(lines(&run(inspect(&path).arg(&bright), 1))[0]["reason"], reason);
+    }
 }
 
 /// The bundle is refused too: the image is what a person must look at first.
