@@ -5,7 +5,7 @@
 // number of buffers; for each: number of bytes, shift, the bytes
 // number of steps; for each:
 //   0, buffer: sets the buffer to 0
-//   1, length of the kernel's name, name, number of threads, seed, left out barrier, bytes of shared memory,
+//   1, length of the kernel's name, name, number of threads, seed and left out barrier (see `Team`), bytes of shared memory,
 //     number of blocks, for each in the order in which they start: x, y
 //     number of arguments, for each: 0, number of bytes, the bytes; or 1, buffer, offset of the address in the buffer
 // stdout: the bytes of the first buffer after the last step.
@@ -19,7 +19,7 @@
 #include <string>
 
 // Number of blocks that run at once.
-constexpr unsigned BLOCKS_AT_ONCE = 3;
+constexpr unsigned TEAMS = 3;
 
 [[noreturn]] static void fail(const char* what)
 {
@@ -65,15 +65,17 @@ static Buffer read_buffer()
 static void launch(const std::vector<Buffer>& buffers)
 {
     const std::string name = read_text();
-    Threads threads;
-    threads.number = read_number();
-    threads.seed = read_number();
-    threads.left_out = read_number();
+    const unsigned threads = read_number();
+    const std::uint64_t seed = read_number();
+    const unsigned left_out = read_number();
     const std::size_t shared_bytes = read_number();
-    std::vector<std::pair<unsigned, unsigned>> blocks(read_number());
-    for (auto& [x, y] : blocks) {
-        x = read_number();
-        y = read_number();
+    std::vector<Block> blocks[TEAMS];
+    const std::size_t number = read_number();
+    for (std::size_t at = 0; at < number; at++) {
+        const unsigned x = read_number();
+        const unsigned y = read_number();
+        // The alignment that gpu.h states.
+        blocks[at % TEAMS].push_back({x, y, Memory(shared_bytes, 16)});
     }
     std::vector<std::string> arguments(read_number());
     for (std::string& argument : arguments) {
@@ -92,14 +94,13 @@ static void launch(const std::vector<Buffer>& buffers)
     }
     const Given given{addresses.data(), sizes.data(), sizes.size()};
     const bool found = with_kernel(name.c_str(), given, [&](auto kernel) {
-        std::vector<std::thread> runners;
-        for (unsigned first = 0; first < BLOCKS_AT_ONCE; first++)
-            runners.emplace_back([&, first] {
-                for (std::size_t at = first; at < blocks.size(); at += BLOCKS_AT_ONCE)
-                    Block(blocks[at].first, blocks[at].second, threads, shared_bytes).run(kernel);
+        std::vector<std::thread> starters;
+        for (unsigned at = 0; at < TEAMS && at < number; at++)
+            starters.emplace_back([&, at, kernel] {
+                Team(threads, seed ? seed * TEAMS + at : 0, left_out).run(blocks[at], kernel);
             });
-        for (std::thread& runner : runners)
-            runner.join();
+        for (std::thread& starter : starters)
+            starter.join();
     });
     if (!found)
         fail("found a kernel or arguments that edge/kernels does not have");
@@ -107,6 +108,8 @@ static void launch(const std::vector<Buffer>& buffers)
 
 int main()
 {
+    // A fault on purpose may keep threads running for ever.
+    alarm(300);
     std::vector<Buffer> buffers;
     for (std::uint64_t left = read_number(); left; left--)
         buffers.push_back(read_buffer());

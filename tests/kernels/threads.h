@@ -19,15 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// How the threads of each block of a launch run.
-struct Threads {
-    unsigned number;
-    // 0: all at once. Otherwise one after the other, after each barrier in another random order, which the seed determines.
-    std::uint64_t seed;
-    // The number of the barrier that no thread waits at, the first is 1. 0: none. Shows that its absence is found.
-    unsigned left_out;
-};
-
 // An allocation of exactly `bytes` bytes that starts `shift` bytes after a multiple of `alignment`.
 class Memory {
 public:
@@ -51,33 +42,47 @@ private:
     unsigned char* start;
 };
 
-// A running block. The code between two barriers is a section; the first section has the number 0.
-class Block {
+struct Block {
+    unsigned x;
+    unsigned y;
+    Memory shared;
+};
+
+// The threads of a block. They run one block after the other. The code between two barriers is a section; the first has the number 0.
+class Team {
 public:
-    Block(unsigned x, unsigned y, const Threads& threads, std::size_t shared_bytes)
-        : x(x), y(y), threads(threads), shared(shared_bytes, 16), may_start(threads.number)
+    // `seed` 0: the threads run at once. Otherwise they run one after the other, after each barrier in another random order, which the
+    // seed determines. `left_out`: the number of the barrier of each block that no thread waits at, to show that its absence is found;
+    // the first is 1. 0: none.
+    Team(unsigned threads, std::uint64_t seed, unsigned left_out)
+        : threads(threads), in_turns(seed != 0), left_out(left_out), may_start(threads)
     {
-        std::mt19937_64 random(threads.seed + (std::uint64_t(y) << 32) + x);
+        std::mt19937_64 random(seed);
         for (Order& order : orders) {
-            std::vector<unsigned> all(threads.number);
+            std::vector<unsigned> all(threads);
             std::iota(all.begin(), all.end(), 0);
             std::shuffle(all.begin(), all.end(), random);
             order.first = all[0];
-            order.after.resize(threads.number);
-            for (unsigned at = 1; at < threads.number; at++)
+            order.after.resize(threads);
+            for (unsigned at = 1; at < threads; at++)
                 order.after[all[at - 1]] = all[at];
         }
     }
 
-    // Runs the kernel in all threads of the block.
-    template <typename Kernel> void run(Kernel kernel)
+    // Runs the kernel for each of the blocks, in all threads. Each block has shared memory of its own, so no thread waits for the others
+    // between two blocks.
+    template <typename Kernel> void run(const std::vector<Block>& blocks, Kernel kernel)
     {
         std::vector<std::thread> all;
-        for (unsigned thread = 0; thread < threads.number; thread++)
-            all.emplace_back([this, thread, kernel] {
-                running = {this, thread, 0, 0};
-                wait(thread, 0);
-                kernel();
+        for (unsigned thread = 0; thread < threads; thread++)
+            all.emplace_back([this, thread, &blocks, kernel] {
+                unsigned section = 0;
+                wait(thread, section);
+                for (const Block& block : blocks) {
+                    running = {this, &block, thread, section, 0};
+                    kernel();
+                    section = running.section;
+                }
                 end_section();
             });
         start(0);
@@ -88,28 +93,26 @@ public:
     // Waits for all threads of the block.
     static void barrier()
     {
-        Block& block = *running.block;
-        if (++running.barriers == block.threads.left_out)
+        Team& team = *running.team;
+        if (++running.barriers == team.left_out)
             return;
         const unsigned section = running.section;
-        block.end_section();
-        block.wait(running.thread, ++running.section);
-        block.arrived[section % 2].load(std::memory_order_acquire);
+        team.end_section();
+        team.wait(running.thread, ++running.section);
+        team.arrived[section % 2].load(std::memory_order_acquire);
     }
 
     // What a thread knows about itself.
     struct Running {
-        Block* block;
+        Team* team;
+        const Block* block;
         unsigned thread;
         unsigned section;
         unsigned barriers;
     };
     static thread_local Running running;
 
-    const unsigned x;
-    const unsigned y;
-    const Threads threads;
-    const Memory shared;
+    const unsigned threads;
 
 private:
     // An order of the threads: the first one, and for each thread but the last one the one that comes after it.
@@ -123,23 +126,23 @@ private:
         const unsigned section = running.section;
         // Release here and acquire in `barrier` are all that orders the threads' accesses.
         const unsigned before = arrived[section % 2].fetch_add(1, std::memory_order_release);
-        if (before + 1 == (section / 2 + 1) * threads.number)
+        if (before + 1 == (section / 2 + 1) * threads)
             start(section + 1);
-        else if (threads.seed)
+        else if (in_turns)
             let(orders[section % ORDERS].after[running.thread], section);
     }
 
     void start(unsigned section)
     {
-        if (threads.seed)
+        if (in_turns)
             let(orders[section % ORDERS].first, section);
         else
-            for (unsigned thread = 0; thread < threads.number; thread++)
+            for (unsigned thread = 0; thread < threads; thread++)
                 let(thread, section);
     }
 
     // Lets a thread start a section, and waits until a thread may. ThreadSanitizer must not take the turns for barriers. Therefore the
-    // accesses are relaxed, and the waiting is left to the kernel: what the C++ library waits with orders accesses.
+    // accesses are relaxed, and the waiting is left to the operating system: what the C++ library waits with orders accesses.
     void let(unsigned thread, unsigned section)
     {
         may_start[thread].store(section + 1, std::memory_order_relaxed);
@@ -152,6 +155,8 @@ private:
             syscall(SYS_futex, &may, FUTEX_WAIT_PRIVATE, sections, nullptr, nullptr, 0);
     }
 
+    const bool in_turns;
+    const unsigned left_out;
     static constexpr unsigned ORDERS = 8;
     Order orders[ORDERS];
     // How many sections each thread may start.
@@ -160,16 +165,16 @@ private:
     // by a section would be ordered before the others.
     std::atomic<unsigned> arrived[2] = {};
 };
-inline thread_local Block::Running Block::running;
+inline thread_local Team::Running Team::running;
 
 #define KERNEL(threads) static void
 #define DEVICE inline
 
-#define BLOCK_X (Block::running.block->x)
-#define BLOCK_Y (Block::running.block->y)
-#define THREADS (Block::running.block->threads.number)
+#define BLOCK_X (Team::running.block->x)
+#define BLOCK_Y (Team::running.block->y)
+#define THREADS (Team::running.team->threads)
 #define EACH_THREAD                                                                                                   \
-    for (unsigned thread = Block::running.thread, unfinished = 1; unfinished; unfinished = 0, Block::barrier())
+    for (unsigned thread = Team::running.thread, unfinished = 1; unfinished; unfinished = 0, Team::barrier())
 #define UNROLL
-#define SHARED_MEMORY (Block::running.block->shared.at())
+#define SHARED_MEMORY (Team::running.block->shared.at())
 #define ATOMIC_ADD(address, value) __atomic_fetch_add(address, value, __ATOMIC_RELAXED)

@@ -68,7 +68,8 @@ impl Case {
         let levels: Vec<u8> = levels.iter().flat_map(|level| level.to_ne_bytes()).collect();
         let mut buffers = vec![filled(&[], sequence.tensor_bytes())];
         for range in sequence.ranges() {
-            let known = if *range == sequence.levels() { Some(&levels[..]) } else { sequence.fixed().get(range.clone()) };
+            let known =
+                if *range == sequence.levels() { Some(&levels[..]) } else { sequence.fixed().get(range.clone()) };
             buffers.push(filled(known.unwrap_or_default(), range.len()));
         }
         // The first buffer is the tensor.
@@ -124,9 +125,12 @@ impl Case {
         })
     }
 
-    /// The launch of `kernel`.
-    pub(super) fn run_of(&mut self, kernel: Kernel) -> &mut Run {
-        self.runs().find(|run| run.kernel == kernel).expect("a launch of the kernel")
+    /// The launch of `kernel`. Removes the steps after it.
+    pub(super) fn last_run(&mut self, kernel: Kernel) -> &mut Run {
+        let is_of_kernel = |step: &Step| matches!(step, Step::Run(run) if run.kernel == kernel);
+        let at = self.steps.iter().position(is_of_kernel).expect("a launch of the kernel");
+        self.steps.truncate(at + 1);
+        self.runs().last().expect("the launch")
     }
 
     /// The bytes for the program's stdin.

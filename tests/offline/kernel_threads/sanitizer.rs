@@ -42,10 +42,9 @@ impl Sanitizer {
     fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Thread => &["-fsanitize=thread"],
-            Self::Memory => &[
-                "-fsanitize=address,undefined,float-divide-by-zero,float-cast-overflow",
-                "-fno-sanitize-recover=all",
-            ],
+            Self::Memory => {
+                &["-fsanitize=address,undefined,float-divide-by-zero,float-cast-overflow", "-fno-sanitize-recover=all"]
+            }
         }
     }
 
