@@ -109,7 +109,7 @@ static void launch(const std::vector<Buffer>& buffers)
 int main()
 {
     // A fault on purpose may keep threads running for ever.
-    alarm(300);
+    alarm(900);
     std::vector<Buffer> buffers;
     for (std::uint64_t left = read_number(); left; left--)
         buffers.push_back(read_buffer());

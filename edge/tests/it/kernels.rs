@@ -13,8 +13,8 @@ use std::process::Command;
 use std::time::Instant;
 
 /// The compute capabilities of Turing (T4), Ampere (RTX 30), Orin, Ada (L4, RTX 40), Hopper (H100, H200), Thor, and Blackwell (RTX 50,
-/// GB10), with the most registers per thread. A multiprocessor has 65,536 registers: with 64 a thread it runs 1,024 threads at the same
-/// time, Turing's limit, with 40 six blocks of 256 threads, the limit of all others but Orin, Hopper and Thor.
+/// GB10), each with the most registers per thread. A multiprocessor has 65,536 registers: with 64 per thread 1,024 threads run on it at
+/// the same time, Turing's limit; with 40 per thread 1,536, the limit of most of the others.
 const CAPABILITIES: [((u32, u32), u32); 8] =
     [((7, 5), 64), ((8, 6), 40), ((8, 7), 40), ((8, 9), 40), ((9, 0), 40), ((11, 0), 40), ((12, 0), 40), ((12, 1), 40)];
 
