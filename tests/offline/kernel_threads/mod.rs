@@ -129,8 +129,8 @@ fn reports_of(program: &Path, case: &Case, kind: &str) -> Result<Vec<Report>> {
 #[test]
 fn a_barrier_left_out_is_reported() -> Result<()> {
     let Some(program) = Sanitizer::Thread.program()? else { return Ok(()) };
-    // The last barrier of each kernel orders nothing. Nor does the third barrier of a tile's channel: the next channel first writes memory
-    // that nobody reads any more.
+    // Not in the list: the last barrier of each kernel, which orders nothing, and the third barrier of a tile's channel. After that one, the
+    // next channel first writes memory that nobody reads any more.
     let faults = [
         (LOCAL, Kernel::Histogram, &[1, 2][..]),
         // The second to the eleventh are the running sums'.
