@@ -2,12 +2,7 @@
 // after the other, either from the first to the last or from the last to the first.
 //
 // If a thread writes shared memory within an EACH_THREAD and another thread reads this memory within the same EACH_THREAD, the
-// two orders give different results. Sequential execution can show no other races.
-
-#include <cmath>
-#include <cstddef>
-#include <cstring>
-#include <utility>
+// two orders give different results. Sequential execution can show no other races; threads.h shows them.
 
 #define KERNEL(threads) static void
 #define DEVICE inline
@@ -32,44 +27,3 @@ static inline unsigned in_order(unsigned step, unsigned of) { return running.bac
 #define UNROLL
 #define SHARED_MEMORY (running.shared)
 #define ATOMIC_ADD(address, value) (*(address) += (value))
-
-using std::floor;
-using std::rint;
-
-// Reads an argument at an address. It uses memcpy, because arguments are stored as bytes that may not be aligned.
-template <typename Argument> static Argument argument_at(const void* address)
-{
-    Argument argument;
-    std::memcpy(&argument, address, sizeof argument);
-    return argument;
-}
-
-template <typename... Arguments, std::size_t... Index>
-static void call(void (*kernel)(Arguments...), const void* const* arguments, std::index_sequence<Index...>)
-{
-    kernel(argument_at<Arguments>(arguments[Index])...);
-}
-
-// The arguments of a launch: their addresses, as for cuLaunchKernel, their sizes, and their number.
-struct Given {
-    const void* const* addresses;
-    const std::size_t* sizes;
-    std::size_t number;
-};
-
-// Runs a kernel's blocks. Returns false if the kernel has other arguments.
-template <typename... Arguments>
-static bool launch(void (*kernel)(Arguments...), const unsigned* blocks, unsigned threads, unsigned char* shared,
-                   bool backward, const Given& given)
-{
-    const std::size_t sizes[] = {sizeof(Arguments)...};
-    if (given.number != sizeof...(Arguments) || std::memcmp(given.sizes, sizes, sizeof sizes))
-        return false;
-    const unsigned total = blocks[0] * blocks[1];
-    for (unsigned step = 0; step < total; step++) {
-        const unsigned block = backward ? total - 1 - step : step;
-        running = {block % blocks[0], block / blocks[0], threads, backward, shared};
-        call(kernel, given.addresses, std::index_sequence_for<Arguments...>());
-    }
-    return true;
-}

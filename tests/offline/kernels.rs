@@ -39,13 +39,13 @@ fn compare(name: &str, radiograph: &Radiograph, spec: &ConversionSpec, orders: &
 }
 
 /// Index of the first value whose bytes differ from the expected ones.
-fn first_difference(found: &[u8], expected: &[f32]) -> Option<usize> {
+pub(crate) fn first_difference(found: &[u8], expected: &[f32]) -> Option<usize> {
     assert_eq!(found.len(), size_of_val(expected));
     found.as_chunks().0.iter().zip(expected).position(|(&found, expected)| found != expected.to_ne_bytes())
 }
 
 /// The specification of `method` with the bounds of `radiograph`.
-fn spec_for(method: Method, radiograph: &Radiograph, size: Option<Size>) -> Result<ConversionSpec> {
+pub(crate) fn spec_for(method: Method, radiograph: &Radiograph, size: Option<Size>) -> Result<ConversionSpec> {
     let bounds = Bounds::global([image_percentiles(radiograph)]).context("no bounds")?;
     let mut spec = ConversionSpec::new(method).with_bounds(bounds);
     spec.size = size;
@@ -65,18 +65,18 @@ fn image(height: u32, width: u32, level: impl FnMut(u32) -> u16) -> Radiograph {
     Radiograph::new(width, height, (0..height * width).map(level).collect()).expect("as many levels as pixels")
 }
 
-fn size(height: u32, width: u32) -> Option<Size> {
+pub(crate) fn size(height: u32, width: u32) -> Option<Size> {
     Some(Size { height, width })
 }
 
 /// The next number of a linear congruential generator (Knuth, MMIX), its upper half.
-fn random(state: &mut u64) -> u32 {
+pub(crate) fn random(state: &mut u64) -> u32 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 32) as u32
 }
 
 /// An electrode's levels: noise on a coating that gets thicker towards one side, a bright rim, a scratch, dead pixels.
-fn electrode(height: u32, width: u32) -> Radiograph {
+pub(crate) fn electrode(height: u32, width: u32) -> Radiograph {
     let mut state = u64::from(height);
     image(height, width, |at| {
         let (x, y) = (at % width, at / width);

@@ -5,6 +5,7 @@ mod bundles;
 mod convert_oracle;
 mod end_to_end;
 mod gate_st;
+mod kernel_threads;
 mod kernels;
 mod modbus_clients;
 mod tiff_builder;

@@ -1,9 +1,9 @@
 //! Runs the CUDA kernels on the processor: executes the launches of a [`LaunchSequence`] one after the other. Source code and list of
 //! launches are the same as for a GPU.
 //!
-//! This proves the arithmetic, the addresses and the order of launches. It can't show races between threads (except those that
-//! depend on the order of threads), effects of a GPU's memory model, or faults of the GPU's compiler and memory.
-//! `compare` of `cellgate_edge::convert::cuda` checks these on a GPU.
+//! This proves the arithmetic, the addresses and the order of launches. It can't show races between threads, except those that
+//! depend on the order of threads: `tests/offline/kernel_threads` shows them. Neither shows effects of a GPU's memory model, or faults
+//! of the GPU's compiler and memory. `compare` of `cellgate_edge::convert::cuda` checks these on a GPU.
 #![expect(unsafe_code, reason = "calls the kernels, compiled from C++")]
 
 use anyhow::{Result, ensure};

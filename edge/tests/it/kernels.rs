@@ -12,11 +12,11 @@ use cellgate_test_support::skipped;
 use std::process::Command;
 use std::time::Instant;
 
-/// The compute capabilities of Turing (T4), Orin, Hopper and Blackwell.
-const CAPABILITIES: [(u32, u32); 4] = [(7, 5), (8, 7), (9, 0), (12, 0)];
-
-/// Registers per thread that allow 1,024 threads at the same time on a multiprocessor, which has 65,536 registers.
-const MAX_REGISTERS: u32 = 64;
+/// The compute capabilities of Turing (T4), Ampere (RTX 30), Orin, Ada (L4, RTX 40), Hopper (H100, H200), Thor, and Blackwell (RTX 50,
+/// GB10), each with the most registers per thread. A multiprocessor has 65,536 registers: with 64 per thread 1,024 threads run on it at
+/// the same time, Turing's limit; with 40 per thread 1,536, the limit of most of the others.
+const CAPABILITIES: [((u32, u32), u32); 8] =
+    [((7, 5), 64), ((8, 6), 40), ((8, 7), 40), ((8, 9), 40), ((9, 0), 40), ((11, 0), 40), ((12, 0), 40), ((12, 1), 40)];
 
 fn spec(method: Method) -> ConversionSpec {
     ConversionSpec::new(method)
@@ -27,7 +27,7 @@ fn spec(method: Method) -> ConversionSpec {
 #[test]
 fn all_kernels_compile_for_all_capabilities_without_register_spills() {
     println!("NVRTC {:?}", nvrtc_version().unwrap());
-    for (major, minor) in CAPABILITIES {
+    for ((major, minor), most_registers) in CAPABILITIES {
         let Compiled { ptx, cubin, log } = compile(&Kernel::ALL, (major, minor)).unwrap();
         println!("sm_{major}{minor}: {} bytes of PTX, {} bytes of code", ptx.len(), cubin.len());
         assert!(ptx.contains(&format!(".target sm_{major}{minor}")) && cubin.starts_with(b"\x7fELF"));
@@ -36,7 +36,7 @@ fn all_kernels_compile_for_all_capabilities_without_register_spills() {
             let [registers, stores, loads] = assembled(&log, kernel).unwrap();
             println!("  {}: {registers} registers", kernel.name());
             assert_eq!((stores, loads), (0, 0), "{kernel:?} spills");
-            assert!(registers <= MAX_REGISTERS, "{kernel:?}: {registers} registers");
+            assert!(registers <= most_registers, "{kernel:?}, sm_{major}{minor}: {registers} registers");
         }
     }
 }

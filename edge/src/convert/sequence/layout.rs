@@ -10,7 +10,7 @@ pub(super) const ALIGNMENT: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     fixed: Vec<u8>,
-    bytes: usize,
+    ranges: Vec<Range<usize>>,
 }
 
 impl Layout {
@@ -30,13 +30,18 @@ impl Layout {
 
     /// Reserves `bytes` bytes and returns their range.
     pub(super) fn reserve(&mut self, bytes: usize) -> Range<usize> {
-        let start = self.bytes.next_multiple_of(ALIGNMENT);
-        self.bytes = start + bytes;
-        start..self.bytes
+        let start = self.bytes().next_multiple_of(ALIGNMENT);
+        self.ranges.push(start..start + bytes);
+        start..start + bytes
     }
 
     /// The size so far, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.ranges.last().map_or(0, |range| range.end)
+    }
+
+    /// All ranges, in ascending order.
+    pub(super) fn into_ranges(self) -> Vec<Range<usize>> {
+        self.ranges
     }
 }

@@ -47,7 +47,7 @@ pub struct LaunchSequence {
     output_size: Size,
     fixed: Vec<u8>,
     levels: Range<usize>,
-    bytes: usize,
+    ranges: Vec<Range<usize>>,
     steps: Vec<LaunchStep>,
 }
 
@@ -91,7 +91,7 @@ impl LaunchSequence {
         let levels = layout.reserve(image_size.pixels() * size_of::<u16>());
         let Mapping { mut steps, arguments } = spreads.mapping(image_size, levels.start, &mut layout);
         steps.push(LaunchStep::Launch(axes.launch(spec, levels.start, arguments)));
-        Ok(Self { image_size, output_size, fixed, levels, bytes: layout.bytes(), steps })
+        Ok(Self { image_size, output_size, fixed, levels, ranges: layout.into_ranges(), steps })
     }
 
     /// Upper bound of [`bytes`](Self::bytes) for `spec` and images of up to `pixels` pixels.
@@ -146,7 +146,14 @@ impl LaunchSequence {
     /// The size of the sequence's memory in bytes, without the tensor.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.ranges.last().map_or(0, |range| range.end)
+    }
+
+    /// The ranges of the memory, in ascending order, without the gaps that align them. No kernel's access may leave the range that
+    /// its argument's address lies in.
+    #[must_use]
+    pub fn ranges(&self) -> &[Range<usize>] {
+        &self.ranges
     }
 
     /// The steps for each image, in order.
