@@ -90,8 +90,8 @@ impl ConfirmResult {
     pub const CONFIRMED: Self = Self(1);
     /// The device has no such part in the running bundle.
     pub const NOT_IN_BUNDLE: Self = Self(2);
-    /// The part can't be a reference part: the bundle's reference parts are not being judged, the part is a REJECT, its image is unlike
-    /// the training images, another model judged it, or another part with its number is confirmed already.
+    /// The part can't be a reference part: the bundle's reference parts are not being judged, the part is a REJECT for another reason than
+    /// its score, its image is unlike the training images, another model judged it, or another part with its number is confirmed already.
     pub const REFUSED: Self = Self(3);
 
     /// The stable name. `None` for a result that this version does not know.

@@ -173,7 +173,8 @@ class Check:
             row = self.rows[figures["seq"]]
             self.equal(where, (event["bundle"], figures["part"]), (row["bundle"], row["part"]))
             self.equal(f"{where}: logit", logit_of(figures), logit_of(row))
-            self.equal(f"{where}: a REJECT", row["verdict"] == "REJECT", False)
+            is_other_reject = row["verdict"] == "REJECT" and row["reason"] != "SCORE_FROM_REJECT"
+            self.equal(f"{where}: a REJECT, not by its score", is_other_reject, False)
             self.bundle.confirmed.append(row)
         elif kind == "OFFSET":
             self.offset(where, figures)

@@ -87,6 +87,10 @@ pub struct BundleStatus {
     pub started_unix_ms: i64,
     /// Who started the bundle; empty if no bundle is running.
     pub started_by: String,
+    /// Why the bundle was started, such as by a trigger, or anew after too many parts; empty if no bundle is running.
+    pub started_why: String,
+    /// Whether the bundle is the PLC's: a trigger that names no bundle ends it.
+    pub is_of_plc: bool,
 }
 
 /// A judged part of the running bundle that can be confirmed as a reference part.

@@ -155,6 +155,8 @@ pub(super) mod tests {
             parts: 3,
             started_unix_ms: 1_800_000_000_000,
             started_by: "anna (uid 1, pid 2)".into(),
+            started_why: "a person started the bundle".into(),
+            is_of_plc: false,
         }
     }
 
@@ -186,7 +188,7 @@ pub(super) mod tests {
         for (answer, expected) in [
             (
                 Answer::Bundle(Box::new(status())),
-                r#"{"bundle":{"bundle":7,"step":"REFERENCE","reference_parts":5,"trained_for":8,"confirmed":[12],"candidates":[{"part_id":12,"verdict":"REVIEW","reason":"REFERENCE_PART","logit":-2.5}],"offset":null,"refused":null,"parts":3,"started_unix_ms":1800000000000,"started_by":"anna (uid 1, pid 2)"}}"#,
+                r#"{"bundle":{"bundle":7,"step":"REFERENCE","reference_parts":5,"trained_for":8,"confirmed":[12],"candidates":[{"part_id":12,"verdict":"REVIEW","reason":"REFERENCE_PART","logit":-2.5}],"offset":null,"refused":null,"parts":3,"started_unix_ms":1800000000000,"started_by":"anna (uid 1, pid 2)","started_why":"a person started the bundle","is_of_plc":false}}"#,
             ),
             (Answer::Refused { why: "a\nb".into() }, r#"{"refused":{"why":"a\nb"}}"#),
             (Answer::Invalid { why: String::new() }, r#"{"invalid":{"why":""}}"#),

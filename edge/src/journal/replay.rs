@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a row with an offset | its bundle is running, and the offset is the one stored for this bundle and for the model of the row |
 //! | a PASS of a bundle | the bundle is running. The row has the stored offset, unless the model needs no reference parts |
-//! | a REFERENCE_CONFIRMED | its row is in the running bundle, is no REJECT, and has the same part, model, logit and whitened features. A row that retention removed can't be compared |
+//! | a REFERENCE_CONFIRMED | its row is in the running bundle, is a REJECT by its score at worst, and has the same part, model, logit and whitened features. A row that retention removed can't be compared |
 //! | an OFFSET | its parts are confirmed parts of the running bundle, as many as the bundle needs |
 
 use super::bad_row::{Stop, bad, bad_or_unreadable};
@@ -15,7 +15,7 @@ use super::values::stored;
 use super::verdict_row::VerdictRow;
 use super::{columns, event_columns};
 use cellgate_models::digest::Digest;
-use cellgate_models::policy::Verdict;
+use cellgate_models::policy::{Reason, Verdict};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeSet, HashMap};
 
@@ -137,8 +137,8 @@ fn check_confirmed(
     let features = entry.features.as_ref().map(super::RowFeatures::features);
     let what = if seq > event.newest_seq || row.trigger.bundle != event.bundle {
         "was not judged in this bundle before"
-    } else if entry.verdict == Verdict::Reject {
-        "is a REJECT"
+    } else if entry.verdict == Verdict::Reject && entry.reason != Reason::ScoreFromReject.name() {
+        "is a REJECT, but not by its score"
     } else if entry.model != event.model {
         "was judged by another model"
     } else if row.trigger.part != figures.part {

@@ -1,7 +1,7 @@
 //! Reads and writes the open journal. Each function that writes is one transaction. After an error of SQLite the store must be
 //! dropped, which closes the journal. `writer.rs` then reopens it.
 
-mod checkpoint;
+pub(super) mod checkpoint;
 mod configure;
 mod events;
 
@@ -12,7 +12,6 @@ use super::values::stored;
 use super::verdict_row::{Answer, JournalTrigger, OpenPart, TriggerKind, VerdictEntry, VerdictRow};
 use super::{JournalError, columns, hash, rows, take_over, time, verify};
 use cellgate_models::digest::Digest;
-pub(super) use checkpoint::Checkpoint;
 use configure::{configure, write_ahead};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::File;
@@ -143,7 +142,7 @@ impl Store {
             newest_event,
             newest_event_hash,
         };
-        store.checkpoint(Checkpoint::Truncate).map_err(unusable)?;
+        store.empty_wal().map_err(unusable)?;
         // SQLite syncs the folder too, but does not report if that fails.
         sync_folder(path)?;
         Ok((store, created))

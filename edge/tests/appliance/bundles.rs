@@ -10,7 +10,7 @@ use cellgate_protocol::reason::ReasonCode;
 use cellgate_protocol::version::Schema;
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Needs two reference parts. Good parts of the training bundles are about as dark as the dark image.
@@ -56,6 +56,13 @@ fn restart(plant: &mut Plant, plc: &Plc) {
     plc.wait_ready();
 }
 
+/// A file that is no image.
+fn no_image(plant: &Plant) -> PathBuf {
+    let path = plant.path("text.tif");
+    fs::write(&path, "text").unwrap();
+    path
+}
+
 /// Kind and bundle of each event in the journal.
 fn events(plant: &Plant) -> Vec<String> {
     let events = run(&mut plant.program(&["journal", "export", "verdicts.sqlite", "--events", "--format", "jsonl"]), 0);
@@ -65,11 +72,11 @@ fn events(plant: &Plant) -> Vec<String> {
 fn a_bundle(profile: &str) {
     let mut plant = Plant::with_model(profile, "part-id", with_reference);
     let plc = Plc::new(&plant, profile);
-    let (dark, bright) = (plant.images[0].clone(), plant.images[2].clone());
+    let (dark, text) = (plant.images[0].clone(), no_image(&plant));
     let first = judged(&plant, &plc, (1, 7), &dark, ReasonCode::REFERENCE_PART);
-    let rejected = judged(&plant, &plc, (2, 7), &bright, ReasonCode::SCORE_FROM_REJECT);
+    let unreadable = judged(&plant, &plc, (2, 7), &text, ReasonCode::IMAGE_UNREADABLE);
     assert_eq!(confirm(&plc, &first, 8), ConfirmResult::NOT_IN_BUNDLE);
-    assert_eq!(confirm(&plc, &rejected, 7), ConfirmResult::REFUSED);
+    assert_eq!(confirm(&plc, &unreadable, 7), ConfirmResult::REFUSED);
     assert_eq!(confirm(&plc, &first, 7), ConfirmResult::CONFIRMED);
     restart(&mut plant, &plc);
     let second = judged(&plant, &plc, (3, 7), &dark, ReasonCode::REFERENCE_PART);
@@ -173,13 +180,13 @@ fn a_kill_at_the_start_of_a_bundle_at_a_confirmation_and_at_the_offset_loses_not
     bundles_through_kills("modbus");
 }
 
-/// Parts 1 and 3 of the bundle are good, part 2 is bad: its confirmation is refused, and with the third part the bundle is judged.
+/// Parts 1 and 3 of the bundle are good, part 2 has no readable image: its confirmation is refused, and with the third part the bundle is judged.
 fn the_simulated_plc_runs_a_bundle(profile: &str) {
     let plant = Plant::with_model(profile, "part-id", with_reference);
-    let (dark, bright) = (&plant.images[0], &plant.images[2]);
+    let (dark, text_file) = (&plant.images[0], &no_image(&plant));
     let mut plc = plant.plc(profile, 4, 1);
     plc.args(["--bundle", "7", "--confirm", "1", "2", "3", "--into", "scans", "--images"]);
-    let output = lines(&run(plc.args([dark, bright, dark, dark]), 1));
+    let output = lines(&run(plc.args([dark, text_file, dark, dark]), 1));
     let said: Vec<_> =
         output.iter().map(|line| (&line["part"], &line["gate"], &line["reason"], &line["confirmation"])).collect();
     let (part, text, none) = (|part: u64| Value::from(part), |text: &str| Value::from(text), Value::Null);
@@ -188,7 +195,7 @@ fn the_simulated_plc_runs_a_bundle(profile: &str) {
         [
             (&part(1), &text("REVIEW"), &text("REFERENCE_PART"), &none),
             (&part(1), &none, &none, &text("CONFIRMED")),
-            (&part(2), &text("REJECT"), &text("SCORE_FROM_REJECT"), &none),
+            (&part(2), &text("REJECT"), &text("IMAGE_UNREADABLE"), &none),
             (&part(2), &none, &none, &text("REFUSED")),
             (&part(3), &text("REVIEW"), &text("REFERENCE_PART"), &none),
             (&part(3), &none, &none, &text("CONFIRMED")),
@@ -235,7 +242,7 @@ fn an_old_plc_gets_the_verdicts_of_the_bundle_that_a_person_started() {
         bundle(&["start", "7"]);
         judge(2, ReasonCode::REFERENCE_PART);
         judge(3, ReasonCode::REFERENCE_PART);
-        bundle(&["confirm", "2", "3"]);
+        bundle(&["confirm", "--bundle", "7", "2", "3"]);
         judge(4, ReasonCode::SCORE_BELOW_REVIEW);
         assert_eq!(plc.seen().bundle, BundleState::NONE, "an old PLC does not see bundles");
         let bundles: Vec<_> = plant.rows().iter().map(|row| row["bundle"].as_u64().unwrap()).collect();

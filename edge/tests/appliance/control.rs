@@ -43,14 +43,14 @@ fn a_person_starts_a_bundle_and_confirms_its_reference_parts() {
         plc.trigger(part, 5_000);
         assert_eq!(plc.outcome(part).1.claim.unwrap().reason, reason);
     };
-    command(&["confirm", "1"], 1);
+    command(&["confirm", "--bundle", "7", "1"], 1);
     assert_eq!(lines(&command(&["start", "7"], 0))[0]["step"], "REFERENCE");
     judged(1, ReasonCode::REFERENCE_PART);
     judged(2, ReasonCode::REFERENCE_PART);
-    command(&["confirm", "1", "3"], 1);
+    command(&["confirm", "--bundle", "7", "1", "3"], 1);
     let status = &lines(&command(&["status"], 0))[0];
     assert_eq!((&status["bundle"], status["candidates"].as_array().unwrap().len()), (&7.into(), 2), "{status}");
-    let confirmed = &lines(&command(&["confirm", "1", "2"], 0))[0];
+    let confirmed = &lines(&command(&["confirm", "--bundle", "7", "1", "2"], 0))[0];
     assert_eq!(confirmed["step"], "OFFSET", "{confirmed}");
     judged(3, ReasonCode::SCORE_BELOW_REVIEW);
     assert_eq!(lines(&command(&["end"], 0))[0]["step"], "NONE");

@@ -118,6 +118,8 @@ fn answer_to(Request::Bundle(request): &Request) -> Answer {
         parts: 2,
         started_unix_ms: 1_800_000_000_000,
         started_by: "anna (uid 1, pid 2)".into(),
+        started_why: "a person started the bundle".into(),
+        is_of_plc: false,
     }))
 }
 
@@ -349,8 +351,8 @@ fn the_output_of_bundle_equals_the_snapshots() {
     let server = RunningServer::start();
     for (name, arguments) in [
         ("bundle_start", &["start", "7", "--reference", "3"][..]),
-        ("bundle_confirm", &["confirm", "1", "2"]),
-        ("bundle_confirm_refused", &["confirm", "100"]),
+        ("bundle_confirm", &["confirm", "--bundle", "7", "1", "2"]),
+        ("bundle_confirm_refused", &["confirm", "--bundle", "7", "100"]),
         ("bundle_status", &["status"]),
         ("bundle_status_json", &["status", "--json"]),
         ("bundle_end", &["end"]),

@@ -429,5 +429,7 @@ fn none() -> BundleStatus {
         parts: 0,
         started_unix_ms: 0,
         started_by: String::new(),
+        started_why: String::new(),
+        is_of_plc: false,
     }
 }

@@ -101,9 +101,13 @@ impl Decision<'_> {
             }
             // Of a part that was judged more than once, the newest verdict counts.
             let part: Option<&JudgedPart> = running.candidates.iter().rev().find(|part| part.part_id == part_id);
-            let part = part.ok_or(format!("part {part_id} was not judged in this bundle; see `bundle status`"))?;
-            let why = "is a REJECT, has an image unlike the training images, or was judged by another model";
-            chosen.push(part.reference.ok_or(format!("part {part_id} {why}; choose another part"))?);
+            let part = part.ok_or_else(|| {
+                format!("no part was confirmed: part {part_id} was not judged in this bundle; see `bundle status`")
+            })?;
+            let found = format!("no part was confirmed: part {part_id} is {}/{}", part.verdict, part.reason);
+            chosen.push(part.reference.ok_or_else(|| {
+                format!("{found}, which can't be a reference part, or another model judged it; choose another part")
+            })?);
         }
         if running.confirmed.len() + chosen.len() > MAX_REFERENCE_PARTS as usize {
             let found = running.confirmed.len() + chosen.len();

@@ -5,7 +5,7 @@ use super::BundleSettings;
 use crate::acquire::ReferenceImages;
 use crate::control::{BundleStatus, BundleStep, Candidate};
 use crate::journal::figures::{self, ConfirmedFigures, OffsetFigures, StartedFigures, Starter};
-use crate::journal::{EventKind, EventRow, RecordedBundle, RowFeatures, VerdictRow};
+use crate::journal::{EventKind, EventRow, RecordedBundle, RowFeatures, VerdictEntry, VerdictRow};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::WhitenedFeatures;
 use cellgate_models::policy::{NoPass, Policy, Reason, Rule, Verdict};
@@ -20,6 +20,7 @@ pub(super) struct Running {
     pub(super) starter: Starter,
     started_by: String,
     started_unix_ms: i64,
+    started_why: String,
     /// How many reference parts must be confirmed; 0 if the model was trained without reference parts.
     pub(super) needed: u32,
     /// The number of parts with a verdict since the start.
@@ -50,8 +51,8 @@ pub(super) enum Step {
 pub(super) struct JudgedPart {
     pub(super) seq: NonZeroU64,
     pub(super) part_id: u64,
-    verdict: Verdict,
-    reason: String,
+    pub(super) verdict: Verdict,
+    pub(super) reason: String,
     /// The reference part that it becomes if it is confirmed. `None` if it can't be one.
     pub(super) reference: Option<ReferencePart>,
 }
@@ -77,6 +78,7 @@ impl Running {
             starter: figures.map_or(Starter::Plc, |figures| figures.by),
             started_by: event.who.clone(),
             started_unix_ms: event.committed_unix_ms,
+            started_why: event.why.clone(),
             needed,
             parts: 0,
             step: if needed == 0 { Step::WithoutReference } else { Step::Reference },
@@ -143,10 +145,8 @@ impl Running {
         let (seq, part_id) = (row.seq, row.trigger.part);
         let features = entry.features.as_ref().map(RowFeatures::features);
         let outputs = entry.raw_logit.zip(features).filter(|(raw_logit, features)| {
-            // What the network computes for an image that is unlike the training images means little.
-            let is_unlike = entry.reason == Reason::ImageUnlikeTraining.name();
             let is_own = entry.model == Some(model);
-            !is_rejected && !is_unlike && is_own && raw_logit.is_finite() && features.are_finite()
+            is_own && can_be_reference(entry) && raw_logit.is_finite() && features.are_finite()
         });
         let reference = outputs.map(|(raw_logit, features)| ReferencePart { seq, part_id, raw_logit, features });
         if self.candidates.len() == RecordedBundle::MAX_ROWS {
@@ -230,6 +230,21 @@ impl Running {
             parts: self.parts,
             started_unix_ms: self.started_unix_ms,
             started_by: self.started_by.clone(),
+            started_why: self.started_why.clone(),
+            is_of_plc: self.starter == Starter::Plc,
         }
+    }
+}
+
+/// Whether a person or the PLC may confirm the part of this row as good.
+///
+/// A good part of a bundle that is unlike the training may be a REJECT by its score: such bundles need the offset most. The guard
+/// looks at its logit too. What the network computes for an image that is unlike the training images means little; a REJECT has the
+/// measures of such an image as its detail.
+fn can_be_reference(entry: &VerdictEntry) -> bool {
+    let is_reason = |reason: Reason| entry.reason == reason.name();
+    match entry.verdict {
+        Verdict::Reject => is_reason(Reason::ScoreFromReject) && entry.detail.is_empty(),
+        Verdict::Pass | Verdict::Review => !is_reason(Reason::ImageUnlikeTraining),
     }
 }

@@ -102,11 +102,14 @@ fn a_bundle_gets_its_offset_from_confirmed_parts_and_no_part_passes_before() {
 fn confirmations_are_answered_by_the_part_they_name() {
     let mut bench = BundleBench::new(settings());
     let (first, _) = bench.part(1, 7, -2.0);
-    let (rejected, _) = bench.part(2, 7, 2.0);
+    let rule = bench.enter(7).rule;
+    let rejected = bench.row(2, 7, (2.0, Reason::EngineFailed), &rule, true);
+    bench.bundles.judged(&rejected);
+    let rejected = rejected.seq;
     let (again, _) = bench.part(1, 7, -2.0);
     assert_eq!(bench.confirm(first, 1, 8), ConfirmResult::NOT_IN_BUNDLE, "another bundle");
     assert_eq!(bench.confirm(first, 3, 7), ConfirmResult::NOT_IN_BUNDLE, "another part");
-    assert_eq!(bench.confirm(rejected, 2, 7), ConfirmResult::REFUSED, "a REJECT");
+    assert_eq!(bench.confirm(rejected, 2, 7), ConfirmResult::REFUSED, "a REJECT, not by its score");
     assert_eq!(bench.kinds(), ["BUNDLE_STARTED 7"]);
     for _ in 0..2 {
         assert_eq!(bench.confirm(first, 1, 7), ConfirmResult::CONFIRMED, "a copy");
@@ -216,12 +219,13 @@ fn a_person_confirms_all_parts_or_none() {
         assert!(bench.ask(start(7, Some(bad))).is_err());
     }
     bench.ask(start(7, Some(2))).unwrap();
-    for (part, logit) in [(1, -2.0), (2, 2.0), (3, -1.5)] {
-        bench.part(part, 0, logit);
+    for (part, reason) in [(1, Reason::ReferencePart), (2, Reason::EngineFailed), (3, Reason::ReferencePart)] {
+        let rule = bench.enter(0).rule;
+        let row = bench.row(part, 7, (-2.0, reason), &rule, true);
+        bench.bundles.judged(&row);
     }
-    for (parts, why) in [(vec![1, 2], "part 2 is a REJECT"), (vec![1, 9], "part 9 was not judged")] {
-        assert!(bench.ask(confirm(&parts)).unwrap_err().contains(why));
-    }
+    let refusals = [[1, 2], [1, 9]].map(|parts| bench.ask(confirm(&parts)).unwrap_err());
+    insta::assert_snapshot!("parts_that_can_not_be_confirmed", refusals.join("\n"));
     let status = bench.ask(BundleRequest::Status).unwrap();
     assert_eq!((status.confirmed.len(), status.candidates.len()), (0, 2));
     let status = bench.ask(confirm(&[3, 1, 3])).unwrap();
@@ -241,6 +245,25 @@ fn parts_of_another_bundle_are_not_confirmed() {
     let of = |bundle| BundleRequest::Confirm { bundle: NonZeroU32::new(bundle), parts: vec![1] };
     insta::assert_snapshot!("confirmation_of_another_bundle", bench.ask(of(7)).unwrap_err());
     assert_eq!(bench.ask(of(8)).unwrap().confirmed, [1]);
+}
+
+/// The good parts of a bundle that is unlike the training may all be rejected. Then the bundle needs the offset most.
+#[test]
+fn a_part_that_was_rejected_by_its_score_can_be_a_reference_part() {
+    let mut bench = BundleBench::new(settings());
+    for part in 1..=3 {
+        let (seq, reason) = bench.part(part, 7, 2.5);
+        assert_eq!(reason, Reason::ScoreFromReject);
+        assert_eq!(bench.confirm(seq, part, 7), ConfirmResult::CONFIRMED);
+    }
+    assert_eq!(bench.bundles.state(), state(7, StepCode::OFFSET, 3, 0));
+    assert_eq!(bench.part(4, 7, 2.5).1, Reason::ScoreBelowReview);
+    // Its image is unlike the training images, as its detail says.
+    let rule = bench.enter(8).rule;
+    let mut row = bench.row(5, 8, (2.5, Reason::ScoreFromReject), &rule, true);
+    row.entry.detail = "sharpness".to_owned();
+    bench.bundles.judged(&row);
+    assert_eq!(bench.confirm(row.seq, 5, 8), ConfirmResult::REFUSED);
 }
 
 /// Its levels or its sharpness are other than those of the training images, so the network's outputs mean little.

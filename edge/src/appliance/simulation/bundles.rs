@@ -5,8 +5,9 @@ use super::{SimulatedEvent, Simulation, ToJournal};
 use crate::appliance::bundle::{BundleEffect, BundleSettings, BundleView};
 use crate::appliance::part::lifecycle::Life;
 use crate::config::BundleConfig;
-use crate::control::{BundleAnswer, BundleRequest, Who};
+use crate::control::{BundleAnswer, BundleRequest, Candidate, Who};
 use cellgate_models::digest::Digest;
+use cellgate_models::policy::Verdict;
 use rand::RngExt as _;
 use std::num::NonZeroU32;
 
@@ -57,7 +58,9 @@ impl Simulation {
     /// A person does something about bundles, at random: mostly confirms parts, else starts or ends a bundle.
     pub(super) fn person_acts(&mut self) {
         let status = self.bundles.status();
-        let candidates: Vec<u64> = status.candidates.iter().map(|part| part.part_id).collect();
+        // A person knows that a part is bad: in this simulation every REJECT by the score is.
+        let is_good = |part: &&Candidate| part.verdict == Verdict::Review.name();
+        let candidates: Vec<u64> = status.candidates.iter().filter(is_good).map(|part| part.part_id).collect();
         let request = match self.random.random_range(0..10) {
             0 => BundleRequest::End,
             1 => BundleRequest::Start {

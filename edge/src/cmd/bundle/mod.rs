@@ -44,7 +44,7 @@ enum Action {
 ///
 /// A running bundle ends, also one with the same number.
 ///
-/// Exit status: 0 started, 1 refused, 2 misuse or no appliance.
+/// Exit status: 0 started, 1 refused, 2 misuse, no appliance, or the outcome is unknown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge bundle start 7
@@ -66,7 +66,9 @@ struct StartArgs {
 /// Confirm only parts that a person has inspected. After the last one that is needed, the appliance computes the bundle's offset, or
 /// refuses the reference parts because they are unlike the normal parts of the training.
 ///
-/// Exit status: 0 confirmed, 1 refused, 2 misuse or no appliance.
+/// If one of the parts can't be confirmed, none is.
+///
+/// Exit status: 0 confirmed, 1 refused, 2 misuse, no appliance, or the outcome is unknown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   # the parts of bundle 7 that a person has inspected
@@ -75,9 +77,9 @@ struct ConfirmArgs {
     /// Numbers of the parts
     #[arg(value_name = "PART", required = true)]
     parts: Vec<u64>,
-    /// Bundle of the parts: if another bundle is running, no part is confirmed. Use this if part numbers occur in several bundles
+    /// Bundle of the parts: if another bundle is running, no part is confirmed
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..).try_map(NonZeroU32::try_from))]
-    bundle: Option<NonZeroU32>,
+    bundle: NonZeroU32,
     #[command(flatten)]
     target: Target,
 }
@@ -97,7 +99,7 @@ struct StatusArgs {
 
 /// Ends the running bundle. The following parts are judged as `without` in the section [bundle] of edge.toml says.
 ///
-/// Exit status: 0 ended, 1 refused, 2 misuse or no appliance.
+/// Exit status: 0 ended, 1 refused, 2 misuse, no appliance, or the outcome is unknown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cellgate-edge bundle end")]
@@ -139,7 +141,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Action::Start(StartArgs { bundle, reference, target }) => {
             (BundleRequest::Start { bundle, reference_parts: reference }, target)
         }
-        Action::Confirm(ConfirmArgs { parts, bundle, target }) => (BundleRequest::Confirm { bundle, parts }, target),
+        Action::Confirm(ConfirmArgs { bundle, parts, target }) => {
+            (BundleRequest::Confirm { bundle: Some(bundle), parts }, target)
+        }
         Action::Status(StatusArgs { target }) => (BundleRequest::Status, target),
         Action::End(EndArgs { target }) => (BundleRequest::End, target),
     };

@@ -23,7 +23,11 @@ pub(super) fn of(status: &BundleStatus) -> String {
     };
     let mut text = format!("bundle {}: {judged}\n", status.bundle);
     let started = format_utc_ms(status.started_unix_ms);
-    let _ = writeln!(text, "started: {started} by {}; parts with a verdict: {}", status.started_by, status.parts);
+    let BundleStatus { started_by, started_why, parts, .. } = status;
+    let _ = writeln!(text, "started: {started} by {started_by}: {started_why}; parts with a verdict: {parts}");
+    if status.is_of_plc {
+        text += "a trigger that names no bundle ends this bundle\n";
+    }
     if status.step != BundleStep::WithoutReference {
         text += &reference_parts(status);
     }
@@ -64,9 +68,12 @@ fn next(status: &BundleStatus) -> Option<String> {
     let bundle = status.bundle;
     match status.step {
         BundleStep::None | BundleStep::Offset | BundleStep::WithoutReference => None,
-        BundleStep::Reference if status.candidates.is_empty() => {
+        BundleStep::Reference if status.candidates.is_empty() && status.parts == 0 => {
             Some("let the PLC trigger parts of this bundle; then confirm those that are good".to_owned())
         }
+        BundleStep::Reference if status.candidates.is_empty() => Some(
+            "let the PLC trigger more parts; no further part can be confirmed: `cellgate-edge journal list` has the reasons".to_owned(),
+        ),
         BundleStep::Reference => Some(format!(
             "inspect these parts, and confirm those that are good: `cellgate-edge bundle confirm --bundle {bundle} PART...`"
         )),
@@ -105,6 +112,8 @@ mod tests {
             parts: 6,
             started_unix_ms: 1_800_000_000_250,
             started_by: "anna (uid 1000, pid 4711)".to_owned(),
+            started_why: "a person started the bundle".to_owned(),
+            is_of_plc: step == BundleStep::Offset,
         }
     }
 
@@ -115,7 +124,7 @@ mod tests {
     #[test]
     fn the_text_of_each_step_says_what_to_do_next() {
         let waiting = BundleStatus { parts: 0, trained_for: 8, ..status(BundleStep::Reference, &[]) };
-        let candidates = vec![candidate(4711, -2.221), candidate(4713, 12.5)];
+        let candidates = vec![candidate(4711, -2.221), candidate(4713, -1.874)];
         let reference = BundleStatus { candidates, ..status(BundleStep::Reference, &[4712]) };
         let all = [1, 2, 3, 4, 5];
         let offset = BundleStatus { offset: Some(-0.73214), ..status(BundleStep::Offset, &all) };

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
   # 10 parts and a simulated scanner
   cellgate-edge plc-sim --port /tmp/plc --model model --images radiographs/*.tif --into scans
   # 20 parts of bundle 7; the PLC confirms five of them, known to be good, as reference parts
-  cellgate-edge plc-sim --port /tmp/plc --model model --images radiographs/*.tif --into scans \
+  cellgate-edge plc-sim --port /tmp/plc --model model --images radiographs/*.tif --into scans \\
     --parts 20 --bundle 7 --confirm 1 2 3 5 6
   # 30 parts per minute, as JSON
   cellgate-edge plc-sim --port /dev/ttyUSB1 --model-digest 9f2c41d200a1b3c4 --rate 30 --json")]
