@@ -117,7 +117,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         };
-        ["proc/driver/nvidia/version", "dev/nvidiactl", "dev/nvidia0"].map(add);
+        ["proc/driver/nvidia/version", "dev/nvidiactl", "dev/nvidia0"].iter().for_each(|file| add(file));
         assert_eq!(states(), [None, Some(FindingState::Warning), Some(FindingState::Failure)], "no dev/nvidia-uvm");
         add("dev/nvidia-uvm");
         assert_eq!(states(), [None, Some(FindingState::Ok), Some(FindingState::Ok)]);
