@@ -8,6 +8,7 @@ pub mod control;
 pub mod convert;
 pub mod doctor;
 pub mod finding;
+pub mod gpu_files;
 pub mod journal;
 pub mod metrics;
 mod one_line;

@@ -4,16 +4,18 @@ use super::folder::{folder, or_here};
 use crate::appliance::activation;
 use crate::config::Config;
 use crate::finding::{Finding, FindingState};
+use crate::gpu_files::GpuFiles;
 use crate::pipeline::{EngineChoice, Pipeline};
 use crate::tensorrt;
 use cellgate_models::model::{self, Model};
 use cellgate_models::one_line;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-/// Checks what TensorRT needs, if the configuration asks for it, then the model with its engine.
+/// Checks what TensorRT needs and the GPU's device files, if the configuration asks for the GPU, then the model with its engine.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = tensorrt::findings(&config.model);
+    findings.extend(gpu_files(config.model.engine, Path::new("/")));
     findings.push(model_and_engine(config));
     findings
 }
@@ -38,14 +40,11 @@ fn model_and_engine(config: &Config) -> Finding {
                 "{}: {chosen}; the golden images have their expected outputs ({ms} ms, the slowest {slowest} ms)",
                 config.model.path.display()
             );
-            // `auto` chose the CPU, which is a problem if there is a GPU.
-            let is_cpu_by_auto = config.model.engine == EngineChoice::Auto && !chosen.is_on_gpu;
-            let gpu = gpu_node(Path::new("/dev")).filter(|_| is_cpu_by_auto);
             let hints = [
                 chosen.is_plan_new.then(|| plan_hint(&config.model.plans)),
                 (!missing.required().is_empty())
                     .then(|| format!("the image decoder lacks {missing}: a newer Linux kernel has them")),
-                gpu.map(|node| gpu_hint(&node)),
+                chosen.unused_gpu.as_ref().map(gpu_hint),
             ];
             let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
             let state = if hints.is_empty() && !chosen.is_fallback { FindingState::Ok } else { FindingState::Warning };
@@ -72,18 +71,24 @@ fn plan_hint(plans: &Path) -> String {
     }
 }
 
-/// Returns the first file in the folder `devices` (`/dev`) that stands for an NVIDIA GPU: on a card, in a Jetson, or in WSL.
-fn gpu_node(devices: &Path) -> Option<PathBuf> {
-    const NODES: [&str; 5] = ["nvidia0", "nvhost-gpu", "nvhost-ctrl-gpu", "nvgpu", "dxg"];
-    NODES.into_iter().map(|node| devices.join(node)).find(|node| node.exists())
+/// Checks the device files of the GPU, if there is one and the engine may use it. `root` is the machine's root folder (`/`).
+fn gpu_files(engine: EngineChoice, root: &Path) -> Option<Finding> {
+    let what = "GPU's files";
+    let state_if_unusable = match engine {
+        EngineChoice::OnnxRuntime => return None,
+        EngineChoice::Auto => FindingState::Warning,
+        EngineChoice::TensorRt => FindingState::Failure,
+    };
+    let found = GpuFiles::find(root)?;
+    let state = if found.fault.is_some() { state_if_unusable } else { FindingState::Ok };
+    Some(Finding::new(what, state, found.to_string()))
 }
 
 /// Says what to do about a GPU that exists but does not judge.
-fn gpu_hint(node: &Path) -> String {
+fn gpu_hint(gpu: &GpuFiles) -> String {
     format!(
-        "{} exists, but the GPU does not judge: make TensorRT usable, or set engine = \"onnxruntime\"; on a Jetson the user needs \
-         the groups video and render, which edge/systemd/jetson.conf grants",
-        node.display()
+        "{} exists, but the GPU does not judge: make TensorRT usable, or set engine = \"onnxruntime\"",
+        gpu.sign.display()
     )
 }
 
@@ -100,13 +105,21 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_is_found_by_its_device_node() {
-        let devices = tempfile::tempdir().unwrap();
-        assert_eq!(gpu_node(devices.path()), None);
-        std::fs::create_dir(devices.path().join("nvgpu")).unwrap();
-        assert_eq!(gpu_node(devices.path()), Some(devices.path().join("nvgpu")));
-        std::fs::write(devices.path().join("nvidia0"), "").unwrap();
-        let node = gpu_node(devices.path()).unwrap();
-        assert!(gpu_hint(&node).contains("nvidia0"));
+    fn device_files_that_can_not_be_used_are_a_failure_only_if_the_engine_needs_the_gpu() {
+        let root = tempfile::tempdir().unwrap();
+        let states = || {
+            [EngineChoice::OnnxRuntime, EngineChoice::Auto, EngineChoice::TensorRt]
+                .map(|engine| gpu_files(engine, root.path()).map(|finding| finding.state))
+        };
+        assert_eq!(states(), [None; 3], "no GPU");
+        let add = |file: &str| {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        };
+        ["proc/driver/nvidia/version", "dev/nvidiactl", "dev/nvidia0"].iter().for_each(|file| add(file));
+        assert_eq!(states(), [None, Some(FindingState::Warning), Some(FindingState::Failure)], "no dev/nvidia-uvm");
+        add("dev/nvidia-uvm");
+        assert_eq!(states(), [None, Some(FindingState::Ok), Some(FindingState::Ok)]);
     }
 }

@@ -69,7 +69,7 @@ impl DeviceFigures {
             engine_is_fallback: gauge(
                 registry,
                 "cellgate_engine_is_fallback",
-                "Whether ONNX Runtime judges on the CPU because engine = \"auto\" can't use the GPU: 0 or 1.",
+                "Whether engine = \"auto\" judges on the CPU although there is a GPU or the program was built with TensorRT: 0 or 1.",
             )?,
             proofs: counters(
                 registry,
@@ -121,7 +121,7 @@ impl DeviceFigures {
         }
     }
 
-    /// Sets whether ONNX Runtime was loaded because TensorRT can't be used.
+    /// Sets whether `auto` loaded ONNX Runtime although there is a GPU or this program was built with TensorRT.
     pub fn set_fallback(&self, is_fallback: bool) {
         self.engine_is_fallback.set(i64::from(is_fallback));
     }

@@ -2,10 +2,12 @@
 
 use super::scorer::{CpuScorer, Scorer};
 use super::{ActivationError, Alive, EngineChoice, EngineOptions};
+use crate::gpu_files::GpuFiles;
 use crate::tensorrt;
 use cellgate_models::engine::OnnxRuntime;
 use cellgate_models::model::{Model, Precision};
 use std::fmt;
+use std::path::Path;
 
 /// The engine that judges, as text for logs and `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +16,12 @@ pub struct Chosen {
     pub engine: String,
     /// Why this engine was selected.
     pub why: String,
-    /// Whether the engine runs on the GPU.
-    pub is_on_gpu: bool,
     /// Whether the engine's plan was built just now, because no kept plan could be used.
     pub is_plan_new: bool,
-    /// Whether `auto` selected ONNX Runtime because TensorRT, which this program was built with, can't be used.
+    /// Whether `auto` selected ONNX Runtime although this program was built with TensorRT or this machine has a GPU.
     pub is_fallback: bool,
+    /// The GPU of this machine, if `auto` selected ONNX Runtime.
+    pub unused_gpu: Option<GpuFiles>,
 }
 
 impl fmt::Display for Chosen {
@@ -38,7 +40,7 @@ impl fmt::Display for Chosen {
 /// | `tensorrt` | no | | error |
 /// | `auto` | yes | yes | TensorRT |
 /// | `auto` | yes | no | ONNX Runtime, as a fallback |
-/// | `auto` | no | | ONNX Runtime |
+/// | `auto` | no | | ONNX Runtime; as a fallback if this machine has a GPU |
 pub(super) fn scorer(
     model: &Model,
     precision: Precision,
@@ -47,29 +49,32 @@ pub(super) fn scorer(
     alive: &Alive,
 ) -> Result<(Box<dyn Scorer>, Chosen), ActivationError> {
     let network = network(model, precision)?;
-    let on_cpu = |why: String, is_fallback| {
+    let on_cpu = |why: String, is_fallback, unused_gpu| {
         if alive().is_break() {
             return Err(ActivationError::Stopped);
         }
         let engine = OnnxRuntime::new(network, &options.onnxruntime)?;
         let scorer = CpuScorer::new(model.conversion(), Box::new(engine))?;
         let engine = "ONNX Runtime on the CPU".to_owned();
-        Ok((
-            Box::new(scorer) as Box<dyn Scorer>,
-            Chosen { engine, why, is_on_gpu: false, is_plan_new: false, is_fallback },
-        ))
+        Ok((Box::new(scorer) as Box<dyn Scorer>, Chosen { engine, why, is_plan_new: false, is_fallback, unused_gpu }))
     };
     let on_gpu = |why: &str| {
         let (scorer, engine, is_plan_new) = tensorrt::scorer(model, precision, &options.tensorrt, max_pixels, alive)?;
-        Ok((scorer, Chosen { engine, why: why.to_owned(), is_on_gpu: true, is_plan_new, is_fallback: false }))
+        Ok((scorer, Chosen { engine, why: why.to_owned(), is_plan_new, is_fallback: false, unused_gpu: None }))
+    };
+    let auto_on_cpu = |why: String, has_tensorrt| {
+        let unused_gpu = GpuFiles::find(Path::new("/"));
+        on_cpu(why, has_tensorrt || unused_gpu.is_some(), unused_gpu)
     };
     match options.choice {
-        EngineChoice::OnnxRuntime => on_cpu("as configured".to_owned(), false),
+        EngineChoice::OnnxRuntime => on_cpu("as configured".to_owned(), false, None),
         EngineChoice::TensorRt => on_gpu("as configured"),
         EngineChoice::Auto => on_gpu("as it can be used").or_else(|error: ActivationError| match error {
             ActivationError::Stopped => Err(error),
-            ActivationError::WithoutTensorRt => on_cpu("as this program was built without TensorRT".to_owned(), false),
-            error => on_cpu(format!("as TensorRT can't be used: {}", error.in_one_line()), true),
+            ActivationError::WithoutTensorRt => {
+                auto_on_cpu("as this program was built without TensorRT".to_owned(), false)
+            }
+            error => auto_on_cpu(format!("as TensorRT can't be used: {}", error.in_one_line()), true),
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! Finds out for `doctor` whether the GPU, its driver and TensorRT can be used.
 
 use super::gpu;
+use super::plans::NoPlan;
 use crate::config::ModelConfig;
 use crate::convert::cuda::driver_version;
 use crate::finding::{Finding, FindingState};
@@ -19,13 +20,15 @@ pub(crate) fn findings(model: &ModelConfig) -> Vec<Finding> {
         Ok(found) => Finding::ok(what, found),
         Err(found) => Finding::new(what, state_if_unusable, found),
     };
-    let gpu = gpu::detect().and_then(|gpu| {
+    let gpu = || -> Result<String, NoPlan> {
+        let gpu = gpu::detect()?;
+        gpu.capability().check_local()?;
         let (major, minor) = driver_version()?;
         Ok(format!("{gpu}, driver for CUDA {major}.{minor}"))
-    });
+    };
     let tensorrt = probe(Library::Builder, model.tensorrt.as_deref()).map(|found| found.to_string());
     vec![
-        finding("GPU", gpu.map_err(|error| in_one_line(&error))),
+        finding("GPU", gpu().map_err(|error| in_one_line(&error))),
         finding("TensorRT", tensorrt.map_err(|error| in_one_line(&error))),
     ]
 }

@@ -1,13 +1,14 @@
 //! Gets the plan for this machine's GPU: a kept one, or one that is built now.
 
 use super::gpu;
-use crate::convert::cuda::CudaError;
+use crate::convert::cuda::{CudaError, driver_version};
 use crate::journal::now_unix_ms;
 use cellgate_models::model::{Model, Precision};
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, CacheError, DeviceKey, DeviceKeyError, Gpu, Lookup, PlanKey};
 use cellgate_models::plan::{self, BuildRequest, BuildStep, Library, PlanError, Target, TensorRt};
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -242,6 +243,21 @@ pub fn build(
 ) -> Result<AuthenticPlan, PlanError> {
     let built = plan::build_in_child(request, progress)?;
     AuthenticPlan::new(key, u64::try_from(now_unix_ms() / 1000).unwrap_or(0), built)
+}
+
+/// The child process of [`build`].
+///
+/// Loads CUDA's driver first, as the parent did: TensorRT asks the system's loader for `libcuda.so.1`, and the loader does not know a
+/// file that `CELLGATE_CUDA` names or that is in a folder of its own. It takes the file that is loaded already.
+///
+/// # Errors
+/// As [`plan::serve`].
+pub fn serve() -> io::Result<()> {
+    if let Err(error) = driver_version() {
+        // TensorRT for RTX needs no driver to build for a named compute capability. For this machine's GPU the parent has found one.
+        tracing::debug!(event = "plan_worker_without_driver", %error, "the process that builds plans has no driver");
+    }
+    plan::serve()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod engine;
 mod flipped;
 mod frozen;
 mod gate;
+mod gpu;
 mod hard_links;
 mod idle;
 mod lost_folder;

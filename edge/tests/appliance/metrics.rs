@@ -20,11 +20,16 @@ pub(crate) fn start_with_metrics(profile: &str) -> (Plant, SocketAddr) {
     fs::write(path, format!("{text}[metrics]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
     fs::remove_file(plant.path("log")).unwrap();
     plant.start();
+    let address = served_address(&plant);
+    (plant, address)
+}
+
+/// Waits until the appliance serves metrics, and returns the address from the first entry about it in the log.
+pub(crate) fn served_address(plant: &Plant) -> SocketAddr {
     // In the log only the entry about the metrics has this field.
     let served = || plant.log().split("address=").nth(1)?.split_whitespace().next()?.parse().ok();
     wait_for("the metrics", || served().is_some());
-    let address = served().unwrap();
-    (plant, address)
+    served().unwrap()
 }
 
 /// Sends `bytes` and returns the answer. The answer is empty if the appliance closes the connection without answering.
@@ -45,7 +50,7 @@ pub(crate) fn scrape(address: SocketAddr) -> Page {
 }
 
 /// Waits until the sum of the metric's series with these labels is `value`.
-fn wait_for_metric(address: SocketAddr, name: &str, labels: &[(&str, &str)], value: f64) {
+pub(crate) fn wait_for_metric(address: SocketAddr, name: &str, labels: &[(&str, &str)], value: f64) {
     wait_for(name, || scrape(address).sum(name, labels) == value);
 }
 

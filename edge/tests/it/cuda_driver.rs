@@ -34,6 +34,11 @@ fn a_context_that_is_lost_while_capturing_is_an_error() {
 }
 
 #[test]
+fn a_process_opens_one_context_and_keeps_it() {
+    run_alone(module_path!(), "scenario_one_context", None);
+}
+
+#[test]
 fn a_driver_that_does_not_start_loses_no_context() {
     run_alone(module_path!(), "scenario_no_start", None);
 }
@@ -78,10 +83,28 @@ fn scenario_everything() {
         ("cuStreamCreate", "cuStreamDestroy_v2"),
         ("cuModuleLoadData", "cuModuleUnload"),
         ("cuGraphInstantiateWithFlags", "cuGraphExecDestroy"),
-        ("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
     ] {
         assert_eq!(pretended.calls(made), pretended.calls(gone), "{made}");
     }
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_one_context() {
+    let pretended = Pretended::open();
+    // The first attempt fails, and the next one opens the GPU. 2 is CUDA_ERROR_OUT_OF_MEMORY.
+    pretended.answers("cuDevicePrimaryCtxRetain", 2);
+    assert!(copy_rate().is_err());
+    pretended.answers("cuDevicePrimaryCtxRetain", 0);
+    let retained = pretended.calls("cuDevicePrimaryCtxRetain");
+    for _ in 0..3 {
+        copy_rate().unwrap();
+        let image = image(10, 9);
+        // In another thread, to which the context must be bound too.
+        std::thread::spawn(move || converter().to_bytes(&[image.view()]).unwrap()).join().unwrap();
+    }
+    let calls = ["cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"].map(|name| pretended.calls(name));
+    assert_eq!(calls, [retained + 1, 0]);
 }
 
 #[test]
@@ -149,10 +172,13 @@ fn scenario_no_start() {
         assert!(matches!(error, CudaError::Driver { .. }) && !error.is_context_lost(), "{error}");
         pretended.answers(function, 0);
     }
-    // CUDA_ERROR_ILLEGAL_ADDRESS, a fault: only earlier work of this process can have caused it.
-    pretended.answers("cuDevicePrimaryCtxRetain", 700);
-    let error = CudaConverter::new(&spec, 100).err().unwrap();
-    assert!(error.is_context_lost(), "{error}");
+    // CUDA_ERROR_ILLEGAL_ADDRESS, a fault that only earlier work of this process can have caused, and CUDA_ERROR_CONTAINED,
+    // CUDA_ERROR_TENSOR_MEMORY_LEAK and CUDA_ERROR_MPS_CLIENT_TERMINATED, after which the driver wants a new process.
+    for status in [700, 226, 721, 810] {
+        pretended.answers("cuDevicePrimaryCtxRetain", status);
+        let error = CudaConverter::new(&spec, 100).err().unwrap();
+        assert!(error.is_context_lost(), "{error}");
+    }
     pretended.answers("cuDevicePrimaryCtxRetain", 0);
     CudaConverter::new(&spec, 100).unwrap();
 }
@@ -168,4 +194,7 @@ fn scenario_drop_after_error() {
     let waited = pretended.calls("cuStreamSynchronize");
     drop(converter);
     assert_eq!(pretended.calls("cuStreamSynchronize"), waited + 1);
+    // Freeing the converter's memory failed too. The next converter, in the same context, does not get that error.
+    pretended.answers("cuMemFreeAsync", 0);
+    self::converter().to_bytes(&[image(10, 9).view()]).unwrap();
 }

@@ -53,7 +53,9 @@ static BUILDING: Mutex<()> = Mutex::new(());
 /// TensorRT failed.
 pub fn build(request: &BuildRequest<'_>, progress: BuildProgress) -> Result<Built, PlanError> {
     onnx::check(request.network)?;
-    let tensorrt = library::load(request.library.as_deref())?.tensorrt;
+    let found = library::load(request.library.as_deref())?;
+    library::open_resources(&found);
+    let tensorrt = found.tensorrt;
     let log = Log::default();
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let result = build_with(request, progress, &log, tensorrt);

@@ -6,6 +6,7 @@ use crate::library::{Search, library_in};
 use crate::one_line;
 use libloading::Symbol;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -64,6 +65,31 @@ fn open(library: Library, path: &Path) -> Result<&'static libloading::Library, P
         Ok(opened) => Ok(Box::leak(Box::new(opened))),
         Err(error) => Err(PlanError::LibraryUnusable { library, path: path.to_owned(), message: one_line(&error) }),
     }
+}
+
+/// The start of the names of TensorRT's builder resources: compiled kernels that the builder chooses from.
+const RESOURCE: &str = "libnvinfer_builder_resource";
+
+/// Opens the resources of the builder `found`. The builder opens a resource by its bare file name, which the system's loader only finds
+/// in the folders that it knows; but it takes a library of that name that is open already.
+///
+/// A resource that can't be opened is left to TensorRT, which says whether it needs it.
+pub(super) fn open_resources(found: &ProbedLibrary) {
+    for path in resources(found) {
+        if let Err(error) = open(Library::Builder, &path) {
+            tracing::debug!(event = "builder_resource_unusable", %error, "a resource of TensorRT's builder was not opened");
+        }
+    }
+}
+
+/// The resources of the builder's version in its folder, such as `libnvinfer_builder_resource_sm110.so.11.4.1`.
+fn resources(found: &ProbedLibrary) -> Vec<PathBuf> {
+    let Version { major, minor, patch, .. } = found.tensorrt.version;
+    let end = format!(".so.{major}.{minor}.{patch}");
+    let is_resource = |name: &str| name.starts_with(RESOURCE) && name.ends_with(&end);
+    let folder = found.path.parent().unwrap_or(Path::new("/"));
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter(|file| file.file_name().to_str().is_some_and(is_resource)).map(|file| file.path()).collect()
 }
 
 /// Reads the version of a library of TensorRT.

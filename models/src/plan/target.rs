@@ -14,7 +14,10 @@ impl ComputeCapability {
         }
         let expected = match CAPABILITIES {
             [] => "this machine's GPU only".to_owned(),
-            [..] => CAPABILITIES.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            [..] => {
+                let listed: Vec<_> = CAPABILITIES.iter().map(ToString::to_string).collect();
+                format!("{}; for another GPU, use a program with TensorRT 11 (feature enterprise)", listed.join(", "))
+            }
         };
         Err(PlanError::Target { asked: self, flavour: FLAVOUR, expected })
     }

@@ -270,9 +270,16 @@ impl Judge {
         });
         let (pipeline, chosen): (Pipeline, Chosen) = Pipeline::activate_telling(&self.model, &self.activation, &alive)?;
         self.shared.metrics.device.set_fallback(chosen.is_fallback);
-        let Chosen { engine, why, .. } = &chosen;
+        let Chosen { engine, why, unused_gpu, .. } = &chosen;
         if chosen.is_fallback {
-            tracing::warn!(event = "engine_fallback", engine, why, "judging on the CPU, because the GPU can't be used");
+            let gpu = unused_gpu.as_ref().map_or_else(|| "none found".to_owned(), ToString::to_string);
+            tracing::warn!(
+                event = "engine_fallback",
+                engine,
+                gpu,
+                why,
+                "judging on the CPU, because the GPU can't be used"
+            );
         } else {
             tracing::info!(event = "engine_chosen", engine, why, "judging with this engine");
         }

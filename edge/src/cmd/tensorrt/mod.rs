@@ -21,6 +21,6 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Plan(args) => plan::run(args),
         Command::GpuCheck(args) => gpu_check::run(args),
-        Command::PlanWorker => Ok(cellgate_models::plan::serve().map(|()| ExitCode::SUCCESS)?),
+        Command::PlanWorker => Ok(cellgate_edge::tensorrt::plans::serve().map(|()| ExitCode::SUCCESS)?),
     }
 }

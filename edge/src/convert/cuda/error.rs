@@ -33,7 +33,7 @@ pub enum CudaError {
         package: &'static str,
     },
     /// The driver is too old.
-    #[error("{}: found a driver for CUDA {}.{}, expected {}.{} or newer: install a newer NVIDIA driver", path.display(), found.0, found.1, expected.0, expected.1)]
+    #[error("{}: found a driver for CUDA {}.{}, expected {}.{} or newer: install a newer NVIDIA driver, on a Jetson JetPack 7.2.2 or later", path.display(), found.0, found.1, expected.0, expected.1)]
     DriverTooOld {
         /// The driver's library.
         path: PathBuf,
@@ -94,7 +94,7 @@ impl CudaError {
     }
 
     /// An error of the driver before this caller had a context. No context is lost, and the next attempt may succeed. A fault is
-    /// the exception: only earlier work of this process in the GPU's primary context can have caused it.
+    /// the exception: see [`is_fault`].
     pub(super) fn before_a_context(doing: &'static str, error: DriverError) -> Self {
         let detail = describe(error);
         if is_fault(error.0) { Self::ContextLost { doing, detail } } else { Self::Driver { doing, detail } }
@@ -142,11 +142,13 @@ fn is_sticky(code: CUresult) -> bool {
         )
 }
 
-/// The sticky errors that are caused by earlier work on the GPU.
+/// The sticky errors that are caused by earlier work on the GPU, or by the end of the server that shares the GPU between processes
+/// (MPS). Only a new process can use the GPU after them, whether or not this caller had a context.
 fn is_fault(code: CUresult) -> bool {
     matches!(
         code,
-        CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
+        CUresult::CUDA_ERROR_CONTAINED
+            | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
             | CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
             | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT
             | CUresult::CUDA_ERROR_ASSERT
@@ -156,6 +158,8 @@ fn is_fault(code: CUresult) -> bool {
             | CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
             | CUresult::CUDA_ERROR_INVALID_PC
             | CUresult::CUDA_ERROR_LAUNCH_FAILED
+            | CUresult::CUDA_ERROR_TENSOR_MEMORY_LEAK
+            | CUresult::CUDA_ERROR_MPS_CLIENT_TERMINATED
     )
 }
 
@@ -166,6 +170,14 @@ mod tests {
     #[test]
     fn a_fault_of_a_kernel_loses_the_context_and_a_lack_of_memory_does_not() {
         assert!(is_sticky(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS) && is_sticky(CUresult::CUDA_ERROR_LAUNCH_FAILED));
+        // Errors whose documentation says that the process must be terminated: 226, 721 and 810.
+        for code in [
+            CUresult::CUDA_ERROR_CONTAINED,
+            CUresult::CUDA_ERROR_TENSOR_MEMORY_LEAK,
+            CUresult::CUDA_ERROR_MPS_CLIENT_TERMINATED,
+        ] {
+            assert!(is_sticky(code) && is_fault(code), "{code:?}");
+        }
         assert!(!is_sticky(CUresult::CUDA_ERROR_OUT_OF_MEMORY) && !is_sticky(CUresult::CUDA_ERROR_NO_DEVICE));
         let lost =
             CudaError::ContextLost { doing: "waiting for the conversion", detail: "CUDA_ERROR_ASSERT: a".into() };

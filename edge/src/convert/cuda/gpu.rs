@@ -1,6 +1,7 @@
 //! Opens the GPU with a context, a stream, kernels and memory, and executes launch sequences on it.
 #![expect(unsafe_code, reason = "hands addresses to the CUDA driver")]
 
+use super::context::{FIRST, context};
 use super::error::{before, while_doing};
 use super::module::Module;
 use super::{CudaError, compile, driver_version};
@@ -25,9 +26,6 @@ pub struct GpuInfo {
     /// How many multiprocessors the GPU has.
     pub multiprocessors: u32,
 }
-
-/// The number of the GPU that is used: the first in the driver's order, which `CUDA_VISIBLE_DEVICES` changes.
-pub(super) const FIRST: usize = 0;
 
 /// Reads the properties of the first GPU without creating a context.
 ///
@@ -77,7 +75,7 @@ impl OpenGpu {
     /// Opens the GPU, compiles `kernels` for it and allocates all memory.
     pub(super) fn new(kernels: &[Kernel], memory_bytes: usize, tensor_bytes: usize) -> Result<Self, CudaError> {
         let info = gpu_info()?;
-        let context = before("opening the GPU", CudaContext::new(FIRST))?;
+        let context = context()?;
         let kernels = Module::new(&context, kernels, &compile(kernels, info.capability)?)?;
         let stream = while_doing("creating a stream", context.new_stream())?;
         let memory = Block::new(&stream, memory_bytes)?;

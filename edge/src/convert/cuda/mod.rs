@@ -5,6 +5,7 @@
 //! | finds CUDA's libraries with the search of `cellgate_models::library` and loads them | `library.rs` |
 //! | checks the driver before cudarc calls it; calls the compiler NVRTC without cudarc | `driver.rs`, `nvrtc.rs` |
 //! | compiles the kernels for this machine's GPU and loads them | `compile.rs`, `module.rs` |
+//! | opens the context of the process | `context.rs` |
 //! | executes a [`LaunchSequence`](super::LaunchSequence): memory, launches, the captured graph | `gpu.rs` |
 //! | converts images to tensors on the GPU | `converter.rs` |
 //! | compares the tensors with the reference's; measures the copy rate of the GPU's memory | `compare.rs`, `rate.rs` |
@@ -14,6 +15,7 @@
 
 mod compare;
 mod compile;
+mod context;
 mod converter;
 mod driver;
 mod error;

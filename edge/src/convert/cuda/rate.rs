@@ -1,8 +1,7 @@
 //! Measures the copy rate of the GPU's memory, with which `gpu-check` compares the rate of the conversion.
 
-use super::gpu::FIRST;
+use super::context::context;
 use super::{CudaError, driver_version};
-use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUevent_flags;
 
 /// Bytes of each copy: more than any cache holds.
@@ -16,8 +15,8 @@ const COPIES: usize = 20;
 /// [`CudaError`]: the driver can't be used, there is no GPU, or less than 512 MiB of its memory is free.
 pub fn copy_rate() -> Result<f64, CudaError> {
     driver_version()?;
+    let context = context()?;
     let measured = || {
-        let context = CudaContext::new(FIRST)?;
         let stream = context.new_stream()?;
         let from = stream.alloc_zeros::<u8>(BYTES)?;
         let mut to = stream.alloc_zeros::<u8>(BYTES)?;

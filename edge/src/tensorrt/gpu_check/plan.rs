@@ -9,7 +9,7 @@ use crate::tensorrt::plans::{NoPlan, PlanPlace, build};
 use cellgate_models::model::{Model, Precision};
 use cellgate_models::one_line;
 use cellgate_models::plan::cache::{AuthenticPlan, Cache, Gpu, Lookup, PlanKey};
-use cellgate_models::plan::{BuildRequest, ComputeCapability, PlanError, Target, TensorRt};
+use cellgate_models::plan::{BuildRequest, ComputeCapability, Target, TensorRt};
 use cellgate_models::policy::Rule;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -243,10 +243,7 @@ impl fmt::Display for Worst {
 
 /// A note about a GPU that this TensorRT does not list. `None` if it is listed, and with TensorRT 11, which has no list.
 fn unlisted(asked: ComputeCapability) -> Option<String> {
-    match asked.check_local() {
-        Err(PlanError::Target { flavour, expected, .. }) => Some(format!("{flavour} lists {expected}, not {asked}")),
-        _ => None,
-    }
+    asked.check_local().err().map(|error| error.to_string())
 }
 
 #[cfg(test)]

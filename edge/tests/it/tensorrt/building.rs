@@ -29,6 +29,32 @@ pub(crate) fn hanging_tensorrt(folder: &Path) {
     }
 }
 
+/// A simulated TensorRT whose builder ends the process when it is created. The exit status is 16, plus 1 if the builder could open the
+/// CUDA driver by its name, plus 2 if it could open its resource by its name.
+const OPENING_BUILDER: &str = "#include <dlfcn.h>
+#include <unistd.h>
+void *createInferBuilder_INTERNAL(void *logger, int version)
+{
+    int driver = dlopen(\"libcuda.so.1\", RTLD_NOW) != 0;
+    int resource = dlopen(\"libnvinfer_builder_resource_sm86.so.1.7.1\", RTLD_NOW) != 0;
+    _exit(16 + driver + 2 * resource);
+}
+";
+
+/// Compiles the simulated TensorRT whose builder opens libraries by their names into `folder`, with a resource of this version.
+pub(crate) fn opening_tensorrt(folder: &Path, resource: &str) {
+    let resource = format!("libnvinfer_builder_resource_sm86.so.{resource}");
+    let soname = format!("-Wl,-soname,{resource}");
+    let make = |name: &str, options: &[&str], text: &str| {
+        let source = folder.join(name).with_extension("c");
+        fs::write(&source, text).unwrap();
+        compile(folder, name, options, &source);
+    };
+    make(Library::Builder.file_name(), &[], &[BUILDER, OPENING_BUILDER].concat());
+    make(Library::Parser.file_name(), &[], "void createNvOnnxParser_INTERNAL(void) {}\n");
+    make(&resource, &[&soname], "");
+}
+
 /// A program that is killed when the test ends.
 pub(crate) struct Running(pub(crate) Child);
 

@@ -14,26 +14,33 @@ use std::process::Command;
 /// Makes the simulated driver refuse to load kernels (200 is CUDA_ERROR_INVALID_IMAGE), which saves the time of comparing them.
 const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\"", "-DFAILS_WITH=200"];
 /// The rows of every table on every machine, in this order.
-const WHATS: [&str; 23] = [
+const WHATS: [&str; 30] = [
     "driver",
     "GPU",
     "NVRTC",
     "TensorRT",
     "model",
     "images",
+    "envelope",
     "kernels",
     "copy rate",
     "conversion",
     "plan built f32",
     "plan loaded f32",
-    "parity f32",
+    "parity logit f32",
+    "parity map f32",
+    "map sum f32",
+    "parity features f32",
     "latency read f32",
     "latency convert f32",
     "latency infer f32",
     "latency all f32",
     "plan built f16",
     "plan loaded f16",
-    "parity f16",
+    "parity logit f16",
+    "parity map f16",
+    "map sum f16",
+    "parity features f16",
     "latency read f16",
     "latency convert f16",
     "latency infer f16",
@@ -71,7 +78,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"(built no plan for this machine's GPU: ).*", "${1}REASON OF TENSORRT"),
     (r"(CUDA_ERROR_[A-Z_]+: )[^;\n]*", "${1}MESSAGE"),
     (r"(FOLDER\S+) \([^)]*\)", "$1 (SEARCH)"),
-    (r"\d+(\.\d+)? (us|GB/s|s|%)", "N $2"),
+    (r"\d+(\.\d+)? (us|ms|GB/s|s|%)", "N $2"),
 ];
 
 impl Table {

@@ -1,6 +1,6 @@
 //! Tests `cellgate-edge plan`: the real program with the real TensorRT for RTX, without a GPU. Needs gcc.
 
-use super::building::{assert_ends, building, hanging_tensorrt};
+use super::building::{assert_ends, building, hanging_tensorrt, opening_tensorrt};
 use super::device::Device;
 use super::has_event;
 use cellgate_models::model::Precision;
@@ -316,4 +316,19 @@ fn a_network_on_which_tensorrt_crashes_is_an_error() {
         ended.push(text.contains("signal 11"));
     }
     assert!(ended.contains(&true), "TensorRT no longer crashes: choose other bits, or build in the process itself");
+}
+
+/// The driver and TensorRT are in folders that the system's loader does not know.
+#[test]
+fn the_child_finds_the_driver_of_its_parent_and_the_resources_of_its_builder() {
+    for (resource, status) in [("1.7.1", 16 + 1 + 2), ("1.6.2", 16 + 1)] {
+        let device = Device::new().with_gpu((8, 6), &[]);
+        let tensorrt = device.at("tensorrt");
+        fs::create_dir(&tensorrt).unwrap();
+        opening_tensorrt(&tensorrt, resource);
+        let mut command = device.plan("build");
+        command.arg("--model").arg(&device.model).arg("--tensorrt").arg(tensorrt).env_remove("LD_LIBRARY_PATH");
+        let stderr = refused_stderr(&mut command);
+        assert!(stderr.contains(&format!("exit status: {status}")), "a resource of {resource}: {stderr}");
+    }
 }

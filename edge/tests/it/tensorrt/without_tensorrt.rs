@@ -265,19 +265,27 @@ fn an_appliance_without_a_driver_logs_a_fallback() {
     assert!(line.contains("libcuda.so.1"), "{line}");
 }
 
+/// The findings of `doctor` with this engine. There is no PLC at the port, so the status is 1.
+fn doctor(device: &Device, engine: &str) -> serde_json::Value {
+    let mut command = device.program(&["doctor", "--json", "--config"]);
+    command.arg(configure(device, engine));
+    serde_json::from_slice(&run(&mut command, 1).stdout).unwrap()
+}
+
+/// State and text of the finding `what`.
+fn finding<'f>(findings: &'f serde_json::Value, what: &str) -> (&'f str, &'f str) {
+    let finding = findings.as_array().unwrap().iter().find(|finding| finding["what"] == what).unwrap();
+    (finding["state"].as_str().unwrap(), finding["found"].as_str().unwrap())
+}
+
 #[test]
 fn doctor_reports_the_reason_and_creates_nothing() {
     let device = device();
     configure(&device, "tensorrt");
     let before = fs::read_dir(device.folder.path()).unwrap().count();
     for (engine, fails) in [("tensorrt", true), ("auto", false)] {
-        let mut command = device.program(&["doctor", "--json", "--config"]);
-        command.arg(configure(&device, engine));
-        let findings: serde_json::Value = serde_json::from_slice(&run(&mut command, 1).stdout).unwrap();
-        let of = |what: &str| {
-            let finding = findings.as_array().unwrap().iter().find(|finding| finding["what"] == what).unwrap();
-            (finding["state"].as_str().unwrap(), finding["found"].as_str().unwrap())
-        };
+        let findings = doctor(&device, engine);
+        let of = |what: &str| finding(&findings, what);
         assert_eq!(of("GPU"), ("ok", "Pretended, 1 multiprocessors (sm86), driver for CUDA 13.0"));
         assert!(of("TensorRT").0 == "ok" && of("TensorRT").1.starts_with("TensorRT for RTX 1."), "{findings}");
         let (state, found) = of("model and engine");
@@ -286,4 +294,16 @@ fn doctor_reports_the_reason_and_creates_nothing() {
         assert_eq!(found.contains("ONNX Runtime"), !fails);
         assert_eq!(fs::read_dir(device.folder.path()).unwrap().count(), before);
     }
+}
+
+#[test]
+fn doctor_reports_a_gpu_that_tensorrt_does_not_list() {
+    let device = Device::new().with_gpu((9, 0), &[]);
+    let findings = doctor(&device, "tensorrt");
+    let (state, found) = finding(&findings, "GPU");
+    assert!(
+        state == "failure" && found.contains("sm90") && found.contains("sm89") && found.contains("feature enterprise"),
+        "{found}"
+    );
+    assert_eq!(finding(&doctor(&device, "auto"), "GPU").0, "warning");
 }
