@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Needs two reference parts. Good parts of the training bundles are about as dark as the dark image.
-pub(crate) fn with_reference(folder: &Path) -> std::path::PathBuf {
+pub(crate) fn with_reference(folder: &Path) -> PathBuf {
     let dark = f64::from(mean_logit(DARK));
     let bundles: Vec<[f64; 2]> =
         (-3..=3).map(|bundle| dark + f64::from(bundle) / 4.0).map(|mean| [mean - 0.1, mean + 0.1]).collect();
@@ -74,7 +74,7 @@ fn a_bundle(profile: &str) {
     let plc = Plc::new(&plant, profile);
     let (dark, text) = (plant.images[0].clone(), no_image(&plant));
     let first = judged(&plant, &plc, (1, 7), &dark, ReasonCode::REFERENCE_PART);
-    let unreadable = judged(&plant, &plc, (2, 7), &text, ReasonCode::IMAGE_UNREADABLE);
+    let unreadable = judged(&plant, &plc, (2, 7), &text, ReasonCode::IMAGE_MALFORMED);
     assert_eq!(confirm(&plc, &first, 8), ConfirmResult::NOT_IN_BUNDLE);
     assert_eq!(confirm(&plc, &unreadable, 7), ConfirmResult::REFUSED);
     assert_eq!(confirm(&plc, &first, 7), ConfirmResult::CONFIRMED);
@@ -195,7 +195,7 @@ fn the_simulated_plc_runs_a_bundle(profile: &str) {
         [
             (&part(1), &text("REVIEW"), &text("REFERENCE_PART"), &none),
             (&part(1), &none, &none, &text("CONFIRMED")),
-            (&part(2), &text("REJECT"), &text("IMAGE_UNREADABLE"), &none),
+            (&part(2), &text("REJECT"), &text("IMAGE_MALFORMED"), &none),
             (&part(2), &none, &none, &text("REFUSED")),
             (&part(3), &text("REVIEW"), &text("REFERENCE_PART"), &none),
             (&part(3), &none, &none, &text("CONFIRMED")),
