@@ -120,7 +120,7 @@ impl<N: Network> GpuScorer<N> {
         // that it needs. The addresses of tensor and outputs stay valid while this value lives, and `Drop` waits before they are freed.
         unsafe { network.bind(Addresses { input: tensor.address, logit, map, features }) }?;
         let mut scorer = Self(Some(OnGpu { network, outputs, converter }));
-        scorer.run_within(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| {})?;
+        scorer.run_within(dark, MAX_FIRST_RUN_TIME, &mut Times::default(), &mut |_| Ok(()))?;
         Ok(scorer)
     }
 
