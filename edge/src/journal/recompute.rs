@@ -9,7 +9,7 @@
 //! | another reason, and the network did not run | REJECT, without score, raw logit, distance and regions |
 //! | regions | at most five, of at least one pixel, with their peaks inside, the largest share first, together at most 1 |
 //!
-//! Rows and the events of bundles must agree too: see [`replay`](super::replay).
+//! Rows and the events of bundles must agree too: see `replay.rs`.
 
 use super::bad_row::{BadRow, Stop, bad, bad_or_unreadable};
 use super::event::EventRow;
