@@ -88,6 +88,12 @@ impl AuditedPart {
         self.verdict == Verdict::Review && self.reason == Reason::UnlikeTraining.name()
     }
 
+    /// Whether the part was reviewed because the reference parts of its bundle were being judged, or because it had no bundle.
+    #[must_use]
+    pub fn is_of_reference_phase(&self) -> bool {
+        self.verdict == Verdict::Review && self.reason == Reason::ReferencePart.name()
+    }
+
     /// Whether the part is normal and was rejected.
     #[must_use]
     pub fn is_overkill(&self) -> bool {
@@ -150,6 +156,9 @@ pub struct Audit {
     pub unlike_normal: usize,
     /// Abnormal parts that were reviewed only because of their distance. Without this check, they would be escapes.
     pub unlike_abnormal: usize,
+    /// Parts that were reviewed because the reference parts of their bundle were being judged, or because they had no bundle. The model
+    /// may have passed them.
+    pub of_reference_phase: usize,
     /// Balanced accuracy, 0..=1. PASS counts as normal, REVIEW and REJECT as abnormal. `None` without parts of both labels.
     pub balanced_accuracy: Option<f64>,
     /// The 95 % interval of the balanced accuracy, from a bootstrap over whole bundles. `None` if fewer than two bundles have
@@ -241,6 +250,7 @@ impl Audit {
             reviews: Rate::new(normal.review + abnormal.review, judged.len() as u64),
             unlike_normal: unlike(Label::Normal),
             unlike_abnormal: unlike(Label::Abnormal),
+            of_reference_phase: judged.iter().filter(|part| part.is_of_reference_phase()).count(),
             balanced_accuracy: bundles.iter().sum::<Confusion>().balanced_accuracy(),
             balanced_accuracy95: BundleBootstrap::default().balanced_accuracy(&bundles).map(|found| found.interval95),
             auroc: auroc(&scored),
@@ -322,6 +332,15 @@ mod tests {
         a.label = Label::Normal;
         let found = audit(&[a, b, c, d]);
         assert_eq!((found.unlike_normal, found.unlike_abnormal), (1, 1));
+    }
+
+    #[test]
+    fn parts_of_the_reference_phase_are_reviews_and_counted() {
+        let parts = ["a", "b", "c"].map(|name| part(name, "1", Label::Normal));
+        let mut lines = parts.iter().map(|part| verdict(&part.image, "REVIEW", "0.1")).collect::<Vec<_>>();
+        lines[2] = lines[2].replace(r#""reason":"R""#, r#""reason":"REFERENCE_PART""#);
+        let found = Audit::new(&parts, &read_verdicts(&lines.join("\n")).unwrap(), &HashSet::new());
+        assert_eq!((found.of_reference_phase, found.normal.review), (1, 3));
     }
 
     #[test]

@@ -134,6 +134,10 @@ fn text(audit: &Audit, all: bool) -> Result<String, std::fmt::Error> {
             audit.unlike_abnormal,
             "of the reviews are of abnormal parts with the reason UNLIKE_TRAINING: their score passes them",
         ),
+        (
+            audit.of_reference_phase,
+            "of the reviews have the reason REFERENCE_PART: their bundle's reference parts were being judged, or they had no bundle",
+        ),
         (audit.reference.len(), "reference parts (not counted in any rate)"),
         (
             audit.abnormal_reference.len(),
@@ -160,6 +164,7 @@ fn remark(part: &AuditedPart) -> &'static str {
         _ if part.is_escape() => "ESCAPE",
         _ if part.is_overkill() => "overkill",
         _ if part.is_unlike_training() => "review, unlike training",
+        _ if part.is_of_reference_phase() => "review, reference phase",
         Verdict::Review => "review",
         _ => "",
     }
