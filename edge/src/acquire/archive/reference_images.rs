@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// The images of the running bundle's reference parts, by the numbers of their rows in the journal. Without a bundle there are none.
+/// The images of the running bundle's reference parts, by the numbers of their rows in the journal. Without a bundle both are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReferenceImages {
     /// The rows of the confirmed parts. Their images are never deleted.
