@@ -78,7 +78,8 @@ fn unsupported_architectures_are_refused_with_a_list_of_the_supported_ones() {
         match built(&network, Precision::F32, Target::Named(capability)).unwrap_err() {
             PlanError::Target { asked, flavour, expected } => {
                 assert_eq!((asked, flavour), (capability, Flavour::Rtx));
-                assert_eq!(expected, "sm75, sm80, sm86, sm89, sm120, sm121");
+                let another = "for another GPU, use a program with TensorRT 11 (feature enterprise)";
+                assert_eq!(expected, format!("sm75, sm80, sm86, sm89, sm120, sm121; {another}"));
             }
             error => panic!("{error}"),
         }
