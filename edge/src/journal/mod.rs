@@ -62,7 +62,7 @@ pub(crate) use files::{files_of, folder_of, is_held};
 pub use form::RowForm;
 pub use handle::Journal;
 pub use options::{JournalHealth, JournalOptions, Recovery, Retention};
-pub use reader::{Filter, Reader, TimeRange};
+pub use reader::{Filter, Reader, Scope};
 pub use readonly::Source;
 pub use recompute::Recomputed;
 pub use recorded_bundle::RecordedBundle;

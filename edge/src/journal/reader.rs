@@ -20,20 +20,22 @@ use std::path::{Path, PathBuf};
 /// works.
 const PAGE: usize = 1000;
 
-/// A range of time; the default is all time.
+/// A range of time, and a bundle; the default is all time and every bundle.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TimeRange {
+pub struct Scope {
     /// Only what was committed at this time or later, in milliseconds since 1970.
     pub since_unix_ms: Option<i64>,
     /// Only what was committed before this time, in milliseconds since 1970.
     pub until_unix_ms: Option<i64>,
+    /// Only what belongs to this bundle; 0: to none.
+    pub bundle: Option<u32>,
 }
 
 /// Selects records; the default selects all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {
-    /// Only records that were committed in this time.
-    pub time: TimeRange,
+    /// Only records of this time and bundle.
+    pub scope: Scope,
     /// Only records with this verdict.
     pub verdict: Option<Verdict>,
     /// Only records of this part.
@@ -128,12 +130,12 @@ impl Reader {
         Ok(records)
     }
 
-    /// The newest events that were committed in this time, at most `limit`, the oldest of them first.
+    /// The newest events of this time and bundle, at most `limit`, the oldest of them first.
     ///
     /// # Errors
     /// The file can't be read, or holds an invalid value.
-    pub fn newest_events(&self, time: TimeRange, limit: usize) -> Answer<Vec<EventRow>> {
-        let mut events = self.events(time, 0, "DESC", limit)?;
+    pub fn newest_events(&self, scope: Scope, limit: usize) -> Answer<Vec<EventRow>> {
+        let mut events = self.events(scope, 0, "DESC", limit)?;
         events.reverse();
         Ok(events)
     }
@@ -150,32 +152,39 @@ impl Reader {
         pages(|after| self.records(filter, after, "ASC", PAGE), |record| record.seq, each)
     }
 
-    /// Calls `each` with every event that was committed in this time, oldest first, until `each` fails.
+    /// Calls `each` with every event of this time and bundle, oldest first, until `each` fails.
     ///
     /// # Errors
     /// The errors of [`Self::newest_events`], or the error of `each`.
     pub fn for_each_event<E: From<JournalError>>(
         &self,
-        time: TimeRange,
+        scope: Scope,
         each: impl FnMut(&EventRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        pages(|after| self.events(time, after, "ASC", PAGE), |event| event.number, each)
+        pages(|after| self.events(scope, after, "ASC", PAGE), |event| event.number, each)
     }
 
     fn records(&self, filter: &Filter, after: i64, order: &str, limit: usize) -> Answer<Vec<VerdictRow>> {
         let values = named_params! {
             ":after": after,
-            ":since": filter.time.since_unix_ms,
-            ":until": filter.time.until_unix_ms,
+            ":since": filter.scope.since_unix_ms,
+            ":until": filter.scope.until_unix_ms,
             ":verdict": filter.verdict.map(Verdict::name),
             ":part": filter.part.map(stored),
+            ":bundle": filter.scope.bundle,
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
         self.query(|snapshot, schema| {
+            // A row of schema 1 belongs to no bundle.
+            let bundle = match schema {
+                Schema::One => "0",
+                Schema::Two => "bundle",
+            };
             let sql = format!(
                 "SELECT {} FROM verdict WHERE seq > :after
                  AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
                  AND (:verdict IS NULL OR verdict = :verdict) AND (:part IS NULL OR part = :part)
+                 AND (:bundle IS NULL OR {bundle} = :bundle)
                  ORDER BY seq {order} LIMIT :limit",
                 columns::names(schema)
             );
@@ -183,11 +192,12 @@ impl Reader {
         })
     }
 
-    fn events(&self, time: TimeRange, after: i64, order: &str, limit: usize) -> Answer<Vec<EventRow>> {
+    fn events(&self, scope: Scope, after: i64, order: &str, limit: usize) -> Answer<Vec<EventRow>> {
         let values = named_params! {
             ":after": after,
-            ":since": time.since_unix_ms,
-            ":until": time.until_unix_ms,
+            ":since": scope.since_unix_ms,
+            ":until": scope.until_unix_ms,
+            ":bundle": scope.bundle,
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
         self.query(|snapshot, schema| {
@@ -197,6 +207,7 @@ impl Reader {
             let sql = format!(
                 "SELECT {} FROM event WHERE number > :after
                  AND (:since IS NULL OR committed_unix_ms >= :since) AND (:until IS NULL OR committed_unix_ms < :until)
+                 AND (:bundle IS NULL OR bundle = :bundle)
                  ORDER BY number {order} LIMIT :limit",
                 event_columns::names()
             );

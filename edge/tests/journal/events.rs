@@ -2,8 +2,8 @@
 
 use crate::{bad_place, cli, entry, filled, open, record, trigger};
 use cellgate_edge::journal::{
-    EventEntry, EventKind, EventRow, Filter, Journal, JournalError, JournalOptions, MAX_FIGURES_BYTES, Reader,
-    Retention, TimeRange,
+    EventEntry, EventKind, EventRow, Filter, Journal, JournalError, JournalOptions, JournalTrigger, MAX_FIGURES_BYTES,
+    Reader, Retention, Scope,
 };
 use cellgate_models::digest::Digest;
 use cellgate_test_support::transcript;
@@ -41,7 +41,7 @@ fn with_events(folder: &Path) -> PathBuf {
 }
 
 fn events(path: &Path) -> Vec<EventRow> {
-    Reader::open(path).unwrap().newest_events(TimeRange::default(), 100).unwrap()
+    Reader::open(path).unwrap().newest_events(Scope::default(), 100).unwrap()
 }
 
 #[test]
@@ -82,6 +82,25 @@ fn events_are_numbered_and_name_the_newest_row() {
     drop(journal);
     assert_eq!(events(&path).last(), Some(&recorded));
     assert_eq!(bad_place(&path), None);
+}
+
+#[test]
+fn rows_and_events_of_one_bundle_are_selected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = with_events(folder.path());
+    let journal = open(&path);
+    let accepted = journal.accept(JournalTrigger { bundle: 7, ..trigger(4711) }).unwrap();
+    journal.commit(entry(accepted.id())).unwrap();
+    record(&journal, EventEntry { bundle: 8, ..event(EventKind::BundleStarted) }).unwrap();
+    drop(journal);
+    let reader = Reader::open(&path).unwrap();
+    let selected = |bundle| {
+        let scope = Scope { bundle: Some(bundle), ..Scope::default() };
+        let rows = reader.newest(&Filter { scope, ..Filter::default() }, 10).unwrap();
+        let parts: Vec<u64> = rows.iter().map(|row| row.trigger.part).collect();
+        (parts, reader.newest_events(scope, 10).unwrap().len())
+    };
+    assert_eq!([0, 7, 8, 9].map(selected), [(vec![1, 2, 3], 0), (vec![4711], 4), (vec![], 1), (vec![], 0)]);
 }
 
 /// Runs `sql` on a copy of the journal at `path`. Returns the first bad place.

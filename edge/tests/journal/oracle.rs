@@ -3,7 +3,7 @@
 use crate::schema_1::of_schema_1;
 use crate::{entry, record, trigger};
 use cellgate_edge::journal::{
-    EventEntry, EventKind, Filter, Journal, JournalOptions, JournalTrigger, Reader, RowFeatures, RowForm, TimeRange,
+    EventEntry, EventKind, Filter, Journal, JournalOptions, JournalTrigger, Reader, RowFeatures, RowForm, Scope,
     VerdictEntry,
 };
 use cellgate_models::engine::WhitenedFeatures;
@@ -47,7 +47,7 @@ fn the_hashes_equal_those_that_python_computes() {
     drop(journal);
     let reader = Reader::open(&path).unwrap();
     let rows = reader.newest(&Filter::default(), usize::MAX).unwrap();
-    let events = reader.newest_events(TimeRange::default(), usize::MAX).unwrap();
+    let events = reader.newest_events(Scope::default(), usize::MAX).unwrap();
     assert!(rows.iter().any(|row| row.form == RowForm::One) && rows.iter().any(|row| row.entry.raw_logit == Some(0.0)));
     let mut expected: Vec<(&str, u64, String, String)> = Vec::new();
     for row in &rows {

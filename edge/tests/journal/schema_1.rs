@@ -2,7 +2,7 @@
 
 use crate::{bad_place, cli, entry, open, trigger};
 use cellgate_edge::journal::{
-    Filter, Journal, JournalError, JournalOptions, RESTARTED, Reader, RowForm, TimeRange, VerdictRow,
+    Filter, Journal, JournalError, JournalOptions, RESTARTED, Reader, RowForm, Scope, VerdictRow,
 };
 use cellgate_test_support::journal_1::{self, OPEN_PART, REMOVED};
 use rusqlite::Connection;
@@ -71,7 +71,12 @@ fn a_reader_reads_schema_1_as_it_is_and_goes_on_while_the_appliance_takes_the_jo
         serde_json::from_slice(&cli(&["list", "--json", "--limit", "1"], &path, 0).stdout).unwrap();
     assert_eq!((&line["seq"], &line["form"], &line["bundle"]), (&20.into(), &1.into(), &serde_json::Value::Null));
     assert_eq!(line["model"], before[0].entry.model.unwrap().to_string());
-    assert!(reader.newest_events(TimeRange::default(), 1).unwrap().is_empty());
+    assert!(reader.newest_events(Scope::default(), 1).unwrap().is_empty());
+    let of_bundle = |bundle| {
+        let scope = Scope { bundle: Some(bundle), ..Scope::default() };
+        reader.newest(&Filter { scope, ..Filter::default() }, 100).unwrap().len()
+    };
+    assert_eq!((of_bundle(0), of_bundle(7)), (before.len(), 0), "no row of schema 1 has a bundle");
     assert_eq!(schema(&path), 1, "reading changes nothing");
     let appliance = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "schema_1::child"])
@@ -82,7 +87,7 @@ fn a_reader_reads_schema_1_as_it_is_and_goes_on_while_the_appliance_takes_the_jo
     assert_eq!(schema(&path), 2);
     let after = reader.newest(&Filter::default(), 100).unwrap();
     assert_eq!((&after[..15], after.len()), (&before[..], 16));
-    assert!(reader.verify().unwrap().is_ok() && reader.newest_events(TimeRange::default(), 1).unwrap().is_empty());
+    assert!(reader.verify().unwrap().is_ok() && reader.newest_events(Scope::default(), 1).unwrap().is_empty());
 }
 
 /// The environment variable that passes the journal to [`child`].

@@ -6,7 +6,7 @@ use crate::old_journal::OldJournal;
 use crate::trace::{Call, Note};
 use crate::written::WrittenEvent;
 use cellgate_edge::journal::{
-    EventKind, EventRow, Filter, Journal, JournalOptions, RESTARTED, Reader, RecordedBundle, TimeRange, VerdictRow,
+    EventKind, EventRow, Filter, Journal, JournalOptions, RESTARTED, Reader, RecordedBundle, Scope, VerdictRow,
 };
 use cellgate_models::policy::Verdict;
 use cellgate_test_support::journal_1;
@@ -131,7 +131,7 @@ impl Promises {
             return Err(format!("{} parts without a record after recovery", report.in_hand));
         }
         let rows = reader.newest(&Filter::default(), usize::MAX).map_err(|error| error.to_string())?;
-        let events = reader.newest_events(TimeRange::default(), usize::MAX).map_err(|error| error.to_string())?;
+        let events = reader.newest_events(Scope::default(), usize::MAX).map_err(|error| error.to_string())?;
         self.check_rows(&rows)?;
         self.check_events(&events, &rows)?;
         let expected = running(&events, &rows);

@@ -55,7 +55,7 @@ fn each_line(
     each: &mut dyn FnMut(&ExportLine<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let done = if selection.events {
-        reader.for_each_event(selection.time(), |event| each(&event.into()).map_err(Stop::Output))
+        reader.for_each_event(selection.scope(), |event| each(&event.into()).map_err(Stop::Output))
     } else {
         reader.for_each(&selection.filter(), |record| each(&record.into()).map_err(Stop::Output))
     };

@@ -1,6 +1,6 @@
 //! Defines the arguments that select records or events.
 
-use cellgate_edge::journal::{Filter, TimeRange, parse_utc_ms};
+use cellgate_edge::journal::{Filter, Scope, parse_utc_ms};
 use cellgate_models::policy::Verdict;
 use std::path::PathBuf;
 
@@ -18,6 +18,9 @@ pub(super) struct Selection {
     /// Only what was committed before this UTC time
     #[arg(long, value_name = "TIME", value_parser = parse_utc_ms)]
     until: Option<i64>,
+    /// Only what belongs to this bundle; 0: to none
+    #[arg(long, value_name = "ID")]
+    bundle: Option<u32>,
     /// Only records with this verdict: PASS, REVIEW or REJECT
     #[arg(long, value_name = "VERDICT", value_parser = parse_verdict)]
     verdict: Option<Verdict>,
@@ -27,12 +30,12 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    pub(super) fn time(&self) -> TimeRange {
-        TimeRange { since_unix_ms: self.since, until_unix_ms: self.until }
+    pub(super) fn scope(&self) -> Scope {
+        Scope { since_unix_ms: self.since, until_unix_ms: self.until, bundle: self.bundle }
     }
 
     pub(super) fn filter(&self) -> Filter {
-        Filter { time: self.time(), verdict: self.verdict, part: self.part }
+        Filter { scope: self.scope(), verdict: self.verdict, part: self.part }
     }
 }
 
