@@ -27,10 +27,6 @@ struct ConvertParameters {
     // Size of the largest input region that a tile depends on.
     u32 region_width;
     u32 region_height;
-    // The level that becomes 1.0 before normalisation.
-    float full;
-    float mean[3];
-    float std[3];
 };
 
 // The input, the spreads, and for each of the two passes the first input pixel of every output pixel, and the weights. The weights
@@ -69,26 +65,41 @@ template <typename Level>
 DEVICE u32 weighted(const Level* levels, u32 distance, const u32* weights, u32 weight_distance, u32 taps)
 {
     Sum<Level> sum;
-    for (u32 tap = 0; tap < taps; tap++)
-        sum.add(levels[tap * distance], weights[tap * weight_distance]);
+    for (u32 tap = 0, level_at = 0, weight_at = 0; tap < taps; tap++, level_at += distance, weight_at += weight_distance)
+        sum.add(levels[level_at], weights[weight_at]);
     return sum.level();
 }
 
+// The values of a resized level in the tensor's planes.
+template <typename Level> struct Normalisation;
+template <> struct Normalisation<u8> {
+    // 256 values per plane, computed by the host.
+    const float* values;
+    DEVICE float value(u32 plane, u32 level) const { return values[plane * 256 + level]; }
+};
+template <> struct Normalisation<u16> {
+    // The level that becomes 1.0 before mean and std are applied.
+    float full;
+    float mean[3];
+    float std[3];
+    DEVICE float value(u32 plane, u32 level) const { return ((float)level / full - mean[plane]) / std[plane]; }
+};
+
 // Normalises a resized level and writes it to the plane of its channel, or to all three planes if there is one channel.
-DEVICE void write(const ConvertParameters& p, float* tensor, u32 channel, u32 x, u32 y, u32 level)
+template <typename Level>
+DEVICE void write(const ConvertParameters& p, const Normalisation<Level>& normalisation, float* tensor, u32 channel, u32 x,
+                  u32 y, u32 level)
 {
-    const float share = (float)level / p.full;
     float* at = tensor + y * p.output_width + x;
-    // Unrolled, so that mean and std need no run-time index.
-    UNROLL
+    UNROLL(3)
     for (u32 plane = 0; plane < 3; plane++)
         if (p.channels == 1 || plane == channel)
-            at[plane * p.output_width * p.output_height] = (share - p.mean[plane]) / p.std[plane];
+            at[plane * p.output_width * p.output_height] = normalisation.value(plane, level);
 }
 
 // One block computes a tile of the output. The mapped input region and the result of the first pass stay in shared memory.
 template <typename Level>
-DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* tensor)
+DEVICE void convert_tile(const ConvertParameters& p, const Source& s, const Normalisation<Level>& normalisation, float* tensor)
 {
     Level* region = (Level*)SHARED_MEMORY;
     Level* halfway = region + p.region_width * p.region_height;
@@ -140,7 +151,7 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* ten
                                        p.output_width, p.x_taps)
                             : weighted(halfway + (y_firsts[y] - region_top) * width + x, width, y_weights + y,
                                        p.output_height, p.y_taps);
-                    write(p, tensor, channel, left + x, top + y, level);
+                    write(p, normalisation, tensor, channel, left + x, top + y, level);
                 }
         }
     }
@@ -148,7 +159,7 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* ten
 
 // One thread computes a pixel of the output, for sizes whose tiles don't fit into shared memory.
 template <typename Level>
-DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* tensor)
+DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, const Normalisation<Level>& normalisation, float* tensor)
 {
     EACH_THREAD
     {
@@ -173,7 +184,7 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
                     outer.add(inner.level(), p.columns_first ? s.x_weights[outer_tap * p.output_width + x]
                                                              : s.y_weights[outer_tap * p.output_height + y]);
                 }
-                write(p, tensor, channel, x, y, outer.level());
+                write(p, normalisation, tensor, channel, x, y, outer.level());
             }
         }
     }
@@ -186,8 +197,9 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
 #define CONVERT_KERNEL(name, work, Level)                                                                             \
     KERNEL(256) name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,         \
                 const u32* __restrict__ x_firsts, const u32* __restrict__ x_weights,                                  \
-                const u32* __restrict__ y_firsts, const u32* __restrict__ y_weights, float* __restrict__ tensor)      \
+                const u32* __restrict__ y_firsts, const u32* __restrict__ y_weights,                                  \
+                Normalisation<Level> normalisation, float* __restrict__ tensor)                                       \
     {                                                                                                                 \
         const Source source = {levels, spreads, x_firsts, x_weights, y_firsts, y_weights};                            \
-        work<Level>(p, source, tensor);                                                                               \
+        work<Level>(p, source, normalisation, tensor);                                                                \
     }

@@ -24,6 +24,8 @@ static inline unsigned in_order(unsigned step, unsigned of) { return running.bac
 #define THREADS (running.threads)
 #define EACH_THREAD                                                                                                   \
     for (unsigned step = 0, thread = in_order(0, THREADS); step < THREADS; thread = in_order(++step, THREADS))
-#define UNROLL
+// One thread after the other also runs one warp after the other.
+#define EACH_LANE EACH_THREAD
+#define UNROLL(times)
 #define SHARED_MEMORY (running.shared)
 #define ATOMIC_ADD(address, value) (*(address) += (value))
