@@ -47,7 +47,7 @@ DEVICE u32 mapped(const ConvertParameters& p, const Source& s, const Spread& spr
     return p.mapping == SPREAD ? spread_level(spread, level) : above_bound(spread, level);
 }
 
-// The weighted sum of levels. Weights have 22 fractional bits. The sum starts with one half, so that it rounds to the nearest
+// A weighted sum of levels. Weights have 22 fractional bits. The sum starts with one half, so that it rounds to the nearest
 // level.
 template <typename Level> struct Sum;
 template <> struct Sum<u8> {
@@ -61,12 +61,14 @@ template <> struct Sum<u16> {
     DEVICE u32 level() const { return value >> 22 < 65535 ? (u32)(value >> 22) : 65535; }
 };
 
+// The weighted sum of `taps` levels. The first level and the first weight have the indices `at` and `weight_at`. The distances are those
+// to the next level and to the next weight.
 template <typename Level>
-DEVICE u32 weighted(const Level* levels, u32 distance, const u32* weights, u32 weight_distance, u32 taps)
+DEVICE u32 weighted(const Level* levels, u32 at, u32 distance, const u32* weights, u32 weight_at, u32 weight_distance, u32 taps)
 {
     Sum<Level> sum;
-    for (u32 tap = 0, level_at = 0, weight_at = 0; tap < taps; tap++, level_at += distance, weight_at += weight_distance)
-        sum.add(levels[level_at], weights[weight_at]);
+    for (u32 tap = 0; tap < taps; tap++, at += distance, weight_at += weight_distance)
+        sum.add(levels[at], weights[weight_at]);
     return sum.level();
 }
 
@@ -90,11 +92,10 @@ template <typename Level>
 DEVICE void write(const ConvertParameters& p, const Normalisation<Level>& normalisation, float* tensor, u32 channel, u32 x,
                   u32 y, u32 level)
 {
-    float* at = tensor + y * p.output_width + x;
     UNROLL(3)
     for (u32 plane = 0; plane < 3; plane++)
         if (p.channels == 1 || plane == channel)
-            at[plane * p.output_width * p.output_height] = normalisation.value(plane, level);
+            tensor[(plane * p.output_height + y) * p.output_width + x] = normalisation.value(plane, level);
 }
 
 // One block computes a tile of the output. The mapped input region and the result of the first pass stay in shared memory.
@@ -111,46 +112,43 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, const Norm
     const u32 region_top = s.y_firsts[top];
     const u32 region_width = s.x_firsts[left + width - 1] + p.x_taps - region_left;
     const u32 region_height = s.y_firsts[top + height - 1] + p.y_taps - region_top;
-    const u32* x_firsts = s.x_firsts + left;
-    const u32* y_firsts = s.y_firsts + top;
-    const u32* x_weights = s.x_weights + left;
-    const u32* y_weights = s.y_weights + top;
 
     for (u32 channel = 0; channel < p.channels; channel++) {
         const Spread spread = s.spreads[channel];
-        // In all three steps a warp processes 32 neighbours of a row.
+        // In all three steps a warp processes 32 neighbours of a row, then those of the next row of the warp. What depends on the column
+        // alone is computed once for all rows.
         EACH_THREAD
         {
-            for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
-                for (u32 x = thread % 32; x < region_width; x += 32)
+            for (u32 x = thread % 32; x < region_width; x += 32)
+                for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
                     region[y * region_width + x] = (Level)mapped(p, s, spread, region_left + x, region_top + y);
         }
         EACH_THREAD
         {
             if (p.columns_first) {
-                for (u32 y = thread / 32; y < height; y += THREADS / 32)
-                    for (u32 x = thread % 32; x < region_width; x += 32)
+                for (u32 x = thread % 32; x < region_width; x += 32)
+                    for (u32 y = thread / 32; y < height; y += THREADS / 32)
                         halfway[y * region_width + x] =
-                            (Level)weighted(region + (y_firsts[y] - region_top) * region_width + x, region_width,
-                                            y_weights + y, p.output_height, p.y_taps);
+                            (Level)weighted(region, (s.y_firsts[top + y] - region_top) * region_width + x, region_width,
+                                            s.y_weights, top + y, p.output_height, p.y_taps);
             } else {
-                for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
-                    for (u32 x = thread % 32; x < width; x += 32)
+                for (u32 x = thread % 32; x < width; x += 32)
+                    for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
                         halfway[y * width + x] =
-                            (Level)weighted(region + y * region_width + x_firsts[x] - region_left, 1, x_weights + x,
-                                            p.output_width, p.x_taps);
+                            (Level)weighted(region, y * region_width + s.x_firsts[left + x] - region_left, 1, s.x_weights,
+                                            left + x, p.output_width, p.x_taps);
             }
         }
         EACH_THREAD
         {
-            for (u32 y = thread / 32; y < height; y += THREADS / 32)
-                for (u32 x = thread % 32; x < width; x += 32) {
+            for (u32 x = thread % 32; x < width; x += 32)
+                for (u32 y = thread / 32; y < height; y += THREADS / 32) {
                     const u32 level =
                         p.columns_first
-                            ? weighted(halfway + y * region_width + x_firsts[x] - region_left, 1, x_weights + x,
-                                       p.output_width, p.x_taps)
-                            : weighted(halfway + (y_firsts[y] - region_top) * width + x, width, y_weights + y,
-                                       p.output_height, p.y_taps);
+                            ? weighted(halfway, y * region_width + s.x_firsts[left + x] - region_left, 1, s.x_weights,
+                                       left + x, p.output_width, p.x_taps)
+                            : weighted(halfway, (s.y_firsts[top + y] - region_top) * width + x, width, s.y_weights,
+                                       top + y, p.output_height, p.y_taps);
                     write(p, normalisation, tensor, channel, left + x, top + y, level);
                 }
         }
