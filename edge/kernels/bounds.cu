@@ -35,8 +35,9 @@ DEVICE u32 percentile(const Place& place, u32 below, u32 above)
     return (u32)rint(place.weight >= 0.5 ? high - step * (1.0 - place.weight) : low + step * place.weight);
 }
 
-// Computes, for each thread, the sum of the values of all threads up to and including it. Each array is shared memory with a word
-// per thread, and is overwritten; a thread may have written `values` in an EACH_LANE. Returns the array that holds the sums.
+// Computes, for each thread, the sum of the values of all threads up to and including it. All arrays are shared memory and are
+// overwritten; `warp_sums` has a word per warp, the others a word per thread. Each thread may have written its value in an EACH_LANE.
+// Returns the array that holds the sums.
 DEVICE u32* running_sums(u32* values, u32* other, u32* warp_sums)
 {
     // The sums within each warp.
@@ -81,7 +82,7 @@ struct BoundsShared {
 KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Spread* __restrict__ spread)
 {
     BoundsShared& shared = *(BoundsShared*)SHARED_MEMORY;
-    // A group has as many levels as a warp counts the pixels of. Neighbouring threads read neighbouring levels.
+    // Each warp adds up a group of levels. Neighbouring threads read neighbouring counts.
     const u32 group_levels = LEVELS16 / 32;
     EACH_LANE
     {
@@ -90,7 +91,7 @@ KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Sp
             shared.ranks[thread] = thread % 2 ? place.above : place.below;
         }
         u32 sum = 0;
-        // Sixteen reads at once keep the memory busy.
+        // Eight reads at once keep the memory busy.
         UNROLL(8)
         for (u32 at = thread % 32; at < group_levels; at += 32)
             sum += counts[thread / 32 * group_levels + at];
@@ -111,7 +112,7 @@ KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Sp
             }
         }
     }
-    // A quarter of the block searches the group of one rank: each thread eight levels.
+    // A quarter of the block searches the group of one rank. Each thread adds up the counts of eight levels.
     const u32 quarter = 1024 / 4;
     const u32 each = group_levels / quarter;
     EACH_LANE
@@ -126,7 +127,7 @@ KERNEL(1024) local_bounds(BoundsParameters p, const u32* __restrict__ counts, Sp
     EACH_THREAD
     {
         const u32 which = thread / quarter;
-        // The pixels of the quarters before this one don't count.
+        // The sums include the quarters before this one.
         const u32 others = which ? sums[which * quarter - 1] : 0;
         const u32 before = thread ? sums[thread - 1] - others : 0;
         const u32 rank = shared.group_ranks[which];
