@@ -19,7 +19,7 @@
     for (unsigned thread = threadIdx.x, unfinished = 1; unfinished; unfinished = 0, __syncthreads())
 
 // EACH_LANE statement: like EACH_THREAD, but a thread waits only for the threads of its warp: the 32 threads whose numbers have the
-// same quotient by 32. The next statement sees only what threads of the same warp wrote.
+// same quotient by 32. The next statement sees only what threads of the same warp wrote. All threads of the block must run it.
 #define EACH_LANE                                                                                                     \
     for (unsigned thread = threadIdx.x, unfinished = 1; unfinished; unfinished = 0, __syncwarp())
 
