@@ -92,10 +92,11 @@ template <typename Level>
 DEVICE void write(const ConvertParameters& p, const Normalisation<Level>& normalisation, float* tensor, u32 channel, u32 x,
                   u32 y, u32 level)
 {
+    float* at = tensor + y * p.output_width + x;
     UNROLL(3)
     for (u32 plane = 0; plane < 3; plane++)
         if (p.channels == 1 || plane == channel)
-            tensor[(plane * p.output_height + y) * p.output_width + x] = normalisation.value(plane, level);
+            at[plane * p.output_width * p.output_height] = normalisation.value(plane, level);
 }
 
 // One block computes a tile of the output. The mapped input region and the result of the first pass stay in shared memory.
@@ -172,6 +173,8 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, const Nor
                 Sum<Level> outer;
                 for (u32 outer_tap = 0; outer_tap < outer_taps; outer_tap++) {
                     Sum<Level> inner;
+                    // Twice, so that a thread needs at most 40 registers.
+                    UNROLL(2)
                     for (u32 inner_tap = 0; inner_tap < inner_taps; inner_tap++) {
                         const u32 x_tap = p.columns_first ? outer_tap : inner_tap;
                         const u32 y_tap = p.columns_first ? inner_tap : outer_tap;
