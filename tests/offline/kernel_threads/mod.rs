@@ -118,7 +118,7 @@ const LOCAL: Conversion = (FAULTY.0, FAULTY.1, Method::Local);
 const GLOBAL: Conversion = (FAULTY.0, FAULTY.1, Method::Global);
 const LINEAR16: Conversion = (FAULTY.0, FAULTY.1, Method::Linear16);
 
-/// Conversions whose first pass is along the rows. The second pass then reads what other warps wrote.
+/// A size for which the first pass is along the rows.
 const ROWS_FIRST: Option<Size> = Some(Size { height: 64, width: 40 });
 const ROWS_FIRST_8: Conversion = (FAULTY.0, ROWS_FIRST, Method::Global);
 const ROWS_FIRST_16: Conversion = (FAULTY.0, ROWS_FIRST, Method::Linear16);
@@ -141,8 +141,12 @@ fn a_barrier_that_orders_too_little_is_reported() -> Result<()> {
         // Running sums have five barriers of warps and two of the block: the second to the eighth, and the eleventh to the seventeenth. The
         // last of a warp's orders nothing: each thread then reads what it wrote itself.
         (LOCAL, Kernel::LocalBounds, &[1, 2, 4, 5, 7, 8, 9, 10, 11, 14, 16, 17, 18]),
-        (ROWS_FIRST_8, Kernel::ConvertTile8, &[1, 2]),
-        (ROWS_FIRST_16, Kernel::ConvertTile16, &[1, 2]),
+        // If the first pass is along the columns, each warp reads in the second pass only what it wrote itself. If it is along the rows,
+        // that is so in the first pass.
+        (GLOBAL, Kernel::ConvertTile8, &[1]),
+        (ROWS_FIRST_8, Kernel::ConvertTile8, &[2]),
+        (LINEAR16, Kernel::ConvertTile16, &[1]),
+        (ROWS_FIRST_16, Kernel::ConvertTile16, &[2]),
     ];
     for (conversion, kernel, barriers) in faults {
         for &barrier in barriers {
