@@ -31,7 +31,7 @@ impl Normalisation {
 /// The values of the levels 0..=255 of an 8-bit image in the planes of the tensor: 256 values for each of the three planes.
 #[must_use]
 pub fn values_of_levels8(spec: &ConversionSpec) -> [f32; 3 * 256] {
-    let levels: [u8; 256] = std::array::from_fn(|level| level as u8);
+    let levels: Vec<u8> = (0..=u8::MAX).collect();
     let mut values = [0.0; 3 * 256];
     let normalisations = &Normalisation::of(spec);
     NormaliseRow { levels: &levels, full: 255.0, normalisations, planes: &mut values, plane_len: 256, start: 0 }.run();
