@@ -31,20 +31,3 @@ DEVICE u32 spread_level(const Spread& spread, u32 level)
     const u32 above = above_bound(spread, level);
     return smaller((above * spread.step_whole + (above * spread.step_rest >> 16)) >> 16, 255);
 }
-
-// Computes, for each value, the sum of all values up to and including it. Both arrays are shared memory of `length` values, and
-// both are overwritten. Returns the array that holds the sums.
-DEVICE u32* running_sums(u32* values, u32* other, u32 length)
-{
-    for (u32 distance = 1; distance < length; distance *= 2) {
-        EACH_THREAD
-        {
-            for (u32 at = thread; at < length; at += THREADS)
-                other[at] = values[at] + (at >= distance ? values[at - distance] : 0);
-        }
-        u32* sums = other;
-        other = values;
-        values = sums;
-    }
-    return values;
-}

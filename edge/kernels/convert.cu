@@ -27,10 +27,6 @@ struct ConvertParameters {
     // Size of the largest input region that a tile depends on.
     u32 region_width;
     u32 region_height;
-    // The level that becomes 1.0 before normalisation.
-    float full;
-    float mean[3];
-    float std[3];
 };
 
 // The input, the spreads, and for each of the two passes the first input pixel of every output pixel, and the weights. The weights
@@ -51,7 +47,7 @@ DEVICE u32 mapped(const ConvertParameters& p, const Source& s, const Spread& spr
     return p.mapping == SPREAD ? spread_level(spread, level) : above_bound(spread, level);
 }
 
-// The weighted sum of levels. Weights have 22 fractional bits. The sum starts with one half, so that it rounds to the nearest
+// A weighted sum of levels. Weights have 22 fractional bits. The sum starts with one half, so that it rounds to the nearest
 // level.
 template <typename Level> struct Sum;
 template <> struct Sum<u8> {
@@ -65,30 +61,47 @@ template <> struct Sum<u16> {
     DEVICE u32 level() const { return value >> 22 < 65535 ? (u32)(value >> 22) : 65535; }
 };
 
+// The weighted sum of `taps` levels. The first level and the first weight have the indices `at` and `weight_at`. The distances are those
+// to the next level and to the next weight.
 template <typename Level>
-DEVICE u32 weighted(const Level* levels, u32 distance, const u32* weights, u32 weight_distance, u32 taps)
+DEVICE u32 weighted(const Level* levels, u32 at, u32 distance, const u32* weights, u32 weight_at, u32 weight_distance, u32 taps)
 {
     Sum<Level> sum;
-    for (u32 tap = 0; tap < taps; tap++)
-        sum.add(levels[tap * distance], weights[tap * weight_distance]);
+    for (u32 tap = 0; tap < taps; tap++, at += distance, weight_at += weight_distance)
+        sum.add(levels[at], weights[weight_at]);
     return sum.level();
 }
 
+// The values of a resized level in the tensor's planes.
+template <typename Level> struct Normalisation;
+template <> struct Normalisation<u8> {
+    // 256 values per plane, computed by the host.
+    const float* values;
+    DEVICE float value(u32 plane, u32 level) const { return values[plane * 256 + level]; }
+};
+template <> struct Normalisation<u16> {
+    // The level that becomes 1.0 before mean and std are applied.
+    float full;
+    float mean[3];
+    float std[3];
+    DEVICE float value(u32 plane, u32 level) const { return ((float)level / full - mean[plane]) / std[plane]; }
+};
+
 // Normalises a resized level and writes it to the plane of its channel, or to all three planes if there is one channel.
-DEVICE void write(const ConvertParameters& p, float* tensor, u32 channel, u32 x, u32 y, u32 level)
+template <typename Level>
+DEVICE void write(const ConvertParameters& p, const Normalisation<Level>& normalisation, float* tensor, u32 channel, u32 x,
+                  u32 y, u32 level)
 {
-    const float share = (float)level / p.full;
     float* at = tensor + y * p.output_width + x;
-    // Unrolled, so that mean and std need no run-time index.
-    UNROLL
+    UNROLL(3)
     for (u32 plane = 0; plane < 3; plane++)
         if (p.channels == 1 || plane == channel)
-            at[plane * p.output_width * p.output_height] = (share - p.mean[plane]) / p.std[plane];
+            at[plane * p.output_width * p.output_height] = normalisation.value(plane, level);
 }
 
 // One block computes a tile of the output. The mapped input region and the result of the first pass stay in shared memory.
 template <typename Level>
-DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* tensor)
+DEVICE void convert_tile(const ConvertParameters& p, const Source& s, const Normalisation<Level>& normalisation, float* tensor)
 {
     Level* region = (Level*)SHARED_MEMORY;
     Level* halfway = region + p.region_width * p.region_height;
@@ -100,47 +113,44 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* ten
     const u32 region_top = s.y_firsts[top];
     const u32 region_width = s.x_firsts[left + width - 1] + p.x_taps - region_left;
     const u32 region_height = s.y_firsts[top + height - 1] + p.y_taps - region_top;
-    const u32* x_firsts = s.x_firsts + left;
-    const u32* y_firsts = s.y_firsts + top;
-    const u32* x_weights = s.x_weights + left;
-    const u32* y_weights = s.y_weights + top;
 
     for (u32 channel = 0; channel < p.channels; channel++) {
         const Spread spread = s.spreads[channel];
-        // In all three steps a warp processes 32 neighbours of a row.
+        // In all three steps a warp processes 32 neighbours of a row, then those of the next row of the warp. What depends on the column
+        // alone is computed once for all rows.
         EACH_THREAD
         {
-            for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
-                for (u32 x = thread % 32; x < region_width; x += 32)
+            for (u32 x = thread % 32; x < region_width; x += 32)
+                for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
                     region[y * region_width + x] = (Level)mapped(p, s, spread, region_left + x, region_top + y);
         }
         EACH_THREAD
         {
             if (p.columns_first) {
-                for (u32 y = thread / 32; y < height; y += THREADS / 32)
-                    for (u32 x = thread % 32; x < region_width; x += 32)
+                for (u32 x = thread % 32; x < region_width; x += 32)
+                    for (u32 y = thread / 32; y < height; y += THREADS / 32)
                         halfway[y * region_width + x] =
-                            (Level)weighted(region + (y_firsts[y] - region_top) * region_width + x, region_width,
-                                            y_weights + y, p.output_height, p.y_taps);
+                            (Level)weighted(region, (s.y_firsts[top + y] - region_top) * region_width + x, region_width,
+                                            s.y_weights, top + y, p.output_height, p.y_taps);
             } else {
-                for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
-                    for (u32 x = thread % 32; x < width; x += 32)
+                for (u32 x = thread % 32; x < width; x += 32)
+                    for (u32 y = thread / 32; y < region_height; y += THREADS / 32)
                         halfway[y * width + x] =
-                            (Level)weighted(region + y * region_width + x_firsts[x] - region_left, 1, x_weights + x,
-                                            p.output_width, p.x_taps);
+                            (Level)weighted(region, y * region_width + s.x_firsts[left + x] - region_left, 1, s.x_weights,
+                                            left + x, p.output_width, p.x_taps);
             }
         }
         EACH_THREAD
         {
-            for (u32 y = thread / 32; y < height; y += THREADS / 32)
-                for (u32 x = thread % 32; x < width; x += 32) {
+            for (u32 x = thread % 32; x < width; x += 32)
+                for (u32 y = thread / 32; y < height; y += THREADS / 32) {
                     const u32 level =
                         p.columns_first
-                            ? weighted(halfway + y * region_width + x_firsts[x] - region_left, 1, x_weights + x,
-                                       p.output_width, p.x_taps)
-                            : weighted(halfway + (y_firsts[y] - region_top) * width + x, width, y_weights + y,
-                                       p.output_height, p.y_taps);
-                    write(p, tensor, channel, left + x, top + y, level);
+                            ? weighted(halfway, y * region_width + s.x_firsts[left + x] - region_left, 1, s.x_weights,
+                                       left + x, p.output_width, p.x_taps)
+                            : weighted(halfway, (s.y_firsts[top + y] - region_top) * width + x, width, s.y_weights,
+                                       top + y, p.output_height, p.y_taps);
+                    write(p, normalisation, tensor, channel, left + x, top + y, level);
                 }
         }
     }
@@ -148,7 +158,7 @@ DEVICE void convert_tile(const ConvertParameters& p, const Source& s, float* ten
 
 // One thread computes a pixel of the output, for sizes whose tiles don't fit into shared memory.
 template <typename Level>
-DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* tensor)
+DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, const Normalisation<Level>& normalisation, float* tensor)
 {
     EACH_THREAD
     {
@@ -163,6 +173,8 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
                 Sum<Level> outer;
                 for (u32 outer_tap = 0; outer_tap < outer_taps; outer_tap++) {
                     Sum<Level> inner;
+                    // Twice, so that a thread needs at most 40 registers.
+                    UNROLL(2)
                     for (u32 inner_tap = 0; inner_tap < inner_taps; inner_tap++) {
                         const u32 x_tap = p.columns_first ? outer_tap : inner_tap;
                         const u32 y_tap = p.columns_first ? inner_tap : outer_tap;
@@ -173,7 +185,7 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
                     outer.add(inner.level(), p.columns_first ? s.x_weights[outer_tap * p.output_width + x]
                                                              : s.y_weights[outer_tap * p.output_height + y]);
                 }
-                write(p, tensor, channel, x, y, outer.level());
+                write(p, normalisation, tensor, channel, x, y, outer.level());
             }
         }
     }
@@ -186,8 +198,9 @@ DEVICE void convert_pixel(const ConvertParameters& p, const Source& s, float* te
 #define CONVERT_KERNEL(name, work, Level)                                                                             \
     KERNEL(256) name(ConvertParameters p, const u16* __restrict__ levels, const Spread* __restrict__ spreads,         \
                 const u32* __restrict__ x_firsts, const u32* __restrict__ x_weights,                                  \
-                const u32* __restrict__ y_firsts, const u32* __restrict__ y_weights, float* __restrict__ tensor)      \
+                const u32* __restrict__ y_firsts, const u32* __restrict__ y_weights,                                  \
+                Normalisation<Level> normalisation, float* __restrict__ tensor)                                       \
     {                                                                                                                 \
         const Source source = {levels, spreads, x_firsts, x_weights, y_firsts, y_weights};                            \
-        work<Level>(p, source, tensor);                                                                               \
+        work<Level>(p, source, normalisation, tensor);                                                                \
     }

@@ -18,8 +18,14 @@
 #define EACH_THREAD                                                                                                   \
     for (unsigned thread = threadIdx.x, unfinished = 1; unfinished; unfinished = 0, __syncthreads())
 
-// Placed before a loop with a known number of iterations.
-#define UNROLL _Pragma("unroll")
+// EACH_LANE statement: like EACH_THREAD, but a thread waits only for the threads of its warp: the 32 threads whose numbers have the
+// same quotient by 32. The next statement sees only what threads of the same warp wrote. All threads of the block must run it.
+#define EACH_LANE                                                                                                     \
+    for (unsigned thread = threadIdx.x, unfinished = 1; unfinished; unfinished = 0, __syncwarp())
+
+// Placed before a loop: the compiler repeats the loop's body `times` times, for as many iterations.
+#define UNROLL(times) PRAGMA(unroll times)
+#define PRAGMA(text) _Pragma(#text)
 
 // The memory that the threads of a block share. The launch sets its size.
 extern __shared__ __align__(16) unsigned char shared_memory[];

@@ -24,6 +24,8 @@ static inline unsigned in_order(unsigned step, unsigned of) { return running.bac
 #define THREADS (running.threads)
 #define EACH_THREAD                                                                                                   \
     for (unsigned step = 0, thread = in_order(0, THREADS); step < THREADS; thread = in_order(++step, THREADS))
-#define UNROLL
+// Where threads run one after the other, waiting for a warp and waiting for the block are the same.
+#define EACH_LANE EACH_THREAD
+#define UNROLL(times)
 #define SHARED_MEMORY (running.shared)
 #define ATOMIC_ADD(address, value) (*(address) += (value))

@@ -5,7 +5,7 @@
 // number of buffers; for each: number of bytes, shift, the bytes
 // number of steps; for each:
 //   0, buffer: sets the buffer to 0
-//   1, length of the kernel's name, name, number of threads, seed and left out barrier (see `Team`), bytes of shared memory,
+//   1, length of the kernel's name, name, number of threads, seed and weakened barrier (see `Team`), bytes of shared memory,
 //     number of blocks, for each in the order in which they start: x, y
 //     number of arguments, for each: 0, number of bytes, the bytes; or 1, buffer, offset of the address in the buffer
 // stdout: the bytes of the first buffer after the last step.
@@ -67,7 +67,7 @@ static void launch(const std::vector<Buffer>& buffers)
     const std::string name = read_text();
     const unsigned threads = read_number();
     const std::uint64_t seed = read_number();
-    const unsigned left_out = read_number();
+    const unsigned weakened = read_number();
     const std::size_t shared_bytes = read_number();
     std::vector<Block> blocks[TEAMS];
     const std::size_t number = read_number();
@@ -97,7 +97,7 @@ static void launch(const std::vector<Buffer>& buffers)
         std::vector<std::thread> starters;
         for (unsigned at = 0; at < TEAMS && at < number; at++)
             starters.emplace_back([&, at, kernel] {
-                Team(threads, seed ? seed * TEAMS + at : 0, left_out).run(blocks[at], kernel);
+                Team(threads, seed ? seed * TEAMS + at : 0, weakened).run(blocks[at], kernel);
             });
         for (std::thread& starter : starters)
             starter.join();

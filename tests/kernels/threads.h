@@ -1,6 +1,6 @@
 // Defines the macros of edge/kernels/gpu.h with a thread of the operating system for each thread of a block, and with real barriers.
 // A sanitizer of the compiler then judges the kernels: ThreadSanitizer reports two accesses to the same memory, of which one is a
-// write, if no barrier orders them. It needs no luck with the times: it looks at the barriers.
+// write, if no barrier of their block or warp orders them. It needs no luck with the times: it looks at the barriers.
 
 #include <algorithm>
 #include <atomic>
@@ -52,10 +52,10 @@ struct Block {
 class Team {
 public:
     // `seed` 0: the threads run at once. Otherwise they run one after the other, after each barrier in another random order, which the
-    // seed determines. `left_out`: the number of the barrier of each block that no thread waits at, to show that its absence is found;
-    // the first is 1. 0: none.
-    Team(unsigned threads, std::uint64_t seed, unsigned left_out)
-        : threads(threads), in_turns(seed != 0), left_out(left_out), may_start(threads)
+    // seed determines. `weakened`: the number of the barrier of each block that orders less than it should, to show that this is found:
+    // a block's barrier orders only the threads of each warp, and a warp's barrier orders nothing. The first is 1. 0: none.
+    Team(unsigned threads, std::uint64_t seed, unsigned weakened)
+        : threads(threads), in_turns(seed != 0), weakened(weakened), may_start(threads), warps(threads / 32)
     {
         std::mt19937_64 random(seed);
         for (Order& order : orders) {
@@ -90,16 +90,24 @@ public:
             thread.join();
     }
 
-    // Waits for all threads of the block.
-    static void barrier()
+    // Whose accesses a barrier orders.
+    enum Scope { NOBODY, WARP, BLOCK };
+
+    // Waits for all threads of the block, but orders only the accesses of `scope`.
+    static void barrier(Scope scope)
     {
         Team& team = *running.team;
-        if (++running.barriers == team.left_out)
-            return;
-        const unsigned section = running.section;
+        if (++running.barriers == team.weakened)
+            scope = scope == BLOCK ? WARP : NOBODY;
+        // Release here and acquire below are all that orders the threads' accesses.
+        Meeting& meeting = scope == BLOCK ? team.block : team.warps[running.thread / 32];
+        std::atomic<unsigned>& met = meeting.arrived[running.section % 2];
+        if (scope != NOBODY)
+            met.fetch_add(1, std::memory_order_release);
         team.end_section();
         team.wait(running.thread, ++running.section);
-        team.arrived[section % 2].load(std::memory_order_acquire);
+        if (scope != NOBODY)
+            met.load(std::memory_order_acquire);
     }
 
     // What a thread knows about itself.
@@ -124,8 +132,7 @@ private:
     void end_section()
     {
         const unsigned section = running.section;
-        // Release here and acquire in `barrier` are all that orders the threads' accesses.
-        const unsigned before = arrived[section % 2].fetch_add(1, std::memory_order_release);
+        const unsigned before = arrived[section % 2].fetch_add(1, std::memory_order_relaxed);
         if (before + 1 == (section / 2 + 1) * threads)
             start(section + 1);
         else if (in_turns)
@@ -156,14 +163,20 @@ private:
     }
 
     const bool in_turns;
-    const unsigned left_out;
+    const unsigned weakened;
     static constexpr unsigned ORDERS = 8;
     Order orders[ORDERS];
     // How many sections each thread may start.
     std::vector<std::atomic<unsigned>> may_start;
-    // How many threads have arrived at the barriers with even and with odd numbers. With a single counter, the threads that are ahead
-    // by a section would be ordered before the others.
+    // How many threads have arrived at the barriers with even and with odd numbers.
     std::atomic<unsigned> arrived[2] = {};
+    // What the threads of a block or a warp order their accesses with, at the barriers with even and with odd numbers. With a single
+    // counter, the threads that are ahead by a section would be ordered before the others.
+    struct Meeting {
+        std::atomic<unsigned> arrived[2] = {};
+    };
+    Meeting block;
+    std::vector<Meeting> warps;
 };
 inline thread_local Team::Running Team::running;
 
@@ -174,7 +187,9 @@ inline thread_local Team::Running Team::running;
 #define BLOCK_Y (Team::running.block->y)
 #define THREADS (Team::running.team->threads)
 #define EACH_THREAD                                                                                                   \
-    for (unsigned thread = Team::running.thread, unfinished = 1; unfinished; unfinished = 0, Team::barrier())
-#define UNROLL
+    for (unsigned thread = Team::running.thread, unfinished = 1; unfinished; unfinished = 0, Team::barrier(Team::BLOCK))
+#define EACH_LANE                                                                                                     \
+    for (unsigned thread = Team::running.thread, unfinished = 1; unfinished; unfinished = 0, Team::barrier(Team::WARP))
+#define UNROLL(times)
 #define SHARED_MEMORY (Team::running.block->shared.at())
 #define ATOMIC_ADD(address, value) __atomic_fetch_add(address, value, __ATOMIC_RELAXED)

@@ -114,8 +114,7 @@ impl Converter {
         if tensor.len() != expected {
             return Err(ConversionError::TensorLength { found: tensor.len(), expected });
         }
-        let normalisations: [Normalisation; 3] =
-            std::array::from_fn(|plane| Normalisation { mean: self.spec.mean[plane], std: self.spec.std[plane] });
+        let normalisations = Normalisation::of(&self.spec);
         match &mut self.stage {
             Stage::Eight { channels, resizer } => {
                 let resizer = resizer_for(resizer, radiograph, size)?;

@@ -1,5 +1,6 @@
-//! The integer tables of [`Converter`](super::Converter), for code that runs a conversion on the GPU: the same tables give the
+//! The tables of [`Converter`](super::Converter), for code that runs a conversion on the GPU: the same tables give the
 //! same bytes.
 
 pub use super::resize::{Axis, Window, columns_first};
 pub use super::spread::Spread;
+pub use super::tensor::values_of_levels8;

@@ -1,5 +1,6 @@
 //! Converts levels to the values of the network's input.
 
+use super::ConversionSpec;
 use super::resize::{Loop, Sample};
 
 /// The means of ImageNet's red, green and blue, of levels / 255 (torchvision's pretrained models).
@@ -18,6 +19,23 @@ const LEVELS_AT_ONCE: usize = 64;
 pub(super) struct Normalisation {
     pub(super) mean: f32,
     pub(super) std: f32,
+}
+
+impl Normalisation {
+    /// The normalisation of each plane.
+    pub(super) fn of(spec: &ConversionSpec) -> [Self; 3] {
+        std::array::from_fn(|plane| Self { mean: spec.mean[plane], std: spec.std[plane] })
+    }
+}
+
+/// The values of the levels 0..=255 of an 8-bit image in the planes of the tensor: 256 values for each of the three planes.
+#[must_use]
+pub fn values_of_levels8(spec: &ConversionSpec) -> [f32; 3 * 256] {
+    let levels: Vec<u8> = (0..=u8::MAX).collect();
+    let mut values = [0.0; 3 * 256];
+    let normalisations = &Normalisation::of(spec);
+    NormaliseRow { levels: &levels, full: 255.0, normalisations, planes: &mut values, plane_len: 256, start: 0 }.run();
+    values
 }
 
 /// Writes one row of levels to the same row of each plane.
@@ -56,6 +74,7 @@ impl<S: Sample + Into<f32>> Loop for NormaliseRow<'_, S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Method;
     use super::*;
 
     #[test]
@@ -66,12 +85,16 @@ mod tests {
             [0xc002_4924, 0xc001_2a4f, 0xbfde_79e7, 0x3e52_1b48, 0x3fbb_9b9c, 0x401b_6db7],
             [0xbfe6_f809, 0xbfe4_bcea, 0xbfc1_0b00, 0x3eda_5d3c, 0x3fd7_37ef, 0x4028_f5c3],
         ];
-        let normalisations: [Normalisation; 3] =
-            std::array::from_fn(|channel| Normalisation { mean: IMAGENET_MEAN[channel], std: IMAGENET_STD[channel] });
+        let spec = ConversionSpec::new(Method::Naive);
         let mut planes = [0.0; 3 * 6];
         let levels = &[0_u8, 1, 17, 128, 200, 255];
-        let normalisations = &normalisations;
+        let normalisations = &Normalisation::of(&spec);
         NormaliseRow { levels, full: 255.0, normalisations, planes: &mut planes, plane_len: 6, start: 0 }.run();
         assert_eq!(planes.map(f32::to_bits), golden.as_flattened());
+        let values = values_of_levels8(&spec);
+        let planes = values.as_chunks::<256>().0.iter();
+        let found: Vec<u32> =
+            planes.flat_map(|plane| levels.map(|level| plane[usize::from(level)].to_bits())).collect();
+        assert_eq!(found, golden.as_flattened());
     }
 }

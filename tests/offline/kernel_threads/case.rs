@@ -29,8 +29,8 @@ pub(super) struct Run {
     pub(super) blocks: Vec<[u32; 2]>,
     /// 0: the threads of a block run at once. Otherwise they run one after the other, after each barrier in another random order.
     pub(super) seed: u64,
-    /// The number of the barrier that is left out; the first of each block is 1. 0: none.
-    pub(super) left_out: usize,
+    /// The number of the barrier that orders less than it should, see `Team` in `threads.h`; the first of each block is 1. 0: none.
+    pub(super) weakened: usize,
 }
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Case {
             shared_bytes: launch.shared_bytes as usize,
             blocks: (0..launch.blocks[1]).flat_map(|y| (0..launch.blocks[0]).map(move |x| [x, y])).collect(),
             seed: 0,
-            left_out: 0,
+            weakened: 0,
         };
         let step = |step: &LaunchStep| match step {
             LaunchStep::Clear(range) => Step::Clear(buffer(range.start)),
@@ -171,7 +171,7 @@ impl Numbers {
 
     fn run(&mut self, run: &Run) -> &mut Self {
         self.text(run.kernel.name().as_bytes()).number(run.kernel.threads() as usize);
-        self.number(run.seed as usize).number(run.left_out).number(run.shared_bytes);
+        self.number(run.seed as usize).number(run.weakened).number(run.shared_bytes);
         self.number(run.blocks.len());
         for [x, y] in &run.blocks {
             self.number(*x as usize).number(*y as usize);

@@ -22,6 +22,9 @@ const PIXELS_PER_BLOCK: u32 = 1 << 14;
 /// Levels that a block counts in shared memory with two bytes each: `WINDOW` in histogram.cu.
 const WINDOW: u32 = 1 << 14;
 
+/// Bytes of a `BoundsShared` in bounds.cu: two words of 32 bits per thread, one per warp, and 16.
+const BOUNDS_SHARED_BYTES: u32 = (2 * 1024 + 32 + 16) * 4;
+
 /// The kind of the mapping: `Mapping` in convert.cu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -37,8 +40,6 @@ pub(super) struct Arguments {
     pub(super) kind: Kind,
     /// How many spreads there are: 1, or 3 if each plane of the tensor has its own.
     pub(super) channels: u32,
-    /// The level that becomes 1.0 before normalisation.
-    pub(super) full: f32,
     /// The address of the first spread.
     pub(super) spreads: Argument,
 }
@@ -60,8 +61,7 @@ pub(super) struct Spreads {
     number: u32,
     /// Index of the spread that the kernels overwrite for each image. `None` if the method does not use an image's own bounds.
     own: Option<usize>,
-    /// The upper bound minus the lower bound for linear16, which has no 8-bit step. `None` for the other methods.
-    cut: Option<u16>,
+    kind: Kind,
 }
 
 impl Spreads {
@@ -81,9 +81,9 @@ impl Spreads {
             let Spread { lo, range, step } = Spread::new(bounds);
             [u32::from(lo), u32::from(range), step[0], step[1]]
         };
-        let cut = (spec.method == Method::Linear16).then(|| Spread::new(global).range);
+        let kind = if spec.method == Method::Linear16 { Kind::Cut } else { Kind::Spread };
         let place = layout.fix(&bounds.iter().flat_map(words).collect::<Vec<u32>>());
-        Self { place, number: bounds.len() as u32, own, cut }
+        Self { place, number: bounds.len() as u32, own, kind }
     }
 
     /// The mapping for images of size `image_size`, whose levels are at offset `levels`.
@@ -92,12 +92,7 @@ impl Spreads {
             let counts = layout.reserve(LEVELS16 * size_of::<u32>());
             own_bounds(image_size, levels, &counts, self.place + own * SPREAD_BYTES).into()
         });
-        let arguments = Arguments {
-            kind: if self.cut.is_some() { Kind::Cut } else { Kind::Spread },
-            channels: self.number,
-            full: self.cut.map_or(255.0, f32::from),
-            spreads: Argument::Memory(self.place),
-        };
+        let arguments = Arguments { kind: self.kind, channels: self.number, spreads: Argument::Memory(self.place) };
         Mapping { steps, arguments }
     }
 
@@ -132,8 +127,7 @@ fn own_bounds(image_size: Size, levels: usize, counts: &Range<usize>, spread: us
         kernel: Kernel::LocalBounds,
         blocks: [1, 1],
         threads: Kernel::LocalBounds.threads(),
-        // Two words of 32 bits per thread, and four more.
-        shared_bytes: (2 * Kernel::LocalBounds.threads() + 4) * 4,
+        shared_bytes: BOUNDS_SHARED_BYTES,
         arguments: vec![Argument::Value(parameters), Argument::Memory(counts.start), Argument::Memory(spread)],
     };
     [LaunchStep::Clear(counts.clone()), LaunchStep::Launch(histogram), LaunchStep::Launch(bounds)]

@@ -1,11 +1,12 @@
 //! Turns a conversion into a list of launches, for images of one size.
 //!
-//! All memory of a sequence except the tensor is one block: first the data that is uploaded once (spreads, resize weights), then
-//! the image's levels, then the counts of the histogram, for methods that need one.
+//! All memory of a sequence except the tensor is one block: first the data that is uploaded once (spreads, resize weights, values of
+//! 8-bit levels), then the image's levels, then the counts of the histogram, for methods that need one.
 
 mod launch_step;
 mod layout;
 mod mapping;
+mod normalisation;
 mod resize;
 
 pub use launch_step::{Argument, Launch, LaunchStep};
@@ -87,10 +88,11 @@ impl LaunchSequence {
         let mut layout = Layout::default();
         let spreads = Spreads::new(spec, &mut layout);
         let axes = resize::Axes::new(image_size, output_size, &mut layout);
+        let normalisation = normalisation::argument(spec, &mut layout);
         let fixed = layout.end_of_fixed();
         let levels = layout.reserve(image_size.pixels() * size_of::<u16>());
         let Mapping { mut steps, arguments } = spreads.mapping(image_size, levels.start, &mut layout);
-        steps.push(LaunchStep::Launch(axes.launch(spec, levels.start, arguments)));
+        steps.push(LaunchStep::Launch(axes.launch(spec.method, levels.start, arguments, normalisation)));
         Ok(Self { image_size, output_size, fixed, levels, ranges: layout.into_ranges(), steps })
     }
 
@@ -100,9 +102,10 @@ impl LaunchSequence {
         let side = pixels.min(Converter::MAX_RADIOGRAPH_SIDE as usize) as u32;
         let height = resize::Axes::most_bytes(side, spec.size.map(|size| size.height));
         let width = resize::Axes::most_bytes(side, spec.size.map(|size| size.width));
-        // The memory has seven ranges: spreads, four of the resize, levels, counts. Aligning each adds less than `ALIGNMENT`.
+        // The memory has eight ranges: spreads, four of the resize, values of 8-bit levels, levels, counts. Aligning each adds less
+        // than `ALIGNMENT`.
         let alignment = 16 * Self::ALIGNMENT;
-        size_of::<u16>() * pixels + height + width + Spreads::MAX_BYTES + alignment
+        size_of::<u16>() * pixels + height + width + Spreads::MAX_BYTES + normalisation::MAX_BYTES + alignment
     }
 
     /// The kernels that sequences for `spec` may use.

@@ -5,7 +5,7 @@ use super::layout::Layout;
 use super::mapping::{Arguments, Kind};
 use crate::convert::Kernel;
 use cellgate_models::conversion::pieces::{Axis, columns_first};
-use cellgate_models::conversion::{ConversionSpec, Method, Size};
+use cellgate_models::conversion::{Method, Size};
 use zerocopy::IntoBytes as _;
 
 /// Output tiles, best first. The larger a tile, the less input is read twice.
@@ -74,7 +74,7 @@ impl Axes {
     }
 
     /// The launch for images whose levels are at offset `levels`.
-    pub(super) fn launch(&self, spec: &ConversionSpec, levels: usize, mapping: Arguments) -> Launch {
+    pub(super) fn launch(&self, method: Method, levels: usize, mapping: Arguments, normalisation: Argument) -> Launch {
         let sixteen = mapping.kind == Kind::Cut;
         let columns_first = columns_first(self.image_size, self.output_size);
         let fitting = TILES.into_iter().find_map(|tile| {
@@ -105,10 +105,8 @@ impl Axes {
             tile.height,
             region.width,
             region.height,
-            mapping.full.to_bits(),
         ];
-        let parameters = [words.as_bytes(), spec.mean.as_bytes(), spec.std.as_bytes()].concat();
-        let [tiled, by_pixel] = kernels(spec.method);
+        let [tiled, by_pixel] = kernels(method);
         let kernel = if fitting.is_some() { tiled } else { by_pixel };
         Launch {
             kernel,
@@ -119,13 +117,14 @@ impl Axes {
             threads: kernel.threads(),
             shared_bytes: shared_bytes as u32,
             arguments: vec![
-                Argument::Value(parameters),
+                Argument::Value(words.as_bytes().to_vec()),
                 Argument::Memory(levels),
                 mapping.spreads,
                 Argument::Memory(self.x.firsts),
                 Argument::Memory(self.x.weights),
                 Argument::Memory(self.y.firsts),
                 Argument::Memory(self.y.weights),
+                normalisation,
                 Argument::Tensor,
             ],
         }
