@@ -5,6 +5,7 @@ use cellgate_edge::convert::cuda::{CudaConverter, CudaError, copy_rate, driver_v
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::radiograph::Radiograph;
 use cellgate_test_support::pretended::{Pretended, build, listed, run, run_alone};
+use std::time::{Duration, Instant};
 
 #[test]
 fn only_functions_that_were_checked_beforehand_are_called() {
@@ -46,6 +47,11 @@ fn a_driver_that_does_not_start_loses_no_context() {
 #[test]
 fn drop_waits_for_the_gpu_even_after_an_error() {
     run_alone(module_path!(), "scenario_drop_after_error", None);
+}
+
+#[test]
+fn a_gpu_that_does_not_finish_a_copy_is_an_error_at_the_time_limit() {
+    run_alone(module_path!(), "scenario_no_end_of_a_copy", None);
 }
 
 #[test]
@@ -91,6 +97,22 @@ fn scenario_everything() {
     ] {
         assert_eq!(pretended.calls(made), pretended.calls(gone), "{made}");
     }
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_end_of_a_copy() {
+    let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
+    // Three pieces: the third goes to the buffer of the first.
+    let image = image(1100, 1000);
+    let (mut converter, pretended) = (CudaConverter::new(&spec, image.levels().len()).unwrap(), Pretended::open());
+    converter.convert(&image).unwrap();
+    // CUDA_ERROR_NOT_READY.
+    pretended.answers("cuEventQuery", 600);
+    let start = Instant::now();
+    let error = converter.convert(&image).unwrap_err();
+    assert!(error.is_context_lost(), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use cudarc::driver::{
 };
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Properties of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl OpenGpu {
     fn stage(&mut self, piece: &[u8]) -> Result<(), CudaError> {
         self.filled = (self.filled + 1) % 2;
         let staging = &mut self.staging[self.filled];
-        while_doing("waiting for an earlier copy", staging.copied.synchronize())?;
+        staging.wait()?;
         let staged = while_doing("accessing pinned memory", staging.memory.as_mut_slice())?;
         staged[..piece.len()].copy_from_slice(piece);
         Ok(())
@@ -268,6 +268,8 @@ impl Block {
 impl Staging {
     /// The size of each buffer: a fifth of the paper's largest radiograph, and small, because pinned memory is never paged out.
     const BYTES: usize = 1 << 20;
+    /// Time limit of a copy, with all work that was queued before it.
+    const MAX_COPY_TIME: Duration = Duration::from_secs(2);
 
     fn new(context: &Arc<CudaContext>, info: &GpuInfo) -> Result<Self, CudaError> {
         let copied = while_doing("creating an event", context.new_event(None))?;
@@ -278,6 +280,18 @@ impl Staging {
         // measurements, which use no result of the copy; any byte is a valid u8.
         let memory = unsafe { context.alloc_pinned_with_flags::<u8>(Self::BYTES, flags) };
         Ok(Self { copied, memory: while_doing("allocating pinned memory", memory)? })
+    }
+
+    /// Waits until the last copy from this memory is complete. CUDA's own function would wait for ever if the GPU does not answer.
+    fn wait(&self) -> Result<(), CudaError> {
+        let (doing, deadline) = ("waiting for an earlier copy", Instant::now() + Self::MAX_COPY_TIME);
+        while !while_doing(doing, self.copied.try_is_complete())? {
+            if Instant::now() >= deadline {
+                return Err(CudaError::ContextLost { doing, detail: "the GPU did not answer in time".to_owned() });
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// The pieces of `bytes` that fit a buffer, each with the offset of its first byte.
