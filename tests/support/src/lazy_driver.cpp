@@ -2,7 +2,7 @@
 // order. Built together with driver.c, which has the other functions.
 //
 // A GPU may do queued work at any time until somebody waits for it. This driver does it as late as possible: when the stream, or an
-// event behind the work, is waited for or queried. So pinned memory that is written again too early, memory that is freed too early,
+// event behind the work, is waited for or queried, or at the end of the process. So pinned memory that is written again too early, memory that is freed too early,
 // and a result that is read too early always show: as wrong bytes, or as an end of the process with a message. The kernels are those
 // of edge/kernels, compiled for the processor. New GPU memory is filled with garbage, and so is memory that is freed; no address is
 // used twice.
@@ -118,6 +118,7 @@ using Work = std::function<void()>;
 
 struct Stream {
     std::deque<Work> queue;
+    bool is_destroyed = false;
     bool is_capturing = false;
     std::vector<Work> captured;
 };
@@ -145,7 +146,7 @@ double now_ms = 0;
 Stream& stream_of(void* handle)
 {
     Stream* stream = static_cast<Stream*>(handle);
-    if (!streams.count(stream))
+    if (!streams.count(stream) || stream->is_destroyed)
         fault("a stream is used that does not exist");
     return *stream;
 }
@@ -183,7 +184,13 @@ void finish(Stream& stream)
 void reach(const Mark& mark)
 {
     while (!mark.is_reached)
-        do_next(stream_of(mark.stream));
+        do_next(*mark.stream);
+}
+
+void finish_all()
+{
+    for (Stream* stream : streams)
+        finish(*stream);
 }
 
 // ---- Kernels ----
@@ -247,14 +254,15 @@ void pretend_work(void* stream, void (*work)(void*), void* data)
 int cuCtxSynchronize()
 {
     BEGIN
-    for (Stream* stream : streams)
-        finish(*stream);
+    finish_all();
     return 0;
 }
 
 int cuStreamCreate(void** to, unsigned)
 {
     BEGIN
+    if (streams.empty())
+        std::atexit(finish_all);
     Stream* stream = new Stream();
     streams.insert(stream);
     *to = stream;
@@ -263,10 +271,8 @@ int cuStreamCreate(void** to, unsigned)
 int cuStreamDestroy_v2(void* stream)
 {
     BEGIN
-    // What is queued is still done.
-    finish(stream_of(stream));
-    streams.erase(static_cast<Stream*>(stream));
-    delete static_cast<Stream*>(stream);
+    // What is queued is still done, at the latest at the end of the process.
+    stream_of(stream).is_destroyed = true;
     return 0;
 }
 int cuStreamSynchronize(void* stream)
@@ -387,7 +393,7 @@ int cuEventQuery(void* event)
     if (!mark || mark->is_reached)
         return 0;
     if (random_number() % 2) {
-        do_next(stream_of(mark->stream));
+        do_next(*mark->stream);
         return NOT_READY;
     }
     reach(*mark);

@@ -6,7 +6,7 @@ use crate::convert::LaunchSequence;
 use cellgate_models::conversion::{Bounds, Converter, Method};
 use cellgate_models::radiograph::{DecodedLevels, RadiographLimits, RadiographReader};
 use cellgate_test_support::pretended::{Pretended, run_lazy};
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::ffi::c_void;
 use std::path::Path;
