@@ -1,4 +1,4 @@
-//! Converts images with a simulated driver that does queued work as late as a GPU may: `lazy_driver.cpp` of
+//! Converts images with a simulated driver that does queued work as late as a GPU may: `lazy_driver` of
 //! `cellgate-test-support`. There the kernels run on the processor. Each test runs its scenario, an ignored test of this file, in a
 //! process of its own. Needs gcc, g++, and NVRTC of `.venv`.
 

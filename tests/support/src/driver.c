@@ -1,6 +1,6 @@
 // A CUDA driver that needs no GPU. Its memory is the computer's, copies are done immediately, and launches of kernels are only
 // counted. Any function can be made to fail. Tests use this driver to check how the product handles a driver, not what a GPU
-// would do. With -DLAZY, lazy_driver.cpp defines the functions of streams, events, graphs, memory and kernels instead.
+// would do. With -DLAZY, lazy_driver/driver.cpp defines the functions of streams, events, graphs, memory and kernels instead.
 
 #include <stdlib.h>
 #include <string.h>

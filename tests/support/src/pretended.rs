@@ -3,7 +3,7 @@
 //! | driver | source | queued work |
 //! |---|---|---|
 //! | pretended | `driver.c` | copies are done at once, kernels never |
-//! | lazy | `driver.c` and `lazy_driver.cpp` | copies and kernels are done as late as a GPU may do them |
+//! | lazy | `driver.c` and `lazy_driver` | copies and kernels are done as late as a GPU may do them |
 //!
 //! Each scenario runs in a separate process, since a process keeps the driver that it has loaded, and since the loader's search path
 //! (`LD_LIBRARY_PATH`) is only read at the start of a process.
@@ -41,7 +41,7 @@ fn build_lazy(folder: &Path) -> PathBuf {
     let mut compiler = Command::new("g++");
     // No fused multiply-add, as in `tests/build.rs`.
     compiler.args(["-std=c++17", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]);
-    link(compiler.arg(source().with_file_name("lazy_driver.cpp")).arg(object), folder, &listed())
+    link(compiler.arg(source().with_file_name("lazy_driver").join("driver.cpp")).arg(object), folder, &listed())
 }
 
 /// Has `compiler` link its sources to a driver in `folder` that exports `functions`.
@@ -169,7 +169,7 @@ impl Pretended {
     /// `work` may be called with `data` until the stream has executed it.
     pub unsafe fn queue(&self, stream: *mut c_void, work: unsafe extern "C" fn(*mut c_void), data: *mut c_void) {
         type Queue = unsafe extern "C" fn(*mut c_void, unsafe extern "C" fn(*mut c_void), *mut c_void);
-        // SAFETY: the type is that of lazy_driver.cpp; the caller keeps its promise.
+        // SAFETY: the type is that of lazy_driver/driver.cpp; the caller keeps its promise.
         unsafe { self.0.get::<Queue>("pretend_work").unwrap()(stream, work, data) }
     }
 }

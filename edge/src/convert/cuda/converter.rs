@@ -35,6 +35,7 @@ struct Current {
 }
 
 /// A radiograph whose copy to the GPU is queued, and whose conversion is not.
+#[must_use = "only `start` starts the conversion"]
 pub struct Uploaded<'a> {
     converter: &'a mut CudaConverter,
     current: Current,

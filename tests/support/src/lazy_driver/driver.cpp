@@ -1,29 +1,21 @@
 // The part of a CUDA driver without a GPU that does queued work late: copies, kernels, graphs and memory that is freed in a stream's
-// order. Built together with driver.c, which has the other functions.
+// order. Built together with ../driver.c, which has the other functions.
 //
 // A GPU may do queued work at any time until somebody waits for it. This driver does it as late as possible: when the stream, or an
-// event behind the work, is waited for or queried, or at the end of the process. So pinned memory that is written again too early, memory that is freed too early,
-// and a result that is read too early always show: as wrong bytes, or as an end of the process with a message. The kernels are those
-// of edge/kernels, compiled for the processor. New GPU memory is filled with garbage, and so is memory that is freed; no address is
-// used twice.
+// event behind the work, is waited for or queried, or at the end of the process. So pinned memory that is written again too early,
+// memory that is freed too early, and a result that is read too early always show: as wrong bytes, or as the end of the process, if
+// possible with a message. The kernels are those of edge/kernels, compiled for the processor. New GPU memory is filled with garbage,
+// and so is memory that is freed; no address is used twice.
 //
 // The time is simulated: each piece of work takes the time below, and waiting takes none.
 
-#include "../../kernels/cpu.cpp"
+#include "launch.h"
+#include "memory.h"
+#include "streams.h"
 
-#include <cstdio>
 #include <cstdlib>
-#include <deque>
-#include <functional>
-#include <map>
-#include <memory>
 #include <mutex>
-#include <set>
-#include <string>
-#include <type_traits>
 #include <vector>
-
-using Address = unsigned long long;
 
 // Counts the call and returns the status that was set for the function (driver.c).
 extern "C" int called(const char* name);
@@ -32,8 +24,6 @@ namespace {
 
 enum Status { NOT_FOUND = 500, NOT_READY = 600, INVALID_HANDLE = 400 };
 constexpr double CLEAR_MS = 0.25, COPY_MS = 16, LAUNCH_MS = 1;
-constexpr unsigned char NEW = 0xa5, FREED = 0x5a;
-constexpr std::size_t ALIGNMENT = 256;
 
 std::recursive_mutex driver;
 
@@ -42,203 +32,6 @@ std::recursive_mutex driver;
     std::lock_guard<std::recursive_mutex> guard(driver);                                                              \
     if (const int status = called(__func__))                                                                          \
         return status < 0 ? 0 : status;
-
-[[noreturn]] void fault(const char* what)
-{
-    std::fprintf(stderr, "lazy driver: %s\n", what);
-    std::abort();
-}
-
-// The next number of a linear congruential generator (Knuth, MMIX), its upper half. It begins with the same number in each process.
-unsigned random_number()
-{
-    static std::uint64_t state = 1;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<unsigned>(state >> 32);
-}
-
-// ---- Memory ----
-
-struct Block {
-    std::size_t bytes;
-    bool is_freed;
-};
-// All memory that was ever allocated, by its address. Freed memory stays, so that its use is found.
-std::map<Address, Block> gpu_memory, pinned_memory;
-
-Address allocate(std::map<Address, Block>& memory, std::size_t bytes)
-{
-    void* start = std::aligned_alloc(4096, (bytes / 4096 + 1) * 4096);
-    std::memset(start, NEW, bytes);
-    memory[reinterpret_cast<Address>(start)] = {bytes, false};
-    return reinterpret_cast<Address>(start);
-}
-
-void release(std::map<Address, Block>& memory, Address start)
-{
-    const auto found = memory.find(start);
-    if (found == memory.end() || found->second.is_freed)
-        fault("memory is freed that is not allocated");
-    found->second.is_freed = true;
-    std::memset(reinterpret_cast<void*>(start), FREED, found->second.bytes);
-}
-
-// The block that has this address, or null.
-const Block* block_at(const std::map<Address, Block>& memory, Address at, std::size_t bytes)
-{
-    const auto after = memory.upper_bound(at);
-    if (after == memory.begin())
-        return nullptr;
-    const auto& [start, block] = *std::prev(after);
-    return at + bytes <= start + block.bytes ? &block : nullptr;
-}
-
-// GPU memory for work that is done now.
-unsigned char* on_gpu(Address at, std::size_t bytes)
-{
-    const Block* block = block_at(gpu_memory, at, bytes);
-    if (!block)
-        fault("work uses an address outside of GPU memory");
-    if (block->is_freed)
-        fault("work uses GPU memory that was freed before");
-    return reinterpret_cast<unsigned char*>(at);
-}
-
-bool is_pinned(const void* at, std::size_t bytes)
-{
-    const Block* block = block_at(pinned_memory, reinterpret_cast<Address>(at), bytes);
-    if (block && block->is_freed)
-        fault("a copy uses pinned memory that was freed before");
-    return block;
-}
-
-// ---- Streams and events ----
-
-using Work = std::function<void()>;
-
-struct Stream {
-    std::deque<Work> queue;
-    bool is_destroyed = false;
-    bool is_capturing = false;
-    std::vector<Work> captured;
-};
-
-// A place in a stream's queue, behind all work that was queued before.
-struct Mark {
-    Stream* stream;
-    bool is_reached;
-    double at_ms;
-};
-
-struct Event {
-    bool is_timed;
-    std::shared_ptr<Mark> latest;
-};
-
-struct Graph {
-    std::vector<Work> work;
-};
-
-std::set<Stream*> streams;
-std::set<Graph*> graphs;
-double now_ms = 0;
-
-Stream& stream_of(void* handle)
-{
-    Stream* stream = static_cast<Stream*>(handle);
-    if (!streams.count(stream) || stream->is_destroyed)
-        fault("a stream is used that does not exist");
-    return *stream;
-}
-
-void queue(void* handle, double takes_ms, Work work)
-{
-    Stream& stream = stream_of(handle);
-    Work timed = [=] {
-        work();
-        now_ms += takes_ms;
-    };
-    if (stream.is_capturing)
-        stream.captured.push_back(timed);
-    else
-        stream.queue.push_back(timed);
-}
-
-void do_next(Stream& stream)
-{
-    if (stream.queue.empty())
-        fault("an event is waited for that no queued work reaches");
-    const Work work = stream.queue.front();
-    stream.queue.pop_front();
-    work();
-}
-
-void finish(Stream& stream)
-{
-    if (stream.is_capturing)
-        fault("a stream is waited for that is captured");
-    while (!stream.queue.empty())
-        do_next(stream);
-}
-
-void reach(const Mark& mark)
-{
-    while (!mark.is_reached)
-        do_next(*mark.stream);
-}
-
-void finish_all()
-{
-    for (Stream* stream : streams)
-        finish(*stream);
-}
-
-// ---- Kernels ----
-
-struct Parameter {
-    std::size_t bytes;
-    bool is_address;
-};
-
-template <typename... Types> std::vector<Parameter> parameters(void (*)(Types...))
-{
-    return {{sizeof(Types), std::is_pointer<Types>::value}...};
-}
-
-#define ENTRY(kernel) {#kernel, parameters(kernel)}
-const std::map<std::string, std::vector<Parameter>> KERNELS = {
-    ENTRY(histogram),       ENTRY(local_bounds),    ENTRY(convert_tile_8),
-    ENTRY(convert_tile_16), ENTRY(convert_pixel_8), ENTRY(convert_pixel_16),
-};
-
-// A launch with copies of its arguments.
-struct Launch {
-    std::string kernel;
-    unsigned blocks[2];
-    unsigned threads;
-    std::size_t shared_bytes;
-    std::vector<std::vector<unsigned char>> arguments;
-};
-
-void launch_now(const Launch& launch)
-{
-    std::vector<const void*> addresses;
-    std::vector<std::size_t> sizes;
-    const std::vector<Parameter>& parameters = KERNELS.at(launch.kernel);
-    for (std::size_t index = 0; index < parameters.size(); index++) {
-        const std::vector<unsigned char>& argument = launch.arguments[index];
-        if (parameters[index].is_address)
-            on_gpu(argument_at<Address>(argument.data()), 1);
-        addresses.push_back(argument.data());
-        sizes.push_back(argument.size());
-    }
-    std::vector<unsigned char> memory(launch.shared_bytes + ALIGNMENT, NEW);
-    void* shared = memory.data();
-    std::size_t space = memory.size();
-    std::align(ALIGNMENT, launch.shared_bytes, shared, space);
-    cellgate_run_kernel(launch.kernel.c_str(), launch.blocks, launch.threads, static_cast<unsigned char*>(shared),
-                        random_number() % 2, addresses.data(), sizes.data(), sizes.size());
-}
 
 } // namespace
 
