@@ -14,7 +14,7 @@ use std::process::Command;
 /// Makes the simulated driver refuse to load kernels (200 is CUDA_ERROR_INVALID_IMAGE), which saves the time of comparing them.
 const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\"", "-DFAILS_WITH=200"];
 /// The rows of every table on every machine, in this order.
-const WHATS: [&str; 30] = [
+const WHATS: [&str; 32] = [
     "driver",
     "GPU",
     "NVRTC",
