@@ -19,7 +19,8 @@ pub struct Times {
     /// Reading the file, decoding and measuring it, and waiting for the digest after the score is known.
     pub read: Duration,
     /// The CPU's part of the copy to the GPU: copying the levels to pinned memory, and for an image of another size than the previous
-    /// one preparing its conversion. The GPU copies each piece of the levels meanwhile. Zero if the CPU converts.
+    /// one preparing its conversion. Zero if the CPU converts. The GPU copies each piece of the levels meanwhile; what it has not copied
+    /// yet at the end, at most 2 MiB, is in no stage's time.
     pub upload: Duration,
     /// Converting the radiograph to the network's input; on the GPU by its clock.
     pub convert: Duration,

@@ -282,7 +282,7 @@ impl Staging {
         Ok(Self { copied, memory: while_doing("allocating pinned memory", memory)? })
     }
 
-    /// Waits until the last copy from this memory is complete. CUDA's own function would wait for ever if the GPU does not answer.
+    /// Waits until the last copy from this memory is complete. CUDA's own function would wait forever if the GPU does not answer.
     fn wait(&self) -> Result<(), CudaError> {
         let (doing, deadline) = ("waiting for an earlier copy", Instant::now() + Self::MAX_COPY_TIME);
         while !while_doing(doing, self.copied.try_is_complete())? {
