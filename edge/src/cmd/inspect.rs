@@ -247,6 +247,7 @@ impl Places {
 #[derive(Serialize)]
 struct Milliseconds {
     read: f64,
+    upload: f64,
     convert: f64,
     infer: f64,
     decide: f64,
@@ -280,6 +281,7 @@ impl<'j> JsonLine<'j> {
             image: judgement.image,
             ms: Milliseconds {
                 read: ms(times.read),
+                upload: ms(times.upload),
                 convert: ms(times.convert),
                 infer: ms(times.infer),
                 decide: ms(times.decide),

@@ -25,6 +25,7 @@ fn gate_reasons() -> impl Iterator<Item = (ReasonCode, [&'static str; 1])> {
 enum Stage {
     WaitForImage,
     Read,
+    Upload,
     Convert,
     Infer,
     Decide,
@@ -96,6 +97,7 @@ impl PartFigures {
                 [
                     (Stage::WaitForImage, ["wait_for_image"]),
                     (Stage::Read, ["read"]),
+                    (Stage::Upload, ["upload"]),
                     (Stage::Convert, ["convert"]),
                     (Stage::Infer, ["infer"]),
                     (Stage::Decide, ["decide"]),
@@ -139,8 +141,14 @@ impl PartFigures {
 
     /// Notes the times of a judged image. Stages that were not reached are left out.
     pub fn judged(&self, times: &Times) {
-        let Times { read, convert, infer, decide } = *times;
-        let stages = [(Stage::Read, read), (Stage::Convert, convert), (Stage::Infer, infer), (Stage::Decide, decide)];
+        let Times { read, upload, convert, infer, decide } = *times;
+        let stages = [
+            (Stage::Read, read),
+            (Stage::Upload, upload),
+            (Stage::Convert, convert),
+            (Stage::Infer, infer),
+            (Stage::Decide, decide),
+        ];
         for (stage, time) in stages {
             if !time.is_zero() {
                 self.took(stage, time);

@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn a_gpu_is_named_by_its_name_and_multiprocessors() {
-        let info = GpuInfo { name: "Orin".to_owned(), capability: (8, 7), multiprocessors: 16 };
+        let info = GpuInfo { name: "Orin".to_owned(), capability: (8, 7), multiprocessors: 16, is_integrated: true };
         assert_eq!(gpu(&info).to_string(), "Orin, 16 multiprocessors (sm87)");
         assert_ne!(gpu(&info), gpu(&GpuInfo { multiprocessors: 8, ..info.clone() }));
     }

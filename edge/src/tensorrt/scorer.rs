@@ -82,6 +82,7 @@ struct Outputs {
     map: OutputMemory,
     features: OutputMemory,
     map_size: Size,
+    /// Reached when the levels are in GPU memory.
     started: CudaEvent,
     converted: CudaEvent,
     inferred: CudaEvent,
@@ -173,8 +174,11 @@ impl<N: Network> OnGpu<N> {
         let while_doing = |doing, result: Result<(), DriverError>| {
             result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
         };
+        let start = Instant::now();
+        let uploaded = converter.upload(radiograph)?;
+        times.upload = start.elapsed();
         while_doing("recording the start", outputs.started.record(&stream))?;
-        converter.convert(radiograph)?;
+        uploaded.start()?;
         while_doing("recording the end of the conversion", outputs.converted.record(&stream))?;
         while_doing("clearing the outputs", outputs.each(|memory| memory.clear(&stream)))?;
         // SAFETY: the stream belongs to the context that the network was loaded in; the bound memory exists until `Drop`.
@@ -288,5 +292,7 @@ fn between(start: &CudaEvent, end: &CudaEvent) -> Result<Duration, NoScore> {
     Ok(Duration::try_from_secs_f32(ms / 1e3).unwrap_or_default())
 }
 
+#[cfg(test)]
+mod lazy_tests;
 #[cfg(test)]
 mod tests;

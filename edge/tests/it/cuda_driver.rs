@@ -5,6 +5,7 @@ use cellgate_edge::convert::cuda::{CudaConverter, CudaError, copy_rate, driver_v
 use cellgate_models::conversion::{ConversionSpec, Method, Size};
 use cellgate_models::radiograph::Radiograph;
 use cellgate_test_support::pretended::{Pretended, build, listed, run, run_alone};
+use std::time::{Duration, Instant};
 
 #[test]
 fn only_functions_that_were_checked_beforehand_are_called() {
@@ -48,6 +49,16 @@ fn drop_waits_for_the_gpu_even_after_an_error() {
     run_alone(module_path!(), "scenario_drop_after_error", None);
 }
 
+#[test]
+fn a_gpu_that_does_not_finish_a_copy_is_an_error_at_the_time_limit() {
+    run_alone(module_path!(), "scenario_no_end_of_a_copy", None);
+}
+
+#[test]
+fn pinned_memory_is_small_and_write_combined_only_beside_a_gpu_with_memory_of_its_own() {
+    run_alone(module_path!(), "scenario_pinned", None);
+}
+
 fn converter() -> CudaConverter {
     let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
     CudaConverter::new(&spec, 100).unwrap()
@@ -85,6 +96,38 @@ fn scenario_everything() {
         ("cuGraphInstantiateWithFlags", "cuGraphExecDestroy"),
     ] {
         assert_eq!(pretended.calls(made), pretended.calls(gone), "{made}");
+    }
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_no_end_of_a_copy() {
+    let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
+    // Three pieces: the third goes to the buffer of the first.
+    let image = image(1100, 1000);
+    let (mut converter, pretended) = (CudaConverter::new(&spec, image.levels().len()).unwrap(), Pretended::open());
+    converter.convert(&image).unwrap();
+    // CUDA_ERROR_NOT_READY.
+    pretended.answers("cuEventQuery", 600);
+    let start = Instant::now();
+    let error = converter.convert(&image).unwrap_err();
+    assert!(error.is_context_lost(), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_pinned() {
+    let (pretended, spec) = (Pretended::open(), ConversionSpec::new(Method::Naive).with_size(Size::PAPER));
+    let mut before = [0, 0];
+    for is_integrated in [true, false] {
+        pretended.is_integrated(is_integrated);
+        let _converter = CudaConverter::new(&spec, 64 << 20).unwrap();
+        let now = [false, true].map(|is_write_combined| pretended.pinned_bytes(is_write_combined));
+        let more = [now[0] - before[0], now[1] - before[1]];
+        // Two buffers of 1 MiB, although the largest image has 128 MiB.
+        assert_eq!(more, if is_integrated { [2 << 20, 0] } else { [0, 2 << 20] });
+        before = now;
     }
 }
 

@@ -59,7 +59,9 @@ fn each_image_gets_its_verdict_score_digests_and_times() {
         assert_eq!(line["model"], Digest::of_file(&model.join("manifest.json")).unwrap().to_string());
         assert_eq!(line["precision"], "f32");
         let ms = |stage: &str| line["ms"][stage].as_f64().unwrap();
-        let sum = ms("read") + ms("convert") + ms("infer") + ms("decide");
+        let sum = ms("read") + ms("upload") + ms("convert") + ms("infer") + ms("decide");
+        // The CPU converts and infers, so nothing is copied to a GPU.
+        assert_eq!(ms("upload"), 0.0, "{line}");
         assert!(ms("read") > 0.0 && ms("infer") > 0.0 && (ms("total") - sum).abs() < 0.01, "{line}");
     }
 }

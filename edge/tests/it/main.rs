@@ -15,6 +15,7 @@
 //! | `metrics` | the metrics for Prometheus and their server |
 //! | `protections`, `sandbox` | each protection of the decode worker alone; the sandbox with the real worker and with faulty workers |
 //! | `kernels`, `cuda_driver` | feature `cuda`: the CUDA kernels, compiled for all kinds of GPU; the calls of CUDA's driver, with a simulated driver |
+//! | `lazy_driver` | feature `cuda`: conversions with a simulated driver that does queued work as late as a GPU may |
 //! | `tensorrt` | feature `tensorrt`: the commands `plan` and `gpu-check`, and which engine judges, all without a GPU |
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 
@@ -30,6 +31,8 @@ mod inspect_envelope;
 mod inspect_evidence;
 #[cfg(feature = "cuda")]
 mod kernels;
+#[cfg(feature = "cuda")]
+mod lazy_driver;
 mod metrics;
 mod protections;
 mod sandbox;

@@ -41,7 +41,8 @@ fn counts_are_served() {
     metrics.parts.triggered();
     metrics.parts.set_aside(Unjudged::Unwatched, 3);
     let ms = Duration::from_millis;
-    metrics.parts.judged(&Times { read: ms(3), convert: ms(4), infer: Duration::ZERO, decide: ms(1) });
+    let zero = Duration::ZERO;
+    metrics.parts.judged(&Times { read: ms(3), upload: ms(2), convert: ms(4), infer: zero, decide: ms(1) });
     metrics.link.set(&LinkCounts { frames: 5, bad_crc: 2, ..LinkCounts::default() });
     metrics.image.set_envelope(&open_envelope());
     metrics.image.measured(&Measures::of(&Radiograph::new(3, 2, vec![0, 4096, 0, 7, 7, 7]).unwrap()));
@@ -52,7 +53,8 @@ fn counts_are_served() {
     assert_eq!(value("cellgate_triggers_total", &[]), 1.0);
     assert_eq!(value("cellgate_images_set_aside_total", &[("why", "unwatched")]), 3.0);
     assert_eq!(value("cellgate_images_set_aside_total", &[]), 3.0);
-    assert_eq!(value("cellgate_stage_duration_seconds_sum", &[]), 0.008);
+    assert_eq!(value("cellgate_stage_duration_seconds_sum", &[]), 0.01);
+    assert_eq!(value("cellgate_stage_duration_seconds_sum", &[("stage", "upload")]), 0.002);
     assert_eq!(value("cellgate_stage_duration_seconds_count", &[("stage", "infer")]), 0.0, "the stage was not reached");
     let measure = |name: &str, measure: &str| page.sum(name, &[("measure", measure)]);
     let newest = ["height", "width", "zeros_ppm", "level_p99"].map(|name| measure("cellgate_image_measure", name));

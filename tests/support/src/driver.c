@@ -1,6 +1,6 @@
 // A CUDA driver that needs no GPU. Its memory is the computer's, copies are done immediately, and launches of kernels are only
 // counted. Any function can be made to fail. Tests use this driver to check how the product handles a driver, not what a GPU
-// would do.
+// would do. With -DLAZY, lazy_driver/driver.cpp defines the functions of streams, events, graphs, memory and kernels instead.
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,6 @@ static struct {
     int calls;
     int status;
 } functions[FUNCTIONS];
-static int is_capturing;
 
 static int entry(const char *name)
 {
@@ -31,7 +30,7 @@ void pretend_status(const char *name, int status) { functions[entry(name)].statu
 // Returns how often `name` was called.
 int pretend_calls(const char *name) { return functions[entry(name)].calls; }
 
-static int called(const char *name)
+int called(const char *name)
 {
 #ifdef FAILS
 #ifndef FAILS_WITH
@@ -77,15 +76,23 @@ int cuDeviceGetName(char *name, int length, int device)
     BEGIN strncpy(name, "Pretended", length);
     return 0;
 }
-// Compute capability 8.7 unless -DMAJOR and -DMINOR name another; its attributes are 75 and 76. All other attributes are 1, so
-// there are memory pools.
+// Compute capability 8.7 unless -DMAJOR and -DMINOR name another; its attributes are 75 and 76. Attribute 18: whether the GPU is
+// integrated. All other attributes are 1, so there are memory pools.
 #ifndef MAJOR
 #define MAJOR 8
 #endif
 #ifndef MINOR
 #define MINOR 7
 #endif
-GIVES(cuDeviceGetAttribute, attribute == 75 ? MAJOR : attribute == 76 ? MINOR : 1, int *to, int attribute, int device)
+static int is_integrated = 1;
+// From now on the GPU has memory of its own (0) or shares the processor's (1, as at the start).
+void pretend_integrated(int is) { is_integrated = is; }
+GIVES(cuDeviceGetAttribute,
+      attribute == 75   ? MAJOR
+      : attribute == 76 ? MINOR
+      : attribute == 18 ? is_integrated
+                        : 1,
+      int *to, int attribute, int device)
 int cuGetErrorString(int status, const char **text)
 {
     *text = "the configured error";
@@ -104,6 +111,9 @@ int cuCtxSetCurrent(void *context)
     BEGIN current = context;
     return 0;
 }
+
+#ifndef LAZY
+static int is_capturing;
 NOTHING(cuCtxSynchronize, void)
 
 GIVES(cuStreamCreate, malloc(1), void **to, unsigned flags)
@@ -137,7 +147,15 @@ GIVES(cuEventElapsedTime_v2, 2.0f, float *to, void *start, void *end)
 
 GIVES(cuMemAlloc_v2, (address)malloc(bytes), address *to, size_t bytes)
 GIVES(cuMemAllocAsync, (address)malloc(bytes), address *to, size_t bytes, void *stream)
-GIVES(cuMemHostAlloc, aligned_alloc(4096, (bytes + 4095) / 4096 * 4096), void **to, size_t bytes, unsigned flags)
+// The bytes of pinned memory that were allocated so far: with the flag CU_MEMHOSTALLOC_WRITECOMBINED (4) or without it.
+static size_t pinned[2];
+size_t pretend_pinned(int is_write_combined) { return pinned[is_write_combined]; }
+int cuMemHostAlloc(void **to, size_t bytes, unsigned flags)
+{
+    BEGIN pinned[flags & 4 ? 1 : 0] += bytes;
+    *to = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    return 0;
+}
 int cuMemFree_v2(address at)
 {
     BEGIN free((void *)at);
@@ -179,3 +197,4 @@ NOTHING(cuModuleUnload, void *module)
 GIVES(cuModuleGetFunction, malloc(1), void **to, void *module, const char *name)
 NOTHING(cuLaunchKernel, void *function, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty, unsigned tz,
         unsigned shared, void *stream, void **arguments, void **more)
+#endif

@@ -1,5 +1,5 @@
-//! Code that tests of several crates share: paths, the product's programs, models with tiny networks, processes, a pretended CUDA
-//! driver, a journal of schema 1, a reader of Prometheus' text format.
+//! Code that tests of several crates share: paths, the product's programs, models with tiny networks, processes, pretended CUDA
+//! drivers, a journal of schema 1, a reader of Prometheus' text format.
 #![expect(missing_docs, reason = "helpers of tests, explained where they are used")]
 #![expect(clippy::unwrap_used, reason = "clippy allows it in tests, but not in their helpers")]
 

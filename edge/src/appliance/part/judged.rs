@@ -202,7 +202,7 @@ fn stage_times(times: &Times) -> StageTimes {
     let us = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
     StageTimes {
         read_us: us(times.read),
-        convert_us: us(times.convert),
+        convert_us: us(times.upload + times.convert),
         infer_us: us(times.infer),
         decide_us: us(times.decide),
     }

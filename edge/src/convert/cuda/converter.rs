@@ -28,8 +28,17 @@ pub struct CudaConverter {
 /// The state for images of one size.
 struct Current {
     sequence: LaunchSequence,
+    /// Whether an image of this size was converted before.
+    is_repeated: bool,
     /// Captured with the second image of this size, unless capturing failed.
     graph: Option<CudaGraph>,
+}
+
+/// A radiograph whose copy to the GPU is queued, and whose conversion is not.
+#[must_use = "only `start` starts the conversion"]
+pub struct Uploaded<'a> {
+    converter: &'a mut CudaConverter,
+    current: Current,
 }
 
 /// The network's input in GPU memory: 3 x height x width values of f32, channel by channel.
@@ -95,19 +104,34 @@ impl CudaConverter {
     /// Starts the conversion of `radiograph` and does not wait for it; see [`GpuTensor`].
     ///
     /// # Errors
+    /// As [`upload`](Self::upload) and [`Uploaded::start`].
+    pub fn convert<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<GpuTensor<'_>, CudaError> {
+        self.upload(radiograph)?.start()
+    }
+
+    /// Copies the levels of `radiograph` to pinned memory, and queues their copy to the GPU. Prepares the conversion if the size
+    /// differs from the previous image's. The levels are no longer used when this function returns.
+    ///
+    /// # Errors
     /// [`CudaError::TooLarge`], [`CudaError::Sequence`], and errors of the driver. After [`CudaError::ContextLost`] the converter
     /// is unusable.
-    pub fn convert<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<GpuTensor<'_>, CudaError> {
+    pub fn upload<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<Uploaded<'_>, CudaError> {
         let radiograph = radiograph.into();
         let image_size = Size { height: radiograph.height(), width: radiograph.width() };
         if image_size.pixels() > self.max_pixels {
             return Err(CudaError::TooLarge { found: image_size.pixels(), expected: self.max_pixels });
         }
-        let output_size = match self.current.take() {
-            Some(current) if current.sequence.image_size() == image_size => self.again(current, radiograph)?,
-            _ => self.first(image_size, radiograph)?,
+        // After an error, or if the conversion is not started, `current` stays `None`.
+        let current = match self.current.take() {
+            Some(current) if current.sequence.image_size() == image_size => current,
+            _ => {
+                let sequence = LaunchSequence::new(&self.spec, image_size)?;
+                self.gpu.upload(0, sequence.fixed())?;
+                Current { sequence, is_repeated: false, graph: None }
+            }
         };
-        Ok(GpuTensor { address: self.gpu.tensor_address(), size: output_size, stream: self.gpu.stream() })
+        self.gpu.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
+        Ok(Uploaded { converter: self, current })
     }
 
     /// Converts `radiographs` and copies each tensor to the host. Starts all conversions before it waits for the first.
@@ -138,14 +162,14 @@ impl CudaConverter {
             self.convert(radiograph)?;
         }
         self.wait()?;
-        let Self { current: Some(Current { sequence, graph }), gpu, .. } = self else {
+        let Self { current: Some(Current { sequence, graph, .. }), gpu, .. } = self else {
             return Ok(Timings::default());
         };
         let bytes = radiograph.levels().as_bytes();
         let start = Instant::now();
-        (0..rounds).try_for_each(|_| gpu.stage(bytes))?;
+        (0..rounds).try_for_each(|_| gpu.stage_only(bytes))?;
         let staging = start.elapsed() / rounds;
-        let upload = gpu.time(|gpu| (0..rounds).try_for_each(|_| gpu.send(sequence.levels().start, bytes.len())))?;
+        let upload = gpu.time(|gpu| (0..rounds).try_for_each(|_| gpu.send_only(sequence.levels().start, bytes)))?;
         let kernels = gpu.time(|gpu| {
             (0..rounds).try_for_each(|_| match &graph {
                 Some(graph) => gpu.start_graph(graph),
@@ -163,40 +187,41 @@ impl CudaConverter {
         self.gpu.wait()
     }
 
-    /// Converts the first image, or one whose size differs from the previous image's. After an error `current` stays `None`.
-    fn first(&mut self, image_size: Size, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
-        let sequence = LaunchSequence::new(&self.spec, image_size)?;
-        self.gpu.upload(0, sequence.fixed())?;
-        self.gpu.upload(sequence.levels().start, radiograph.levels().as_bytes())?;
-        self.gpu.start(&sequence)?;
-        let output_size = sequence.output_size();
-        self.current = Some(Current { sequence, graph: None });
-        Ok(output_size)
-    }
-
-    /// Converts an image of the previous image's size. After an error `current` stays `None`.
-    fn again(&mut self, mut current: Current, radiograph: RadiographView<'_>) -> Result<Size, CudaError> {
-        self.gpu.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
-        if current.graph.is_none() && self.captures {
-            match self.gpu.capture(&current.sequence) {
-                Ok(graph) => current.graph = Some(graph),
-                Err(error) if error.is_context_lost() => return Err(error),
-                Err(error) => {
-                    tracing::warn!(
-                        event = "graph_capture_failed",
-                        %error,
-                        "the conversion was not captured as a graph; its kernels are launched one by one"
-                    );
-                    self.captures = false;
-                }
+    /// Captures `sequence` as a graph. `None` if that is not possible: then the kernels are launched one by one.
+    fn capture(&mut self, sequence: &LaunchSequence) -> Result<Option<CudaGraph>, CudaError> {
+        match self.gpu.capture(sequence) {
+            Ok(graph) => Ok(Some(graph)),
+            Err(error) if error.is_context_lost() => Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    event = "graph_capture_failed",
+                    %error,
+                    "the conversion was not captured as a graph; its kernels are launched one by one"
+                );
+                self.captures = false;
+                Ok(None)
             }
         }
-        match &current.graph {
-            Some(graph) => self.gpu.start_graph(graph)?,
-            None => self.gpu.start(&current.sequence)?,
+    }
+}
+
+impl<'a> Uploaded<'a> {
+    /// Starts the conversion and does not wait for it; see [`GpuTensor`].
+    ///
+    /// # Errors
+    /// Errors of the driver. After [`CudaError::ContextLost`] the converter is unusable.
+    pub fn start(self) -> Result<GpuTensor<'a>, CudaError> {
+        let Self { converter, mut current } = self;
+        if current.is_repeated && current.graph.is_none() && converter.captures {
+            current.graph = converter.capture(&current.sequence)?;
         }
-        let output_size = current.sequence.output_size();
-        self.current = Some(current);
-        Ok(output_size)
+        match &current.graph {
+            Some(graph) => converter.gpu.start_graph(graph)?,
+            None => converter.gpu.start(&current.sequence)?,
+        }
+        current.is_repeated = true;
+        let size = current.sequence.output_size();
+        converter.current = Some(current);
+        Ok(GpuTensor { address: converter.gpu.tensor_address(), size, stream: converter.gpu.stream() })
     }
 }

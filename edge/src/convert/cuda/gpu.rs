@@ -7,14 +7,15 @@ use super::module::Module;
 use super::{CudaError, compile, driver_version};
 use crate::convert::{Argument, Kernel, Launch, LaunchSequence, LaunchStep};
 use cudarc::driver::sys::{
-    CUdevice_attribute, CUdeviceptr, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
+    CU_MEMHOSTALLOC_WRITECOMBINED, CUdevice_attribute, CUdeviceptr, CUevent_flags, CUgraphInstantiate_flags,
+    CUstreamCaptureMode,
 };
 use cudarc::driver::{
     CudaContext, CudaEvent, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, PinnedHostSlice, result,
 };
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Properties of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct GpuInfo {
     pub capability: (u32, u32),
     /// How many multiprocessors the GPU has.
     pub multiprocessors: u32,
+    /// Whether the GPU has no memory of its own, but shares the processor's.
+    pub is_integrated: bool,
 }
 
 /// Reads the properties of the first GPU without creating a context.
@@ -42,7 +45,8 @@ pub fn gpu_info() -> Result<GpuInfo, CudaError> {
     let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
     let multiprocessors = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs();
-    Ok(GpuInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors })
+    let is_integrated = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0;
+    Ok(GpuInfo { name, capability: (major.unsigned_abs(), minor.unsigned_abs()), multiprocessors, is_integrated })
 }
 
 /// An open GPU with memory for launch sequences.
@@ -64,7 +68,7 @@ pub(super) struct Block {
     address: CUdeviceptr,
 }
 
-/// Pinned host memory that the GPU copies from.
+/// Pinned host memory that the GPU copies from, for one piece of the data.
 struct Staging {
     /// Signalled when the last copy from this memory is complete.
     copied: CudaEvent,
@@ -80,7 +84,7 @@ impl OpenGpu {
         let stream = while_doing("creating a stream", context.new_stream())?;
         let memory = Block::new(&stream, memory_bytes)?;
         let tensor = Block::new(&stream, tensor_bytes)?;
-        let staging = [Staging::new(&context, memory_bytes)?, Staging::new(&context, memory_bytes)?];
+        let staging = [Staging::new(&context, &info)?, Staging::new(&context, &info)?];
         Ok(Self { info, stream, kernels, memory, tensor, staging, filled: 0 })
     }
 
@@ -94,24 +98,37 @@ impl OpenGpu {
         self.tensor.address
     }
 
-    /// Queues a copy of `bytes` to offset `at` of the sequence's memory.
+    /// Copies `bytes` to pinned memory piece by piece, and queues the copy of each piece to its place in the sequence's memory, where
+    /// the first byte has the offset `at`. The GPU copies one piece while the processor copies the next.
     pub(super) fn upload(&mut self, at: usize, bytes: &[u8]) -> Result<(), CudaError> {
-        self.stage(bytes)?;
-        self.send(at, bytes.len())
+        Staging::pieces(bytes).try_for_each(|(start, piece)| {
+            self.stage(piece)?;
+            self.send(at + start, piece.len())
+        })
     }
 
-    /// Copies `bytes` to the next of the two pinned buffers. First waits until the previous copy from this buffer is complete.
-    pub(super) fn stage(&mut self, bytes: &[u8]) -> Result<(), CudaError> {
+    /// Copies a piece to the next of the two pinned buffers. First waits until the previous copy from this buffer is complete.
+    fn stage(&mut self, piece: &[u8]) -> Result<(), CudaError> {
         self.filled = (self.filled + 1) % 2;
         let staging = &mut self.staging[self.filled];
-        while_doing("waiting for an earlier copy", staging.copied.synchronize())?;
+        staging.wait()?;
         let staged = while_doing("accessing pinned memory", staging.memory.as_mut_slice())?;
-        staged[..bytes.len()].copy_from_slice(bytes);
+        staged[..piece.len()].copy_from_slice(piece);
         Ok(())
     }
 
+    /// Copies `bytes` to pinned memory like [`upload`](Self::upload), but not to the GPU. For measurements.
+    pub(super) fn stage_only(&mut self, bytes: &[u8]) -> Result<(), CudaError> {
+        Staging::pieces(bytes).try_for_each(|(_, piece)| self.stage(piece))
+    }
+
+    /// Queues the copies of [`upload`](Self::upload), but from whatever the pinned memory holds. For measurements.
+    pub(super) fn send_only(&mut self, at: usize, bytes: &[u8]) -> Result<(), CudaError> {
+        Staging::pieces(bytes).try_for_each(|(start, piece)| self.send(at + start, piece.len()))
+    }
+
     /// Queues a copy of the first `bytes` staged bytes to offset `at` of the sequence's memory.
-    pub(super) fn send(&mut self, at: usize, bytes: usize) -> Result<(), CudaError> {
+    fn send(&mut self, at: usize, bytes: usize) -> Result<(), CudaError> {
         let staging = &mut self.staging[self.filled];
         let staged = &while_doing("accessing pinned memory", staging.memory.as_slice())?[..bytes];
         assert!(at + bytes <= self.memory.slice.len(), "the sequence fits the memory");
@@ -249,10 +266,36 @@ impl Block {
 }
 
 impl Staging {
-    fn new(context: &Arc<CudaContext>, bytes: usize) -> Result<Self, CudaError> {
+    /// The size of each buffer: a fifth of the paper's largest radiograph, and small, because pinned memory is never paged out.
+    const BYTES: usize = 1 << 20;
+    /// Time limit of a copy, with all work that was queued before it.
+    const MAX_COPY_TIME: Duration = Duration::from_secs(2);
+
+    fn new(context: &Arc<CudaContext>, info: &GpuInfo) -> Result<Self, CudaError> {
         let copied = while_doing("creating an event", context.new_event(None))?;
-        // SAFETY: each range is written before it is read: `stage` fills what `send` copies.
-        let memory = unsafe { context.alloc_pinned::<u8>(bytes) };
+        // Write-combined memory does not pass through the processor's caches on its way over PCIe. An integrated GPU reads the same
+        // memory as the processor, without PCIe.
+        let flags = if info.is_integrated { 0 } else { CU_MEMHOSTALLOC_WRITECOMBINED };
+        // SAFETY: the processor never reads this memory, and the GPU copies only bytes that `stage` has written, except for
+        // measurements, which use no result of the copy; any byte is a valid u8.
+        let memory = unsafe { context.alloc_pinned_with_flags::<u8>(Self::BYTES, flags) };
         Ok(Self { copied, memory: while_doing("allocating pinned memory", memory)? })
+    }
+
+    /// Waits until the last copy from this memory is complete. CUDA's own function would wait forever if the GPU does not answer.
+    fn wait(&self) -> Result<(), CudaError> {
+        let (doing, deadline) = ("waiting for an earlier copy", Instant::now() + Self::MAX_COPY_TIME);
+        while !while_doing(doing, self.copied.try_is_complete())? {
+            if Instant::now() >= deadline {
+                return Err(CudaError::ContextLost { doing, detail: "the GPU did not answer in time".to_owned() });
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// The pieces of `bytes` that fit a buffer, each with the offset of its first byte.
+    fn pieces(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+        bytes.chunks(Self::BYTES).enumerate().map(|(index, piece)| (index * Self::BYTES, piece))
     }
 }

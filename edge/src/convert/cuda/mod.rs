@@ -10,6 +10,18 @@
 //! | converts images to tensors on the GPU | `converter.rs` |
 //! | compares the tensors with the reference's; measures the copy rate of the GPU's memory | `compare.rs`, `rate.rs` |
 //!
+//! # The way of the levels
+//!
+//! The levels that the sandbox decoded lie in ordinary memory: in the buffer of the sandbox, or in the file's bytes if they need no
+//! decoding. The processor copies them to pinned memory piece by piece, and the GPU copies each piece from there while the
+//! processor copies the next one. `Times::upload` has the processor's time for that, apart from the conversion. The file's bytes and
+//! the sandbox's buffer are not pinned themselves, although that would save the processor's copy:
+//! - Memory for the largest image that the limits allow is reserved at the start, hundreds of MiB, but only pages that an image has
+//!   used take up memory. Pinning would take all pages up at once.
+//! - Other threads read the levels, for measures and digest, while the GPU copies, and the pipeline uses the buffers again for the next
+//!   image. With the copy, the buffers are free when [`CudaConverter::upload`] returns. Without it, a GPU that did not answer in time
+//!   may still read them, and only the end of the process could release them.
+//!
 //! Neither this module nor the driver keeps compiled kernels on disk: such a file would be code that runs on the GPU, and would
 //! have to be authenticated. Each start compiles the kernels to machine code; `gpu-check` reports how long that takes.
 
@@ -27,7 +39,7 @@ mod rate;
 
 pub use compare::{Comparison, compare, in_turns};
 pub use compile::{compile, nvrtc_version};
-pub use converter::{CudaConverter, GpuTensor, Timings};
+pub use converter::{CudaConverter, GpuTensor, Timings, Uploaded};
 pub use driver::{CUDA_ENV, driver_version};
 pub use error::CudaError;
 pub use gpu::{GpuInfo, gpu_info};

@@ -11,18 +11,19 @@ use std::time::{Duration, Instant};
 type Stage = (&'static str, &'static str, fn(&(Times, Duration)) -> Duration);
 
 /// The stages, and at the end the whole judgement.
-const STAGES: [Stage; 4] = [
+const STAGES: [Stage; 5] = [
     ("latency read", "file, decoding in the sandbox, digest", |(times, _)| times.read),
-    ("latency convert", "levels to the GPU and kernels, by its clock", |(times, _)| times.convert),
+    ("latency upload", "the levels to pinned memory, by the CPU's clock", |(times, _)| times.upload),
+    ("latency convert", "the kernels, by the GPU's clock", |(times, _)| times.convert),
     ("latency infer", "the network, by the GPU's clock", |(times, _)| times.infer),
     ("latency all", "from the path to the verdict", |&(_, whole)| whole),
 ];
 
 /// The names of the rows, which every table has.
-pub(super) const WHATS: [&str; 4] = [STAGES[0].0, STAGES[1].0, STAGES[2].0, STAGES[3].0];
+pub(super) const WHATS: [&str; 5] = [STAGES[0].0, STAGES[1].0, STAGES[2].0, STAGES[3].0, STAGES[4].0];
 
 /// Judges the images of `options` in turn, `options.rounds` images in all. Returns a row for each stage.
-pub(super) fn rows(pipeline: &mut Pipeline, wanted: &Wanted<'_>, options: &GpuCheckOptions) -> [Row; 4] {
+pub(super) fn rows(pipeline: &mut Pipeline, wanted: &Wanted<'_>, options: &GpuCheckOptions) -> [Row; 5] {
     if options.images.is_empty() {
         return WHATS.map(|what| Row::skipped(what, "no images were named"));
     }

@@ -107,8 +107,7 @@ fn about(model: &Model) -> Row {
 /// Checks plan, golden images and latencies of one precision.
 fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckOptions, table: &mut Table<'_>) {
     let (built, loaded) = ("plan built", "plan loaded");
-    let outputs = [plan::OUTPUTS, latency::WHATS].concat();
-    let whats = [[built, loaded].as_slice(), &outputs].concat();
+    let whats = [[built, loaded].as_slice(), &plan::OUTPUTS, &latency::WHATS].concat();
     if table.obstacle == Some(LOST) {
         return table.missing(&whats, LOST);
     }
@@ -138,7 +137,7 @@ fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckO
             plan::OUTPUTS.iter().for_each(|&what| table.add(Row::failure(what, &why)));
             table.missing(&latency::WHATS, "a golden image has another output than expected");
         }
-        plan::Loaded::Failed => table.missing(&outputs, table.obstacle.unwrap_or("no plan was loaded")),
+        plan::Loaded::Failed => table.missing(&whats[2..], table.obstacle.unwrap_or("no plan was loaded")),
     }
 }
 

@@ -250,7 +250,7 @@ fn scenario_loading() {
     let other = || Ok(Prepared { size: Size { height: 20, width: 37 }, ..Prepared::new(&[]) });
     let error = GpuScorer::new(&spec, 100, other, &unwatched()).err().unwrap();
     assert!(matches!(error, GpuScorerError::Setup(SetupError::Size { .. })) && !error.is_lost(), "{error}");
-    pretended.answers("cuEventQuery", ILLEGAL_ADDRESS);
+    pretended.answers("cuMemcpyDtoHAsync_v2", ILLEGAL_ADDRESS);
     let error = scorer(&[]).err().unwrap();
     assert!(matches!(error, GpuScorerError::First(_)) && error.is_lost(), "{error}");
 }

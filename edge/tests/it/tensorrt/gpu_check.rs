@@ -14,7 +14,7 @@ use std::process::Command;
 /// Makes the simulated driver refuse to load kernels (200 is CUDA_ERROR_INVALID_IMAGE), which saves the time of comparing them.
 const WITHOUT_KERNELS: &[&str] = &["-DFAILS=\"cuModuleLoadData\"", "-DFAILS_WITH=200"];
 /// The rows of every table on every machine, in this order.
-const WHATS: [&str; 30] = [
+const WHATS: [&str; 32] = [
     "driver",
     "GPU",
     "NVRTC",
@@ -32,6 +32,7 @@ const WHATS: [&str; 30] = [
     "map sum f32",
     "parity features f32",
     "latency read f32",
+    "latency upload f32",
     "latency convert f32",
     "latency infer f32",
     "latency all f32",
@@ -42,6 +43,7 @@ const WHATS: [&str; 30] = [
     "map sum f16",
     "parity features f16",
     "latency read f16",
+    "latency upload f16",
     "latency convert f16",
     "latency infer f16",
     "latency all f16",
