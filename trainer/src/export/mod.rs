@@ -3,6 +3,8 @@
 mod card;
 mod created;
 mod error;
+#[cfg(test)]
+mod f16_tests;
 mod gate;
 mod golden;
 #[cfg(feature = "tensorrt")]
