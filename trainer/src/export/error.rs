@@ -48,7 +48,8 @@ pub enum ExportError {
     #[error(
         "found {candidates} candidate(s) for golden images, none of which is suitable: expected one whose logit differs from both \
          thresholds by more than {:.4}, twice the tolerance of {precision} (the largest difference found is {farthest:.4}), and, if the \
-         logit is that of a PASS, whose distance differs from the largest distance by more than {:.1} %; no model was written; {}",
+         logit is that of a PASS, whose distance differs from the largest distance by more than {:.1} %; no model was written; {} with more images or \
+         other thresholds",
         margins.logit,
         100.0 * margins.distance,
         advice(*precision)
@@ -224,8 +225,8 @@ pub enum ExportError {
 /// What to do if no model can be exported in this precision.
 fn advice(precision: Precision) -> &'static str {
     match precision {
-        Precision::F32 => "train again, with more images or other thresholds",
-        Precision::F16 => "export only `--precision f32`, or train again, with more images or other thresholds",
+        Precision::F32 => "train again",
+        Precision::F16 => "export only `--precision f32`, or train again",
     }
 }
 

@@ -43,10 +43,10 @@ fn emulated(mut graph: GraphProto) -> GraphProto {
             graph.node.push(node);
             continue;
         }
-        // Each node has one output, which is called as the node.
+        // Each node has one output, which has the node's name.
         let output = node.name.clone();
         let [exact, rounded] = ["exact", "rounded"].map(|suffix| format!("{output}.{suffix}"));
-        node.output = vec![exact.clone()];
+        (node.name, node.output) = (exact.clone(), vec![exact.clone()]);
         let round = cast(&rounded, &exact, Element::F16);
         let back = cast(&output, &rounded, Element::F32);
         graph.node.extend([node, round, back]);
@@ -85,8 +85,10 @@ mod tests {
                 weight[other] = draw(4) as f32 / 10_007.0 - 0.75;
             }
             let weight = Tensor::from_slice(&weight).view_as(&conv.weight);
-            tch::no_grad(|| conv.weight.shallow_clone().copy_(&weight));
-            tch::no_grad(|| conv.bias.shallow_clone().zero_());
+            tch::no_grad(|| {
+                conv.weight.shallow_clone().copy_(&weight);
+                let _ = conv.bias.shallow_clone().zero_();
+            });
         }
         backbone
     }
