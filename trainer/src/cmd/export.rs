@@ -70,13 +70,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let selection = &exported.selection;
     if selection.is_tight() {
         super::note(format!(
-            "warning: {} of {} candidate(s) for golden images differ from the thresholds by more than {:.1e}, twice the tolerance, expected \
-             at least {}: many parts lie within the tolerance of a threshold, so engines may give them different verdicts; train with more \
-             images or other thresholds, or export only --precision f32",
+            "warning: {} of {} candidate(s) for golden images keep twice the tolerances from thresholds and largest distance ({:.1e} in \
+             logits), expected at least {}: engines may give different verdicts to parts that near; train with more images or other \
+             thresholds, or export only `--precision f32`",
             selection.suitable,
             selection.candidates,
             selection.margins.logit,
-            selection.expected()
+            selection.expected(),
         ));
     }
     let plans = plans.map(|plans| plans.write()).transpose()?;
@@ -127,8 +127,8 @@ fn text(args: &Args, exported: &Exported, plans: Option<&Value>) -> String {
     let mut text = format!("model   {}\ndigest  {}\n", args.out.display(), exported.digest);
     let Selection { candidates, suitable, golden, margins, nearest, .. } = exported.selection;
     text += &format!(
-        "golden  {golden} image(s); {suitable} of {candidates} candidate(s) differ from the thresholds by more than {:.1e}, twice the \
-         tolerance; the nearest golden image by {nearest:.1e}\n",
+        "golden  {golden} image(s); {suitable} of {candidates} candidate(s) keep twice the tolerances from thresholds and largest \
+         distance ({:.1e} in logits); the nearest logit of a golden image is {nearest:.1e} from a threshold\n",
         margins.logit
     );
     let line = |name: &str, what: &str, Differences { logit, map, features }: Differences| {

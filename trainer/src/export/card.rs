@@ -123,7 +123,12 @@ fn proof(card: &mut String, parity: &[Parity], selection: &Selection, point: Ope
              {:.1e}). All verdicts are equal. The shares of a map differ by at most {:.1e} of the largest share (tolerance {:.1e}). The \
              sum of a map differs from its logit by at most {largest_sum_difference:.1e}. The whitened features differ by at most {:.1e} \
              of {compared} (tolerance {:.1e}).",
-            differences.logit, tolerances.logit, differences.map, tolerances.map, differences.features, tolerances.features,
+            differences.logit,
+            tolerances.logit,
+            differences.map,
+            tolerances.map,
+            differences.features,
+            tolerances.features,
         );
         if let Some(Differences { logit, map, features }) = emulated {
             let _ = writeln!(
@@ -138,15 +143,14 @@ fn proof(card: &mut String, parity: &[Parity], selection: &Selection, point: Ope
     let Selection { candidates, suitable, margins, nearest, .. } = selection;
     let _ = writeln!(
         card,
-        "- {suitable} of {candidates} candidate(s) for golden images differ from both thresholds by more than {:.1e}, twice the tolerance. The \
-         golden image that is nearest to a threshold differs by {nearest:.1e}.",
+        "- {suitable} of {candidates} candidate(s) for golden images keep twice the tolerances from the thresholds and the largest distance \
+         ({:.1e} in logits). The nearest logit of a golden image is {nearest:.1e} from a threshold.",
         margins.logit,
     );
     if selection.is_tight() {
         let _ = writeln!(
             card,
-            "- **Few suitable golden images**: expected at least {}. Many parts lie within the tolerance of a threshold, so engines may \
-             give them different verdicts.",
+            "- **Few suitable golden images**: expected at least {}. Engines may give different verdicts to parts that near.",
             selection.expected(),
         );
     }

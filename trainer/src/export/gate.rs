@@ -321,7 +321,10 @@ mod tests {
         let golden = golden(1.0, &[-4.0, 5.0], features(7.0));
         let expected = |point| golden.expectation(Differences { logit: 0.125, map: 0.5, features: 0.25 }, point);
         let found = expected(point().with_largest_distance(10.0).unwrap());
-        assert_eq!((found.logit, found.tolerance, found.map_tolerance, found.features_tolerance), (1.0, 0.125, 2.5, 2.5));
+        assert_eq!(
+            (found.logit, found.tolerance, found.map_tolerance, found.features_tolerance),
+            (1.0, 0.125, 2.5, 2.5)
+        );
         assert_eq!(expected(point()).features_tolerance, 1.75);
     }
 

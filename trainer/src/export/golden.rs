@@ -60,8 +60,7 @@ pub fn choose(
     count: usize,
 ) -> Vec<usize> {
     let candidates = || {
-        (0..logits.len())
-            .filter(|&index| is_inside[index] && margins.are_kept(logits[index], distances[index], point))
+        (0..logits.len()).filter(|&index| is_inside[index] && margins.are_kept(logits[index], distances[index], point))
     };
     let by_logit = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(a.cmp(b));
     let mut chosen = Vec::new();
@@ -142,13 +141,7 @@ pub(super) fn select(
         return Err(from_thresholds.into_iter().fold(0.0, f64::max));
     };
     let suitable = logits.iter().zip(distances).filter(|&(&logit, &distance)| margins.are_kept(logit, distance, point));
-    let selection = Selection {
-        candidates,
-        suitable: suitable.count(),
-        golden: chosen.len(),
-        margins,
-        nearest,
-    };
+    let selection = Selection { candidates, suitable: suitable.count(), golden: chosen.len(), margins, nearest };
     Ok((chosen, selection))
 }
 

@@ -138,14 +138,15 @@ fn select(
     let logits: Vec<f32> = candidates.iter().map(|candidate| candidate.torch.logit).collect();
     let distances: Vec<f64> = candidates.iter().map(Golden::distance).collect();
     let labels: Vec<Label> = run.candidates.iter().map(|candidate| candidate.label).collect();
-    let (chosen, selection) = golden::select(&logits, &distances, &labels, (run.policy.without(), margins)).map_err(
-        |farthest| ExportError::NoneSuitable {
-            candidates: candidates.len(),
-            precision: if allowed.contains_key(&Precision::F16) { Precision::F16 } else { Precision::F32 },
-            margins,
-            farthest,
-        },
-    )?;
+    let (chosen, selection) =
+        golden::select(&logits, &distances, &labels, (run.policy.without(), margins)).map_err(|farthest| {
+            ExportError::NoneSuitable {
+                candidates: candidates.len(),
+                precision: if allowed.contains_key(&Precision::F16) { Precision::F16 } else { Precision::F32 },
+                margins,
+                farthest,
+            }
+        })?;
     let mut candidates: Vec<Option<Golden>> = candidates.into_iter().map(Some).collect();
     Ok((chosen.into_iter().filter_map(|index| candidates[index].take()).collect(), selection))
 }

@@ -50,8 +50,7 @@ impl Differences {
     #[must_use]
     pub fn f16_tolerances(self, point: OperatingPoint) -> Self {
         let Self { logit, map, features } = self;
-        let deviations =
-            Self { logit: F16_FACTOR * logit, map: F16_FACTOR * map, features: F16_FACTOR * features };
+        let deviations = Self { logit: F16_FACTOR * logit, map: F16_FACTOR * map, features: F16_FACTOR * features };
         deviations.max(Self::f32_tolerances(point))
     }
 
@@ -65,7 +64,12 @@ impl Differences {
     }
 
     /// Refuses tolerances that are larger than a model may have, or not a number. `deviations` are those that they follow from.
-    pub(super) fn check(self, deviations: Self, precision: Precision, point: OperatingPoint) -> Result<(), ExportError> {
+    pub(super) fn check(
+        self,
+        deviations: Self,
+        precision: Precision,
+        point: OperatingPoint,
+    ) -> Result<(), ExportError> {
         let limits = Self::limits(point);
         for (output, deviation, tolerance, limit) in [
             ("the logit", deviations.logit, self.logit, limits.logit),
@@ -112,8 +116,7 @@ mod tests {
     #[test]
     fn deviations_beyond_a_model_and_nan_are_refused() {
         let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 2.0, intercept: 0.0 }).unwrap();
-        let check =
-            |deviations: Differences| deviations.f16_tolerances(point).check(deviations, Precision::F16, point);
+        let check = |deviations: Differences| deviations.f16_tolerances(point).check(deviations, Precision::F16, point);
         // A model allows 0.04 of the logit at this slope, and 0.25 of map and features.
         let largest = Differences { logit: 0.0133, map: 0.083, features: 0.083 };
         check(largest).unwrap();

@@ -13,7 +13,9 @@ use tch::{Device, Kind, Tensor};
 pub(crate) enum Accumulator {
     F32,
     /// f16. This many products are summed before the sum is rounded.
-    F16 { products: i64 },
+    F16 {
+        products: i64,
+    },
 }
 
 /// The outputs of the network whose backbone computes in f16. The other parts compute in f32.

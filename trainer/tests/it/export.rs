@@ -102,6 +102,9 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     let output = export_with(&run_folder, &out, &["--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(warning.starts_with("warning: 1 of 1 candidate(s) for golden images"), "{warning}");
+    assert_eq!(summary["golden"]["is_tight"], true, "{summary}");
     let figure = |precision: &str, name: &str| summary["parity"][precision][name].as_f64().unwrap();
     // ONNX Runtime rounds only the weights of the f16 network. The emulation rounds every result.
     assert!(figure("f16", "emulated_difference") > 1e-7, "{summary}");
@@ -166,6 +169,36 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     let lines = errors.iter().map(|error| format!("{error}\n")).collect::<String>();
     let lines = lines.replace(&folder.path().display().to_string(), "FOLDER");
     insta::with_settings!({ filters => vec![(r"[0-9a-f]{64}", "DIGEST")] }, { insta::assert_snapshot!("errors", lines) });
+}
+
+/// The margin from the thresholds depends on the precision.
+#[test]
+fn a_run_whose_only_candidate_is_near_a_threshold_is_exported_in_f32_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run_folder, out) = (folder.path().join("run"), folder.path().join("model"));
+    std::fs::create_dir(&run_folder).unwrap();
+    let mut trained = run(&run_folder, 2.0);
+    let (_, readout) = TrainingRun::load(&run_folder).unwrap();
+    let export = |precisions: Vec<Precision>| {
+        export(&run_folder, &out, &ExportOptions { backbone: None, precisions, existing: Existing::Replace })
+    };
+    let exported = export(vec![Precision::F32, Precision::F16]).unwrap();
+    let [of_f32, of_f16] = [0, 1].map(|index| f64::from(exported.parity[index].tolerances.logit));
+    assert!(of_f16 > 1.5 * of_f32, "{exported:?}");
+    assert_eq!(exported.selection.margins.logit, 2.0 * of_f16);
+
+    let near = f64::from(trained.candidates[0].logit) - 1.9 * of_f16;
+    trained.policy = cellgate_test_support::models::policy([-0.85, near]);
+    trained.save(&run_folder, &readout).unwrap();
+    let error = export(vec![Precision::F32, Precision::F16]).unwrap_err();
+    let is_named = matches!(
+        error,
+        ExportError::NoneSuitable { candidates: 1, precision: Precision::F16, farthest, .. }
+            if (farthest - 1.9 * of_f16).abs() < of_f32
+    );
+    assert!(is_named, "{error}");
+    let exported = export(vec![Precision::F32]).unwrap();
+    assert_eq!((exported.selection.golden, exported.parity[0].emulated), (1, None));
 }
 
 #[test]

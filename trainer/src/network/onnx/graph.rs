@@ -39,12 +39,9 @@ pub(super) fn cast(name: &str, input: &Value, element: Element) -> NodeProto {
 /// A node with one output. Node and output are both called `name`.
 fn node(op_type: &str, name: &str, inputs: &[&Value], with: &[With<'_>]) -> NodeProto {
     let attribute = with.iter().map(|with| match with {
-        With::Int(name, value) => AttributeProto {
-            name: (*name).into(),
-            i: Some(*value),
-            r#type: ATTRIBUTE_INT,
-            ..AttributeProto::default()
-        },
+        With::Int(name, value) => {
+            AttributeProto { name: (*name).into(), i: Some(*value), r#type: ATTRIBUTE_INT, ..AttributeProto::default() }
+        }
         With::Ints(name, values) => {
             let ints = values.to_vec();
             AttributeProto { name: (*name).into(), ints, r#type: ATTRIBUTE_INTS, ..AttributeProto::default() }
