@@ -143,8 +143,8 @@ fn proof(card: &mut String, parity: &[Parity], selection: &Selection, point: Ope
     let Selection { candidates, suitable, margins, nearest, .. } = selection;
     let _ = writeln!(
         card,
-        "- {suitable} of {candidates} candidate(s) for golden images keep twice the tolerances from the thresholds and the largest distance \
-         ({:.1e} in logits). The nearest logit of a golden image is {nearest:.1e} from a threshold.",
+        "- {suitable} of {candidates} candidate(s) for golden images keep twice the tolerances from the thresholds and the largest \
+         distance ({:.1e} in logits). The nearest logit of a golden image is {nearest:.1e} from a threshold.",
         margins.logit,
     );
     if selection.is_tight() {

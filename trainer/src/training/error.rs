@@ -65,8 +65,8 @@ pub enum TrainingError {
     /// No training image is suitable as a candidate for a golden image, so no model could be exported from this training.
     #[error(
         "{}: each of the {images} images has a score within {} of a threshold, has a distance within {:.1} % of the \
-         largest distance, or is outside of the envelope of the training images; expected an image whose verdict withstands rounding, to prove the exported network with: add images, or choose other \
-         thresholds",
+         largest distance, or is outside of the envelope of the training images; expected an image whose verdict withstands rounding, to \
+         prove the exported network with: add images, or choose other thresholds",
         root.display(),
         2.0 * F32_SCORE_TOLERANCE,
         200.0 * F32_FEATURES_TOLERANCE

@@ -9,8 +9,8 @@ use cellgate_models::policy::OperatingPoint;
 /// those of f32. So most candidates must be farther from the thresholds than f32 requires.
 const COUNT: usize = 32;
 
-/// The candidates for golden images of a training on `dataset`, at least one. `logits` and `distances` are those of all its parts, without reference
-/// parts. `is_inside` says of each part whether its image is inside of the envelope.
+/// The candidates for golden images of a training on `dataset`, at least one. `logits` and `distances` are those of all its parts, without
+/// reference parts. `is_inside` says of each part whether its image is inside of the envelope.
 ///
 /// # Errors
 /// [`TrainingError::NoGolden`] if no part is suitable, or [`TrainingError::Io`] if the path of an image can't be made absolute.
