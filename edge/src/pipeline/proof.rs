@@ -85,3 +85,39 @@ pub fn compare(golden: &GoldenImage<'_>, precision: Precision, output: &Output) 
     }
     Ok(Deviation { logit: (logit - expected.logit).abs(), map: difference, features: distance, expected })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cellgate_models::engine::{LogitMap, WhitenedFeatures};
+    use cellgate_models::model::ModelLimits;
+    use cellgate_test_support::models::{contents, equal_shares, first_component, model};
+
+    /// The tolerances of f16 in a model depend on how far its f16 network deviates from f32.
+    #[test]
+    fn each_precision_is_proven_with_the_tolerances_that_the_model_has_for_it() {
+        let mut contents = contents("mean.onnx", -2.0);
+        let network = contents.networks[&Precision::F32].clone();
+        contents.networks.insert(Precision::F16, network);
+        let wide = Expectation { logit: -2.0, tolerance: 0.05, map_tolerance: 0.2, features_tolerance: 0.3 };
+        contents.golden[0].expected.insert(Precision::F16, wide);
+        let folder = tempfile::tempdir().unwrap();
+        let model = Model::open(&model(folder.path(), &contents), &ModelLimits::default()).unwrap();
+        let golden = model.golden().next().unwrap();
+        let map = |logit| equal_shares(contents.conversion.size.unwrap(), logit);
+        let compare = |logit, map: LogitMap, features: WhitenedFeatures, precision| {
+            compare(&golden, precision, &Output { logit, map, features })
+        };
+        let exact = || first_component(-2.0);
+        let found = compare(-2.04, map(-2.04), first_component(-2.25), Precision::F16).unwrap();
+        assert!(found.expected == wide && (found.features - 0.25).abs() < 1e-6, "{found:?}");
+        let error = compare(-2.04, map(-2.04), exact(), Precision::F32).unwrap_err();
+        assert!(matches!(error, ProofError::Logit { .. }), "{error}");
+        let error = compare(-2.06, map(-2.06), exact(), Precision::F16).unwrap_err();
+        assert!(matches!(error, ProofError::Logit { .. }), "{error}");
+        let error = compare(-2.04, map(-2.25), exact(), Precision::F16).unwrap_err();
+        assert!(matches!(error, ProofError::Map { .. }), "{error}");
+        let error = compare(-2.0, map(-2.0), first_component(-2.35), Precision::F16).unwrap_err();
+        assert!(matches!(error, ProofError::Features { .. }), "{error}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use cellgate_models::model::{Existing, ModelError, Precision};
-use cellgate_trainer::export::{self, ExportError, ExportOptions, Exported, Parity, Plans};
+use cellgate_trainer::export::{self, Differences, ExportError, ExportOptions, Exported, Plans, Selection};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,9 +18,11 @@ Examples:
   Also build TensorRT plans for two GPU architectures, in the folder model-plans:
     cellgate-trainer export run --out model --tensorrt sm86,sm89
 
-The command first compares ONNX Runtime with libtorch on the golden images. It writes nothing unless the scores agree within 1e-4 \
-(f32) or 5e-3 (f16), the shares of each map agree within 0.1 % (f32) or 20 % (f16) of its largest share, each map sums to its logit, \
-the whitened features lie at most 0.1 % (f32) or 3 % (f16) of the largest distance apart, and all verdicts are the same.
+The command first compares ONNX Runtime with libtorch on the golden images. In f32, it writes nothing unless the scores agree within \
+1e-4, the shares of each map within 0.1 % of its largest share, and the whitened features within 0.1 % of the largest distance. In f16, \
+it first emulates an f16 engine on the candidates for golden images. The tolerances are three times the largest differences found, at \
+least those of f32. They are written to the model, and every device must keep them. In both precisions, each map must sum to its logit, \
+all verdicts must be the same, and a golden image differs from the thresholds by more than twice the tolerance.
 
 A TensorRT plan is executable code. It works on one GPU architecture with one version of TensorRT only. Copy model-plans only to \
 hosts that trust this one. Devices do not load it: they build their own plans from the model (`cellgate-edge plan build`).")]
@@ -65,6 +67,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         error => error.into(),
     })?;
+    let selection = &exported.selection;
+    if selection.is_tight() {
+        super::note(format!(
+            "warning: {} of {} candidate(s) for golden images keep twice the tolerances from thresholds and largest distance ({:.1e} in \
+             logits), expected at least {}: engines may give different verdicts to parts that near; train with more images or other \
+             thresholds, or export only `--precision f32`",
+            selection.suitable,
+            selection.candidates,
+            selection.margins.logit,
+            selection.expected(),
+        ));
+    }
     let plans = plans.map(|plans| plans.write()).transpose()?;
     if args.json {
         super::print_json(&json(args, &exported, plans))?;
@@ -76,17 +90,33 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn json(args: &Args, exported: &Exported, plans: Option<Value>) -> Value {
     let parity = exported.parity.iter().map(|parity| {
+        let Differences { logit, map, features } = parity.tolerances;
         let figures = json!({
             "images": parity.images,
-            "largest_difference": f64::from(parity.largest_difference),
-            "largest_map_difference": f64::from(parity.largest_map_difference),
+            "largest_difference": f64::from(parity.differences.logit),
+            "largest_map_difference": f64::from(parity.differences.map),
             "largest_sum_difference": f64::from(parity.largest_sum_difference),
-            "largest_features_difference": f64::from(parity.largest_features_difference),
+            "largest_features_difference": f64::from(parity.differences.features),
+            "tolerance": f64::from(logit),
+            "map_tolerance": f64::from(map),
+            "features_tolerance": f64::from(features),
+            "emulated_difference": parity.emulated.map(|emulated| f64::from(emulated.logit)),
+            "emulated_map_difference": parity.emulated.map(|emulated| f64::from(emulated.map)),
+            "emulated_features_difference": parity.emulated.map(|emulated| f64::from(emulated.features)),
         });
         (parity.precision.to_string(), figures)
     });
     let parity: serde_json::Map<String, Value> = parity.collect();
-    let mut summary = json!({"model": args.out, "digest": exported.digest, "parity": parity});
+    let selection = &exported.selection;
+    let golden = json!({
+        "candidates": selection.candidates,
+        "suitable": selection.suitable,
+        "images": selection.golden,
+        "margin": selection.margins.logit,
+        "nearest_to_a_threshold": selection.nearest,
+        "is_tight": selection.is_tight(),
+    });
+    let mut summary = json!({"model": args.out, "digest": exported.digest, "parity": parity, "golden": golden});
     if let Some(plans) = plans {
         summary["plans"] = plans;
     }
@@ -95,14 +125,25 @@ fn json(args: &Args, exported: &Exported, plans: Option<Value>) -> Value {
 
 fn text(args: &Args, exported: &Exported, plans: Option<&Value>) -> String {
     let mut text = format!("model   {}\ndigest  {}\n", args.out.display(), exported.digest);
+    let Selection { candidates, suitable, golden, margins, nearest, .. } = exported.selection;
+    text += &format!(
+        "golden  {golden} image(s); {suitable} of {candidates} candidate(s) keep twice the tolerances from thresholds and largest \
+         distance ({:.1e} in logits); the nearest logit of a golden image is {nearest:.1e} from a threshold\n",
+        margins.logit
+    );
+    let line = |name: &str, what: &str, Differences { logit, map, features }: Differences| {
+        format!(
+            "{name:7} {what}: {logit:.1e} (logit), {map:.1e} (share, of the largest), {features:.1e} (features, of the largest \
+             distance)\n"
+        )
+    };
     for parity in &exported.parity {
-        let Parity { images, largest_difference, largest_map_difference, largest_features_difference, .. } = parity;
         let precision = parity.precision.to_string();
-        text += &format!(
-            "{precision:7} golden images: {images}, largest difference between ONNX Runtime and libtorch: \
-             {largest_difference:.1e} (logit), {largest_map_difference:.1e} (share, of the largest), \
-             {largest_features_difference:.1e} (features, of the largest distance)\n"
-        );
+        text += &line(&precision, "largest difference between ONNX Runtime and libtorch", parity.differences);
+        if let Some(emulated) = parity.emulated {
+            text += &line("", &format!("largest difference between emulated {precision} and libtorch"), emulated);
+        }
+        text += &line("", "tolerance", parity.tolerances);
     }
     if let Some(folder) = plans.and_then(|plans| plans["folder"].as_str()) {
         text += &format!("plans   {folder}\n");

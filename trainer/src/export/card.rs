@@ -1,6 +1,8 @@
 //! Writes the model card, `MODEL_CARD.md`, which tells people the purpose of a model, its figures and its limits.
 
-use super::gate::{Parity, features_tolerance, map_tolerance, tolerance};
+use super::gate::Parity;
+use super::golden::Selection;
+use super::tolerance::Differences;
 use super::training_run::TrainingRun;
 use crate::network::Readout;
 use crate::network::weights::WeightsOrigin;
@@ -11,7 +13,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 /// The card of the model that is exported from `run`.
-pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity]) -> String {
+pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity], selection: &Selection) -> String {
     let Readout { head, whitening } = readout;
     let dataset = &run.dataset;
     let [blocks, whitened] = [&head.blocks, &whitening.blocks]
@@ -79,30 +81,7 @@ pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity]) -> 
         let Range { low, high } = run.envelope.range(measure);
         let _ = writeln!(card, "| {} | {low} | {high} |", measure.name());
     }
-    card.push_str(
-        "\n## Proof of the export\n\n\
-         ONNX Runtime ran the exported networks on the golden images. The logits, their maps and the whitened features were compared \
-         with those of libtorch, which trained the head.\n\n",
-    );
-    for parity in parity {
-        let Parity { precision, images, largest_difference, largest_map_difference, .. } = parity;
-        let Parity { largest_sum_difference, largest_features_difference, .. } = parity;
-        let compared = match point.largest_distance() {
-            Some(_) => "the largest distance of a part that passes",
-            None => "the image's distance",
-        };
-        let _ = writeln!(
-            card,
-            "- {precision}: on {images} golden image(s), the logits of ONNX Runtime and libtorch differ by at most \
-             {largest_difference:.1e} (limit {:.0e}). All verdicts are equal. The shares of a map differ by at most \
-             {largest_map_difference:.1e} of the largest share (limit {:.0e}). The sum of a map differs from its logit by at most \
-             {largest_sum_difference:.1e}. The whitened features differ by at most {largest_features_difference:.1e} of {compared} \
-             (limit {:.0e}).",
-            tolerance(*precision, point),
-            map_tolerance(*precision, 1.0),
-            features_tolerance(*precision, 1.0),
-        );
-    }
+    proof(&mut card, parity, selection, point);
     card.push_str(
         "\n## Limits of use\n\n\
          - The figures are valid only for parts, a scanner and an exposure like those of the training images. A new coating or \
@@ -124,6 +103,57 @@ pub(super) fn write(run: &TrainingRun, readout: &Readout, parity: &[Parity]) -> 
         );
     }
     card
+}
+
+/// Adds the section about the comparison of the networks with libtorch.
+fn proof(card: &mut String, parity: &[Parity], selection: &Selection, point: OperatingPoint) {
+    card.push_str(
+        "\n## Proof of the export\n\n\
+         ONNX Runtime ran the exported networks on the golden images. The logits, their maps and the whitened features were compared \
+         with those of libtorch, which trained the head. A tolerance is the largest difference that an engine may have.\n\n",
+    );
+    let compared = match point.largest_distance() {
+        Some(_) => "the largest distance of a part that passes",
+        None => "the image's distance",
+    };
+    for Parity { precision, images, differences, largest_sum_difference, tolerances, emulated } in parity {
+        let _ = writeln!(
+            card,
+            "- {precision}: on {images} golden image(s), the logits of ONNX Runtime and libtorch differ by at most {:.1e} (tolerance \
+             {:.1e}). All verdicts are equal. The shares of a map differ by at most {:.1e} of the largest share (tolerance {:.1e}). The \
+             sum of a map differs from its logit by at most {largest_sum_difference:.1e}. The whitened features differ by at most {:.1e} \
+             of {compared} (tolerance {:.1e}).",
+            differences.logit,
+            tolerances.logit,
+            differences.map,
+            tolerances.map,
+            differences.features,
+            tolerances.features,
+        );
+        if let Some(Differences { logit, map, features }) = emulated {
+            let _ = writeln!(
+                card,
+                "- {precision}, emulated: every result was rounded to {precision}, on {} images. The logits differ from libtorch's by at \
+                 most {logit:.1e}, the shares by {map:.1e} and the whitened features by {features:.1e}. The tolerances are three times \
+                 these differences, at least those of f32.",
+                selection.candidates,
+            );
+        }
+    }
+    let Selection { candidates, suitable, margins, nearest, .. } = selection;
+    let _ = writeln!(
+        card,
+        "- {suitable} of {candidates} candidate(s) for golden images keep twice the tolerances from the thresholds and the largest \
+         distance ({:.1e} in logits). The nearest logit of a golden image is {nearest:.1e} from a threshold.",
+        margins.logit,
+    );
+    if selection.is_tight() {
+        let _ = writeln!(
+            card,
+            "- **Few suitable golden images**: expected at least {}. Engines may give different verdicts to parts that near.",
+            selection.expected(),
+        );
+    }
 }
 
 /// Adds the table of verdicts at an operating point. It has no row for REVIEW if both thresholds are equal.

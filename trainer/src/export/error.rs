@@ -1,6 +1,6 @@
 //! Errors of exporting a model.
 
-use super::TrainingRunError;
+use super::{Margins, TrainingRunError};
 use crate::network::onnx::OnnxError;
 use crate::network::weights::WeightsError;
 use cellgate_models::conversion::ConversionError;
@@ -39,12 +39,53 @@ pub enum ExportError {
         "the training run's conversion keeps the size of each image, expected one size for all images: train with --size"
     )]
     NoSize,
-    /// The training run has no golden images to prove the network with.
-    #[error("the training run has no golden images, expected at least one to prove the network with: train again")]
-    NoGolden,
-    /// A golden image is missing, or its bytes are not the same as at training.
+    /// The training run has no candidates for golden images.
     #[error(
-        "{}: found {found}, expected the golden image with SHA-256 {expected}: restore the image, or train again",
+        "the training run has no candidates for golden images, expected at least one to prove the network with: train again"
+    )]
+    NoCandidates,
+    /// No candidate keeps the margins of a golden image.
+    #[error(
+        "found {candidates} candidate(s) for golden images, none of which is suitable: expected one whose logit differs from both \
+         thresholds by more than {:.4}, twice the tolerance of {precision} (the largest difference found is {farthest:.4}), and, if the \
+         logit is that of a PASS, whose distance differs from the largest distance by more than {:.1} %; no model was written; {} with more images or \
+         other thresholds",
+        margins.logit,
+        100.0 * margins.distance,
+        advice(*precision)
+    )]
+    NoneSuitable {
+        /// The number of candidates.
+        candidates: usize,
+        /// The precision with the largest tolerances.
+        precision: Precision,
+        /// The margins of a golden image.
+        margins: Margins,
+        /// The largest difference of a candidate's logit from the nearer threshold.
+        farthest: f64,
+    },
+    /// The emulation of f16 deviates too much from libtorch.
+    #[error(
+        "{precision}: {output} deviates from libtorch by {deviation:.1e}, as an emulation of {precision} shows. The tolerance would be \
+         {tolerance:.1e}, three times that; expected at most {limit:.1e}, since a larger tolerance would prove nothing; no model was \
+         written; {}",
+        advice(*precision)
+    )]
+    Deviation {
+        /// The network's precision.
+        precision: Precision,
+        /// The output, in words.
+        output: &'static str,
+        /// The largest deviation on the candidates.
+        deviation: f32,
+        /// The tolerance that follows.
+        tolerance: f32,
+        /// The largest tolerance of a model.
+        limit: f32,
+    },
+    /// A candidate for a golden image is missing, or its bytes are not the same as at training.
+    #[error(
+        "{}: found {found}, expected the candidate for a golden image with SHA-256 {expected}: restore the image, or train again",
         path.display()
     )]
     Golden {
@@ -181,11 +222,11 @@ pub enum ExportError {
     Model(#[from] ModelError),
 }
 
-/// What to do if the network of this precision does not match libtorch.
+/// What to do if no model can be exported in this precision.
 fn advice(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "train again",
-        Precision::F16 => "train again, or export only `--precision f32`",
+        Precision::F16 => "export only `--precision f32`, or train again",
     }
 }
 
@@ -198,7 +239,26 @@ mod tests {
         let path = || PathBuf::from("part.tif");
         let errors = [
             ExportError::NoSize,
-            ExportError::NoGolden,
+            ExportError::NoCandidates,
+            ExportError::NoneSuitable {
+                candidates: 32,
+                precision: Precision::F16,
+                margins: Margins { logit: 0.5, distance: 0.125 },
+                farthest: 0.25,
+            },
+            ExportError::NoneSuitable {
+                candidates: 1,
+                precision: Precision::F32,
+                margins: Margins { logit: 0.5, distance: 0.125 },
+                farthest: 0.75,
+            },
+            ExportError::Deviation {
+                precision: Precision::F16,
+                output: "the logit",
+                deviation: 0.25,
+                tolerance: 0.75,
+                limit: 0.5,
+            },
             ExportError::GoldenLogitChanged { path: path(), found: 0.25, expected: 0.5 },
             ExportError::GoldenDistanceChanged { path: path(), found: 9.75, expected: 7.5 },
             ExportError::Parity {

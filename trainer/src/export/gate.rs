@@ -2,10 +2,10 @@
 //! golden images.
 
 use super::error::ExportError;
-use super::golden::of_logit;
-use super::training_run::{GoldenFile, TrainingRun};
+use super::tolerance::Differences;
+use super::training_run::{Candidate, TrainingRun};
 use crate::dataset::images::limits;
-use crate::network::{Backbone, Readout};
+use crate::network::{Backbone, Readout, onnx};
 use cellgate_models::conversion::Converter;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions, Output, WhitenedFeatures};
@@ -13,43 +13,6 @@ use cellgate_models::model::{Expectation, Precision};
 use cellgate_models::policy::OperatingPoint;
 use cellgate_models::radiograph;
 use std::path::{Path, PathBuf};
-
-/// The largest difference of logits that the parity check allows at this operating point. Such a difference changes the score by at
-/// most 1e-4 for f32 and 5e-3 for f16.
-#[must_use]
-pub fn tolerance(precision: Precision, point: OperatingPoint) -> f32 {
-    let of_score = match precision {
-        Precision::F32 => 1e-4,
-        Precision::F16 => 5e-3,
-    };
-    of_logit(of_score, point) as f32
-}
-
-/// The largest difference of a share that the parity check allows, for a map with this `largest_share`. The difference depends on
-/// the largest share, because the shares of a map cancel in part. For f16 it is about twice what was found on a random network, and
-/// less than the limit of a model ([`MAX_MAP_TOLERANCE`](cellgate_models::model::MAX_MAP_TOLERANCE)).
-#[must_use]
-pub fn map_tolerance(precision: Precision, largest_share: f32) -> f32 {
-    let of_largest_share = match precision {
-        Precision::F32 => 1e-3,
-        Precision::F16 => 0.2,
-    };
-    of_largest_share * largest_share
-}
-
-/// The largest distance between the whitened features of two engines that the parity check allows: 0.1 % of `distance` for f32, and 3 %
-/// for f16. For f16 it is about three times what was found on radiographs. The distances of normal parts differ little from each
-/// other, so a larger one would prove little. A model allows more
-/// ([`MAX_FEATURES_TOLERANCE`](cellgate_models::model::MAX_FEATURES_TOLERANCE)). `distance` is the model's largest distance; if it has
-/// none, that of the image from the normal training parts, at least 1.
-#[must_use]
-pub fn features_tolerance(precision: Precision, distance: f64) -> f32 {
-    let of_distance = match precision {
-        Precision::F32 => 1e-3,
-        Precision::F16 => 0.03,
-    };
-    (of_distance * distance) as f32
-}
 
 /// What the distance between the whitened features of two engines is compared with: the model's largest distance, because it decides the
 /// verdict. If the model has none, it is the image's own `distance`, at least 1.
@@ -64,46 +27,66 @@ pub struct Parity {
     pub precision: Precision,
     /// Number of golden images.
     pub images: usize,
-    /// The largest absolute difference between the logits of ONNX Runtime and libtorch.
-    pub largest_difference: f32,
-    /// The largest absolute difference between two shares at the same cell, divided by the largest share of libtorch's map.
-    pub largest_map_difference: f32,
+    /// The largest differences between the outputs of ONNX Runtime and libtorch on the golden images.
+    pub differences: Differences,
     /// The largest absolute difference between a logit of ONNX Runtime and the sum of its map.
     pub largest_sum_difference: f32,
-    /// The largest distance between the whitened features of ONNX Runtime and libtorch, divided by the model's largest distance. If the
-    /// model has none, it is divided by the distance of the image, at least 1.
-    pub largest_features_difference: f32,
+    /// The largest differences allowed.
+    pub tolerances: Differences,
+    /// The largest differences between the emulation of f16 and libtorch on all candidates. `None` for f32.
+    pub emulated: Option<Differences>,
 }
 
-/// A golden image with libtorch's outputs.
+/// The largest differences that an engine may have for a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Allowed {
+    pub(super) precision: Precision,
+    pub(super) tolerances: Differences,
+    pub(super) emulated: Option<Differences>,
+}
+
+/// A golden image, or a candidate for one, with libtorch's outputs.
 pub(super) struct Golden {
     path: PathBuf,
     /// The bytes of the image file.
     pub(super) tiff: Vec<u8>,
     /// The converted image, the network's input.
-    tensor: Vec<f32>,
+    pub(super) tensor: Vec<f32>,
     /// libtorch's outputs.
     pub(super) torch: Output,
 }
 
 impl Golden {
     /// libtorch's distance of the image from the median of the normal training parts.
-    fn distance(&self) -> f64 {
+    pub(super) fn distance(&self) -> f64 {
         self.torch.features.distance(&WhitenedFeatures::ORIGIN)
     }
 
-    pub(super) fn expectation(&self, precision: Precision, point: OperatingPoint) -> Expectation {
+    pub(super) fn expectation(&self, tolerances: Differences, point: OperatingPoint) -> Expectation {
         let Output { logit, map, .. } = &self.torch;
         Expectation {
             logit: *logit,
-            tolerance: tolerance(precision, point),
-            map_tolerance: map_tolerance(precision, map.largest_share()),
-            features_tolerance: features_tolerance(precision, compared_distance(point, self.distance())),
+            tolerance: tolerances.logit,
+            map_tolerance: tolerances.map * map.largest_share(),
+            features_tolerance: tolerances.features * compared_distance(point, self.distance()) as f32,
+        }
+    }
+
+    /// The differences between the outputs `found` of another engine and libtorch's. Each is NaN or infinite if the output is.
+    pub(super) fn differences(&self, found: &Output, point: OperatingPoint) -> Differences {
+        let Output { logit, map, features } = &self.torch;
+        let of_share = found.map.largest_difference(map).unwrap_or(f32::NAN);
+        let of_features = found.features.distance(features) / compared_distance(point, self.distance());
+        Differences {
+            logit: (found.logit - logit).abs(),
+            // Two maps of zeros have no largest share to divide by.
+            map: if of_share == 0.0 { 0.0 } else { of_share / map.largest_share() },
+            features: of_features as f32,
         }
     }
 }
 
-/// Reads the golden images of the training run in `folder` and computes their outputs with libtorch.
+/// Reads the candidates of the training run in `folder` and computes their outputs with libtorch.
 pub(super) fn read(
     folder: &Path,
     run: &TrainingRun,
@@ -111,14 +94,14 @@ pub(super) fn read(
     readout: &Readout,
 ) -> Result<Vec<Golden>, ExportError> {
     let size = run.conversion.size.ok_or(ExportError::NoSize)?;
-    if run.golden.is_empty() {
-        return Err(ExportError::NoGolden);
+    if run.candidates.is_empty() {
+        return Err(ExportError::NoCandidates);
     }
     let mut converter = Converter::new(&run.conversion)?;
     let with_head = backbone.with_head(&readout.head)?;
     let mut read = Vec::new();
-    for golden in &run.golden {
-        let (path, expected) = (folder.join(&golden.path), golden.digest);
+    for candidate in &run.candidates {
+        let (path, expected) = (folder.join(&candidate.path), candidate.digest);
         let other = |found: String| ExportError::Golden { path: path.clone(), found, expected };
         let tiff = std::fs::read(&path).map_err(|error| other(error.to_string()))?;
         let found = Digest::of(&tiff);
@@ -129,116 +112,102 @@ pub(super) fn read(
         let mut tensor = vec![0.0; 3 * size.pixels()];
         converter.to_tensor(&radiograph, &mut tensor)?;
         let torch = with_head.output(&tensor, size, &readout.whitening)?;
-        let read_golden = Golden { path, tiff, tensor, torch };
-        compare_with_training(&read_golden, golden, run.policy.without())?;
-        read.push(read_golden);
+        let golden = Golden { path, tiff, tensor, torch };
+        compare_with_training(&golden, candidate, run.policy.without())?;
+        read.push(golden);
     }
     Ok(read)
 }
 
-/// Refuses the golden image if libtorch's logit or distance is not that of the training within the tolerance of f32.
-fn compare_with_training(now: &Golden, trained: &GoldenFile, point: OperatingPoint) -> Result<(), ExportError> {
+/// Refuses the image if libtorch's logit or distance is not that of the training within the tolerance of f32.
+fn compare_with_training(now: &Golden, trained: &Candidate, point: OperatingPoint) -> Result<(), ExportError> {
     let (path, logit, distance) = (now.path.clone(), now.torch.logit, now.distance());
-    if (logit - trained.logit).abs() > tolerance(Precision::F32, point) || logit.is_nan() {
+    let tolerances = Differences::f32_tolerances(point);
+    if (logit - trained.logit).abs() > tolerances.logit || logit.is_nan() {
         return Err(ExportError::GoldenLogitChanged { path, found: logit, expected: trained.logit });
     }
-    let tolerance = features_tolerance(Precision::F32, compared_distance(point, trained.distance));
-    if (distance - trained.distance).abs() > tolerance.into() || distance.is_nan() {
+    let tolerance = f64::from(tolerances.features) * compared_distance(point, trained.distance);
+    if (distance - trained.distance).abs() > tolerance || distance.is_nan() {
         return Err(ExportError::GoldenDistanceChanged { path, found: distance, expected: trained.distance });
     }
     Ok(())
 }
 
+/// The differences that are allowed for `network`: constants for f32. For f16 they follow from the largest differences between an emulation
+/// of f16 and libtorch on all `candidates`.
+pub(super) fn allowed(
+    network: &[u8],
+    precision: Precision,
+    candidates: &[Golden],
+    point: OperatingPoint,
+) -> Result<Allowed, ExportError> {
+    if precision == Precision::F32 {
+        return Ok(Allowed { precision, tolerances: Differences::f32_tolerances(point), emulated: None });
+    }
+    let mut engine = OnnxRuntime::new(&onnx::emulate_f16(network)?, &OnnxRuntimeOptions::default())?;
+    let mut emulated = Differences::default();
+    for candidate in candidates {
+        emulated = emulated.max(candidate.differences(&engine.run(&candidate.tensor)?, point));
+    }
+    let tolerances = emulated.f16_tolerances(point);
+    tolerances.check(emulated, precision, point)?;
+    Ok(Allowed { precision, tolerances, emulated: Some(emulated) })
+}
+
 /// Runs `network` in ONNX Runtime on all golden images, and compares the outputs with libtorch's.
 pub(super) fn pass(
     network: &[u8],
-    precision: Precision,
+    allowed: Allowed,
     golden: &[Golden],
     point: OperatingPoint,
 ) -> Result<Parity, ExportError> {
     let mut engine = OnnxRuntime::new(network, &OnnxRuntimeOptions::default())?;
-    let mut parity = Parity {
-        precision,
-        images: golden.len(),
-        largest_difference: 0.0,
-        largest_map_difference: 0.0,
-        largest_sum_difference: 0.0,
-        largest_features_difference: 0.0,
-    };
+    let Allowed { precision, tolerances, emulated } = allowed;
+    let (mut differences, mut largest_sum_difference) = (Differences::default(), 0.0_f32);
     for golden in golden {
         let onnx = engine.run(&golden.tensor)?;
-        parity.largest_difference = parity.largest_difference.max(compare(golden, onnx.logit, precision, point)?);
-        let (of_share, of_sum) = compare_maps(golden, &onnx, precision, point)?;
-        parity.largest_map_difference = parity.largest_map_difference.max(of_share);
-        parity.largest_sum_difference = parity.largest_sum_difference.max(of_sum);
-        let of_features = compare_features(golden, &onnx.features, precision, point)?;
-        parity.largest_features_difference = parity.largest_features_difference.max(of_features);
+        differences = differences.max(compare(golden, &onnx, (precision, tolerances), point)?);
+        let of_sum = (onnx.map.sum() - f64::from(onnx.logit)).abs() as f32;
+        largest_sum_difference = largest_sum_difference.max(of_sum);
     }
-    Ok(parity)
+    Ok(Parity { precision, images: golden.len(), differences, largest_sum_difference, tolerances, emulated })
 }
 
-/// The difference between ONNX Runtime's logit `onnx` and libtorch's logit of the golden image. An error if the
-/// difference is too large, if the verdicts differ, or if a logit is NaN.
-fn compare(golden: &Golden, onnx: f32, precision: Precision, point: OperatingPoint) -> Result<f32, ExportError> {
-    let verdict = |logit: f32| point.reason(logit.into(), 0.0).verdict();
-    let (torch, tolerance) = (golden.torch.logit, tolerance(precision, point));
-    let (onnx_verdict, torch_verdict) = (verdict(onnx), verdict(torch));
-    let difference = (onnx - torch).abs();
-    if difference <= tolerance && onnx_verdict == torch_verdict {
-        return Ok(difference);
-    }
-    let path = golden.path.clone();
-    Err(ExportError::Parity { precision, path, onnx, onnx_verdict, torch, torch_verdict, tolerance })
-}
-
-/// Compares ONNX Runtime's map with libtorch's map of the golden image, and the sum of each map with the logit of the same engine.
-/// Returns the largest difference of a share, divided by the largest share, and the difference between ONNX Runtime's logit and sum.
-fn compare_maps(
+/// The differences between ONNX Runtime's outputs and libtorch's of the golden image. An error if one is above the tolerance or not a
+/// number, if the verdicts differ, or if the map of an engine does not sum to its logit.
+fn compare(
     golden: &Golden,
     onnx: &Output,
-    precision: Precision,
+    (precision, tolerances): (Precision, Differences),
     point: OperatingPoint,
-) -> Result<(f32, f32), ExportError> {
-    let tolerance = tolerance(precision, point);
-    for (engine, Output { logit, map, .. }) in [("libtorch", &golden.torch), ("ONNX Runtime", onnx)] {
+) -> Result<Differences, ExportError> {
+    let (torch, path) = (&golden.torch, || golden.path.clone());
+    let found = golden.differences(onnx, point);
+    let verdict = |logit: f32| point.reason(logit.into(), 0.0).verdict();
+    let [onnx_verdict, torch_verdict] = [onnx.logit, torch.logit].map(verdict);
+    let tolerance = tolerances.logit;
+    if found.logit.is_nan() || found.logit > tolerance || onnx_verdict != torch_verdict {
+        let (path, onnx, torch) = (path(), onnx.logit, torch.logit);
+        return Err(ExportError::Parity { precision, path, onnx, onnx_verdict, torch, torch_verdict, tolerance });
+    }
+    for (engine, Output { logit, map, .. }) in [("libtorch", torch), ("ONNX Runtime", onnx)] {
         if !map.sums_to(*logit, tolerance) {
-            let (path, sum, logit) = (golden.path.clone(), map.sum(), *logit);
+            let (path, sum, logit) = (path(), map.sum(), *logit);
             return Err(ExportError::MapSum { precision, path, engine, sum, logit, tolerance });
         }
     }
-    let largest_share = golden.torch.map.largest_share();
-    let tolerance = map_tolerance(precision, largest_share);
-    match onnx.map.largest_difference(&golden.torch.map) {
-        // Also true for two maps of zeros, which have no largest share to divide by.
-        Some(0.0) => Ok((0.0, sum_difference(onnx))),
-        Some(difference) if difference <= tolerance => Ok((difference / largest_share, sum_difference(onnx))),
-        difference => {
-            let (path, found) = (golden.path.clone(), difference.unwrap_or(f32::NAN));
-            Err(ExportError::MapParity { precision, path, found, tolerance, largest_share })
-        }
+    let expected = golden.expectation(tolerances, point);
+    if found.map.is_nan() || found.map > tolerances.map {
+        let (largest_share, tolerance) = (torch.map.largest_share(), expected.map_tolerance);
+        let found = onnx.map.largest_difference(&torch.map).unwrap_or(f32::NAN);
+        return Err(ExportError::MapParity { precision, path: path(), found, tolerance, largest_share });
     }
-}
-
-/// The distance between ONNX Runtime's whitened features `onnx` and libtorch's for the golden image, divided by [`compared_distance`]. An
-/// error if it is above the tolerance or not finite.
-fn compare_features(
-    golden: &Golden,
-    onnx: &WhitenedFeatures,
-    precision: Precision,
-    point: OperatingPoint,
-) -> Result<f32, ExportError> {
-    let found = onnx.distance(&golden.torch.features);
-    let distance = compared_distance(point, golden.distance());
-    let tolerance = features_tolerance(precision, distance);
-    if found <= f64::from(tolerance) {
-        return Ok((found / distance) as f32);
+    if found.features.is_nan() || found.features > tolerances.features {
+        let found = onnx.features.distance(&torch.features);
+        let tolerance = expected.features_tolerance;
+        return Err(ExportError::FeaturesParity { precision, path: path(), found, tolerance });
     }
-    Err(ExportError::FeaturesParity { precision, path: golden.path.clone(), found, tolerance })
-}
-
-/// The difference between a logit and the sum of its map.
-fn sum_difference(output: &Output) -> f32 {
-    (output.map.sum() - f64::from(output.logit)).abs() as f32
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -256,14 +225,41 @@ mod tests {
         Golden { path: "g.tif".into(), tiff: vec![], tensor: vec![], torch }
     }
 
+    fn features(first: f32) -> WhitenedFeatures {
+        let mut components = [0.0; WhitenedFeatures::COUNT];
+        components[0] = first;
+        WhitenedFeatures::new(components)
+    }
+
+    /// The tolerances of f32 are 1e-4, 1e-3 and 1e-3.
+    fn point() -> OperatingPoint {
+        OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap()
+    }
+
+    const F16: Differences = Differences { logit: 5e-3, map: 0.2, features: 0.03 };
+
+    fn compared(torch: &Golden, onnx: Golden, precision: Precision) -> Result<Differences, ExportError> {
+        compared_at(torch, onnx, precision, point())
+    }
+
+    fn compared_at(
+        torch: &Golden,
+        onnx: Golden,
+        precision: Precision,
+        point: OperatingPoint,
+    ) -> Result<Differences, ExportError> {
+        let tolerances = match precision {
+            Precision::F32 => Differences::f32_tolerances(point),
+            Precision::F16 => F16,
+        };
+        compare(torch, &onnx.torch, (precision, tolerances), point)
+    }
+
     #[test]
     fn a_large_difference_another_verdict_and_nan_are_refused() {
-        // The tolerances are 1e-4 and 5e-3.
-        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
-        let compare = |torch: f32, onnx, precision| {
-            compare(&golden(torch, &[torch], WhitenedFeatures::ORIGIN), onnx, precision, point)
-        };
-        assert!(compare(0.5, 0.500_05, Precision::F32).unwrap() < 1e-4);
+        let output = |logit: f32| golden(logit, &[logit], WhitenedFeatures::ORIGIN);
+        let compare = |torch, onnx, precision| compared(&output(torch), output(onnx), precision);
+        assert!(compare(0.5, 0.500_05, Precision::F32).unwrap().logit < 1e-4);
         assert!(compare(0.5, 0.5002, Precision::F32).is_err());
         assert!(compare(0.5, 0.5002, Precision::F16).is_ok());
         assert!(compare(0.5, 0.506, Precision::F16).is_err());
@@ -276,12 +272,11 @@ mod tests {
 
     #[test]
     fn another_map_and_a_map_with_another_sum_are_refused() {
-        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
         let output = |logit, shares: [f32; 2]| golden(logit, &shares, WhitenedFeatures::ORIGIN);
-        let compare = |torch: Golden, onnx: Golden, precision| compare_maps(&torch, &onnx.torch, precision, point);
+        let compare = |torch: Golden, onnx, precision| compared(&torch, onnx, precision);
         let torch = || output(1.0, [2.0, -1.0]);
-        let (share, sum) = compare(torch(), output(1.0, [2.001, -1.001]), Precision::F32).unwrap();
-        assert!((share - 5e-4).abs() < 1e-6 && sum < 1e-6, "{share} {sum}");
+        let found = compare(torch(), output(1.0, [2.001, -1.001]), Precision::F32).unwrap();
+        assert!((found.map - 5e-4).abs() < 1e-6, "{found:?}");
         let error = compare(torch(), output(1.0, [2.004, -1.004]), Precision::F32).unwrap_err();
         assert!(matches!(error, ExportError::MapParity { .. }), "{error}");
         assert!(compare(torch(), output(1.0, [2.004, -1.004]), Precision::F16).is_ok());
@@ -299,28 +294,22 @@ mod tests {
 
     #[test]
     fn other_features_are_refused() {
-        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
-        let checked = point.with_largest_distance(10.0).unwrap();
-        let features = |first: f32| {
-            let mut components = [0.0; WhitenedFeatures::COUNT];
-            components[0] = first;
-            WhitenedFeatures::new(components)
-        };
+        let checked = point().with_largest_distance(10.0).unwrap();
         let compare = |torch, onnx, precision, point| {
-            compare_features(&golden(0.0, &[0.0], features(torch)), &features(onnx), precision, point)
+            compared_at(&golden(0.0, &[0.0], features(torch)), golden(0.0, &[0.0], features(onnx)), precision, point)
         };
-        assert!((compare(5.0, 5.009, Precision::F32, checked).unwrap() - 9e-4).abs() < 1e-6);
-        assert!((compare(5.0, 5.29, Precision::F16, checked).unwrap() - 0.029).abs() < 1e-6);
+        assert!((compare(5.0, 5.009, Precision::F32, checked).unwrap().features - 9e-4).abs() < 1e-6);
+        assert!((compare(5.0, 5.29, Precision::F16, checked).unwrap().features - 0.029).abs() < 1e-6);
         // Without a largest distance, that of the image counts, at least 1.
-        assert!((compare(5.0, 5.004, Precision::F32, point).unwrap() - 8e-4).abs() < 1e-6);
-        assert!((compare(0.0, 0.029, Precision::F16, point).unwrap() - 0.029).abs() < 1e-6);
+        assert!((compare(5.0, 5.004, Precision::F32, point()).unwrap().features - 8e-4).abs() < 1e-6);
+        assert!((compare(0.0, 0.029, Precision::F16, point()).unwrap().features - 0.029).abs() < 1e-6);
         for (torch, onnx, precision, point) in [
             (5.0, 5.011, Precision::F32, checked),
             (5.0, 4.69, Precision::F16, checked),
             (5.0, f32::NAN, Precision::F16, checked),
             (f32::NAN, 5.0, Precision::F16, checked),
-            (5.0, 5.006, Precision::F32, point),
-            (0.0, 0.031, Precision::F16, point),
+            (5.0, 5.006, Precision::F32, point()),
+            (0.0, 0.031, Precision::F16, point()),
         ] {
             let error = compare(torch, onnx, precision, point).unwrap_err();
             assert!(matches!(error, ExportError::FeaturesParity { .. }), "{error}");
@@ -328,29 +317,38 @@ mod tests {
     }
 
     #[test]
+    fn an_expectation_has_the_tolerances_in_the_units_of_the_outputs() {
+        let golden = golden(1.0, &[-4.0, 5.0], features(7.0));
+        let expected = |point| golden.expectation(Differences { logit: 0.125, map: 0.5, features: 0.25 }, point);
+        let found = expected(point().with_largest_distance(10.0).unwrap());
+        assert_eq!(
+            (found.logit, found.tolerance, found.map_tolerance, found.features_tolerance),
+            (1.0, 0.125, 2.5, 2.5)
+        );
+        assert_eq!(expected(point()).features_tolerance, 1.75);
+    }
+
+    #[test]
     fn another_logit_or_distance_than_at_training_is_refused() {
         // The tolerance of the logit is 1e-4, and that of the distance 0.01.
-        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
-        let checked = point.with_largest_distance(10.0).unwrap();
+        let checked = point().with_largest_distance(10.0).unwrap();
         let compare = |logit, distance, point| {
-            let trained = GoldenFile {
+            let trained = Candidate {
                 path: "g.tif".into(),
                 digest: Digest::of(&[]),
                 label: Label::Normal,
                 logit: 0.5,
                 distance: 5.0,
             };
-            let mut components = [0.0; WhitenedFeatures::COUNT];
-            components[0] = distance;
-            compare_with_training(&golden(logit, &[logit], WhitenedFeatures::new(components)), &trained, point)
+            compare_with_training(&golden(logit, &[logit], features(distance)), &trained, point)
         };
         compare(0.500_05, 5.009, checked).unwrap();
-        compare(0.5, 5.004, point).unwrap();
+        compare(0.5, 5.004, point()).unwrap();
         for logit in [0.5002, f32::NAN] {
             let error = compare(logit, 5.0, checked).unwrap_err();
             assert!(matches!(error, ExportError::GoldenLogitChanged { .. }), "{error}");
         }
-        for (distance, point) in [(5.011, checked), (4.989, checked), (f32::NAN, checked), (5.006, point)] {
+        for (distance, point) in [(5.011, checked), (4.989, checked), (f32::NAN, checked), (5.006, point())] {
             let error = compare(0.5, distance, point).unwrap_err();
             assert!(matches!(error, ExportError::GoldenDistanceChanged { .. }), "{error}");
         }

@@ -3,6 +3,8 @@
 mod card;
 mod created;
 mod error;
+#[cfg(test)]
+mod f16_tests;
 mod gate;
 mod golden;
 #[cfg(feature = "tensorrt")]
@@ -10,20 +12,24 @@ mod plans;
 #[cfg(not(feature = "tensorrt"))]
 #[path = "no_plans.rs"]
 mod plans;
+mod tolerance;
 mod training_run;
 
 pub use error::ExportError;
-pub use gate::{Parity, features_tolerance, map_tolerance, tolerance};
-pub use golden::{DISTANCE_MARGIN, THRESHOLD_MARGIN, choose};
+pub use gate::Parity;
+pub use golden::{Margins, Selection, choose};
 pub use plans::{PLAN_WORKER, Plans, PlansError, serve_plan_worker};
-pub use training_run::{BackboneFile, GoldenFile, HEAD, RUN, TrainingRun, TrainingRunError};
+pub use tolerance::{Differences, F32_FEATURES_TOLERANCE, F32_SCORE_TOLERANCE};
+pub use training_run::{BackboneFile, Candidate, HEAD, RUN, TrainingRun, TrainingRunError};
 
+use crate::dataset::Label;
 use crate::network::{Backbone, onnx, weights};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::Output;
 use cellgate_models::model::{
     self, Contents, DatasetCounts, DatasetRecord, Existing, GoldenSource, Precision, TrainingRecord,
 };
+use gate::{Allowed, Golden};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -47,16 +53,19 @@ pub struct Exported {
     pub digest: Digest,
     /// The outcome of the parity check, for each network.
     pub parity: Vec<Parity>,
+    /// The golden images.
+    pub selection: Selection,
 }
 
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
-/// Each network must pass the parity check: on the golden images, ONNX Runtime must give the same outputs as libtorch.
+/// The tolerances of f16 follow from an emulation of f16 on the candidates for golden images. Then the golden images are selected among
+/// the candidates. Each network must pass the parity check: on the golden images, ONNX Runtime must give the same outputs as libtorch.
 /// If a network fails, nothing is written.
 ///
 /// # Errors
-/// [`ExportError`]: the training run can't be read, the backbone or a golden image has changed, a network does not pass
-/// the parity check, or the model can't be written.
+/// [`ExportError`]: the training run can't be read, the backbone or a candidate has changed, f16 deviates too much, no candidate is
+/// suitable, a network does not pass the parity check, or the model can't be written.
 pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Exported, ExportError> {
     let (run, readout) = TrainingRun::load(folder)?;
     let path = options.backbone.clone().unwrap_or_else(|| folder.join(&run.backbone.path));
@@ -72,16 +81,19 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
         ("cellgate.recipe", run.recipe.name.clone()),
     ];
     let point = run.policy.without();
-    let golden = gate::read(folder, &run, &backbone, &readout)?;
+    let candidates = gate::read(folder, &run, &backbone, &readout)?;
     let mut networks = BTreeMap::new();
-    let mut parity = Vec::new();
+    let mut allowed = BTreeMap::new();
     for &precision in &options.precisions {
         let network = onnx::write(backbone.network(), &readout, size, precision, &metadata)?;
-        parity.push(gate::pass(&network, precision, &golden, point)?);
+        allowed.insert(precision, gate::allowed(&network, precision, &candidates, point)?);
         networks.insert(precision, network);
     }
+    let (golden, selection) = select(candidates, &run, &allowed)?;
+    let parity = networks.iter().map(|(precision, network)| gate::pass(network, allowed[precision], &golden, point));
+    let parity = parity.collect::<Result<Vec<Parity>, _>>()?;
     let golden = golden.into_iter().enumerate().map(|(index, golden)| {
-        let expected = networks.keys().map(|&precision| (precision, golden.expectation(precision, point)));
+        let expected = allowed.iter().map(|(&precision, of)| (precision, golden.expectation(of.tolerances, point)));
         let expected = expected.collect();
         let Output { map, features, .. } = golden.torch;
         GoldenSource { name: format!("{:02}.tif", index + 1), expected, map, features, tiff: golden.tiff }
@@ -90,7 +102,7 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
         created: created::now(),
         golden: golden.collect(),
         networks,
-        model_card: card::write(&run, &readout, &parity),
+        model_card: card::write(&run, &readout, &parity, &selection),
         training: TrainingRecord {
             trainer: env!("CARGO_PKG_VERSION").into(),
             dataset: DatasetRecord {
@@ -112,5 +124,29 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
         metrics: run.metrics,
     };
     let digest = model::write(out, &contents, options.existing)?;
-    Ok(Exported { digest, parity })
+    Ok(Exported { digest, parity, selection })
+}
+
+/// Selects the golden images among `candidates`, which are those of `run` in the same order. They keep the margins of the largest
+/// tolerances.
+fn select(
+    candidates: Vec<Golden>,
+    run: &TrainingRun,
+    allowed: &BTreeMap<Precision, Allowed>,
+) -> Result<(Vec<Golden>, Selection), ExportError> {
+    let margins = Margins::of(allowed.values().map(|of| of.tolerances).fold(Differences::default(), Differences::max));
+    let logits: Vec<f32> = candidates.iter().map(|candidate| candidate.torch.logit).collect();
+    let distances: Vec<f64> = candidates.iter().map(Golden::distance).collect();
+    let labels: Vec<Label> = run.candidates.iter().map(|candidate| candidate.label).collect();
+    let (chosen, selection) =
+        golden::select(&logits, &distances, &labels, (run.policy.without(), margins)).map_err(|farthest| {
+            ExportError::NoneSuitable {
+                candidates: candidates.len(),
+                precision: if allowed.contains_key(&Precision::F16) { Precision::F16 } else { Precision::F32 },
+                margins,
+                farthest,
+            }
+        })?;
+    let mut candidates: Vec<Option<Golden>> = candidates.into_iter().map(Some).collect();
+    Ok((chosen.into_iter().filter_map(|index| candidates[index].take()).collect(), selection))
 }

@@ -41,8 +41,8 @@ pub struct TrainingRun {
     /// Figures from the out-of-fold scores. A figure that is also in the `results.json` of a cross-validation has the same
     /// name here.
     pub metrics: serde_json::Map<String, serde_json::Value>,
-    /// The golden images, see [`choose`](super::choose).
-    pub golden: Vec<GoldenFile>,
+    /// The candidates for golden images, see [`choose`](super::choose). `export` selects the golden images from them.
+    pub candidates: Vec<Candidate>,
 }
 
 /// The weights file of the backbone.
@@ -55,10 +55,10 @@ pub struct BackboneFile {
     pub digest: Digest,
 }
 
-/// A training image that is used as a golden image.
+/// A training image that may become a golden image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GoldenFile {
+pub struct Candidate {
     /// The image's path at training. A relative path is relative to the training run's folder.
     pub path: PathBuf,
     /// The digest of the image file.
@@ -104,7 +104,7 @@ pub enum TrainingRunError {
 
 impl TrainingRun {
     /// The version of `run.json` that is read and written.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     /// Writes the readout and then `run.json` into `folder`, which must exist. `run.json` comes last, so its presence means
     /// that the training run is complete.

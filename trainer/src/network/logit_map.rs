@@ -56,7 +56,7 @@ impl BackboneWithHead<'_> {
 
 impl Backbone {
     /// The features of a variant of an image with these `maps`, and its map in f64, turned back.
-    fn shares_of_variant(
+    pub(super) fn shares_of_variant(
         &self,
         maps: &[Tensor],
         size: Size,

@@ -13,6 +13,7 @@
 //! | [`pooling`] | turns maps into features |
 //! | [`backbone`] | computes features with `resnet34` and `pooling`, on the CPU or a GPU |
 //! | [`device`] | reads the value of `--device`: the CPU or a GPU |
+//! | `f16_testing` | emulates engines that compute the backbone in f16, for the tests |
 //! | [`flips`] | the flip variants of an image, and how many of them a head judges |
 //! | [`head`] | computes the raw logit from a feature vector |
 //! | `with_head` | a backbone with a head: what computes the raw logits of images |
@@ -28,6 +29,8 @@ pub mod backbone;
 mod basis;
 mod cuda;
 pub mod device;
+#[cfg(test)]
+pub(crate) mod f16_testing;
 pub mod flips;
 pub mod head;
 mod libtorch;

@@ -1,7 +1,7 @@
 //! Defines the error of a training run.
 
 use crate::crossval::{CrossvalError, FeasibilityError};
-use crate::export::{DISTANCE_MARGIN, THRESHOLD_MARGIN, TrainingRunError};
+use crate::export::{F32_FEATURES_TOLERANCE, F32_SCORE_TOLERANCE, TrainingRunError};
 use crate::features::FeatureError;
 use crate::files::FileError;
 use crate::fit::FitError;
@@ -62,13 +62,14 @@ pub enum TrainingError {
         /// The largest share of abnormal parts that may pass.
         max_escape: f64,
     },
-    /// No training image is suitable as a golden image, so no model could be exported from this training.
+    /// No training image is suitable as a candidate for a golden image, so no model could be exported from this training.
     #[error(
-        "{}: each of the {images} images has a score within {THRESHOLD_MARGIN} of a threshold, has a distance within {:.1} % of the \
-         largest distance, or is outside of the envelope of the training images; expected an image whose verdict withstands rounding, to prove the exported network with: add images, or choose other \
-         thresholds",
+        "{}: each of the {images} images has a score within {} of a threshold, has a distance within {:.1} % of the \
+         largest distance, or is outside of the envelope of the training images; expected an image whose verdict withstands rounding, to \
+         prove the exported network with: add images, or choose other thresholds",
         root.display(),
-        100.0 * DISTANCE_MARGIN
+        2.0 * F32_SCORE_TOLERANCE,
+        200.0 * F32_FEATURES_TOLERANCE
     )]
     NoGolden {
         /// The data set's folder.

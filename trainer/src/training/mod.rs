@@ -1,4 +1,4 @@
-//! Trains on all bundles (`train`): makes the head, chooses the thresholds, and selects the golden images.
+//! Trains on all bundles (`train`): makes the head, chooses the thresholds, and selects the candidates for golden images.
 
 mod envelope;
 mod error;
@@ -93,7 +93,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
     let logits = features::logits((&dataset.parts, &all), &table, (&conversion, inputs.network), &head)?;
     let features = all.iter().map(|&part| table.whitened(part, &whitening, head.flips));
     let distances: Vec<f64> = features.map(|features| features.distance(&WhitenedFeatures::ORIGIN)).collect();
-    let golden = golden::golden(dataset, (&logits, &distances), &is_inside, point)?;
+    let candidates = golden::candidates(dataset, (&logits, &distances), &is_inside, point)?;
     let mut config = serde_json::json!({
         "settings": inputs.recipe,
         "thresholds": thresholds,
@@ -118,7 +118,7 @@ pub fn train(inputs: &TrainingInputs<'_>, thresholds: &Thresholds, out: &Path) -
         recipe: model::RecipeRecord { name: inputs.recipe.name().into(), config },
         seed: inputs.seed,
         metrics,
-        golden,
+        candidates,
     };
     std::fs::create_dir_all(out).map_err(|source| TrainingError::Io { path: out.to_owned(), source })?;
     // A training takes hours. Another command may have written a training run in the meantime.

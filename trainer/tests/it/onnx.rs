@@ -5,7 +5,7 @@ use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions, Output, W
 use cellgate_models::model::Precision;
 use cellgate_models::radiograph::{self, RadiographLimits};
 use cellgate_test_support::models::policy;
-use cellgate_trainer::export::{features_tolerance, map_tolerance, tolerance};
+use cellgate_trainer::export::Differences;
 use cellgate_trainer::network::head::{Activation, HeadError};
 use cellgate_trainer::network::onnx::OnnxError;
 use cellgate_trainer::network::{
@@ -115,31 +115,37 @@ fn check_readout(backbone: &Backbone, images: &[Vec<f32>], size: Size, readout: 
         assert_eq!(output.contains("'FLOAT16': 72"), precision == Precision::F16, "{output}");
         let mut engine = OnnxRuntime::new(&network, &options).unwrap();
         assert_eq!(engine.input_size(), size);
-        let (mut of_logit, mut of_share, mut of_sum, mut of_features) = (0.0_f32, 0.0_f32, 0.0_f64, 0.0_f64);
-        for (image, expected) in images.iter().zip(&expected) {
-            let found = engine.run(image).unwrap();
-            let Output { logit, ref map, ref features } = found;
-            // A comparison with NaN is false, while `f32::max` ignores NaN.
-            let tolerance = tolerance(precision, policy([-0.85, 0.85]).without());
-            let difference = (logit - expected.logit).abs();
-            assert!(difference <= tolerance, "{precision}: {logit}, expected {}", expected.logit);
-            let share = map.largest_difference(&expected.map).unwrap() / expected.map.largest_share();
-            assert!(share <= map_tolerance(precision, 1.0), "{precision}: {share}");
-            let distance = features.distance(&expected.features);
-            assert!(distance <= features_tolerance(precision, far).into(), "{precision}: {distance} of {far}");
-            for Output { logit, map, .. } in [&found, expected] {
-                let difference = (map.sum() - f64::from(*logit)).abs();
-                assert!(difference <= tolerance.into(), "{precision}: sum {}, logit {logit}", map.sum());
-                of_sum = of_sum.max(difference);
+        let found: Vec<Output> = images.iter().map(|image| engine.run(image).unwrap()).collect();
+        let differences = largest_differences(&found, &expected, far);
+        let point = policy([-0.85, 0.85]).without();
+        let tolerances = match precision {
+            Precision::F32 => Differences::f32_tolerances(point),
+            Precision::F16 => {
+                let mut engine = OnnxRuntime::new(&onnx::emulate_f16(&network).unwrap(), &options).unwrap();
+                let emulated: Vec<Output> = images.iter().map(|image| engine.run(image).unwrap()).collect();
+                let emulated = largest_differences(&emulated, &expected, far);
+                println!("  emulated f16: {emulated:?}");
+                // Half precision has 11 bits.
+                assert!(emulated.logit < 0.02 && emulated.map < 0.2 && emulated.features < 0.02, "{emulated:?}");
+                emulated.f16_tolerances(point)
             }
-            (of_logit, of_share, of_features) =
-                (of_logit.max(difference), of_share.max(share), of_features.max(distance));
+        };
+        println!("  {precision}: {differences:?}");
+        assert_eq!(differences.max(tolerances), tolerances, "{precision}: {differences:?}");
+        for Output { logit, map, .. } in found.iter().chain(&expected) {
+            assert!(map.sums_to(*logit, tolerances.logit), "{precision}: sum {}, logit {logit}", map.sum());
         }
-        println!(
-            "  {precision}: largest difference {of_logit:.1e}; of a share {of_share:.1e}; of a sum {of_sum:.1e}; of the features {:.1e}",
-            of_features / far
-        );
     }
+}
+
+/// The largest differences of the outputs. That of the features is divided by `distance`.
+fn largest_differences(found: &[Output], expected: &[Output], distance: f64) -> Differences {
+    let of = |(found, expected): (&Output, &Output)| Differences {
+        logit: (found.logit - expected.logit).abs(),
+        map: found.map.largest_difference(&expected.map).unwrap() / expected.map.largest_share(),
+        features: (found.features.distance(&expected.features) / distance) as f32,
+    };
+    found.iter().zip(expected).map(of).fold(Differences::default(), Differences::max)
 }
 
 #[test]

@@ -31,6 +31,31 @@ pub(super) enum With<'a> {
     Ints(&'static str, &'a [i64]),
 }
 
+/// A node called `name` that casts the value `input` to `element`.
+pub(super) fn cast(name: &str, input: &Value, element: Element) -> NodeProto {
+    node("Cast", name, &[input], &[With::Int("to", element.code())])
+}
+
+/// A node with one output. Node and output are both called `name`.
+fn node(op_type: &str, name: &str, inputs: &[&Value], with: &[With<'_>]) -> NodeProto {
+    let attribute = with.iter().map(|with| match with {
+        With::Int(name, value) => {
+            AttributeProto { name: (*name).into(), i: Some(*value), r#type: ATTRIBUTE_INT, ..AttributeProto::default() }
+        }
+        With::Ints(name, values) => {
+            let ints = values.to_vec();
+            AttributeProto { name: (*name).into(), ints, r#type: ATTRIBUTE_INTS, ..AttributeProto::default() }
+        }
+    });
+    NodeProto {
+        input: inputs.iter().map(|&input| input.clone()).collect(),
+        output: vec![name.into()],
+        name: name.into(),
+        op_type: op_type.into(),
+        attribute: attribute.collect(),
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Builder {
     graph: GraphProto,
@@ -52,25 +77,7 @@ impl Builder {
 
     /// Adds a node with one output. Node and output are both called `name`, which must be unique.
     pub(super) fn node(&mut self, op_type: &str, name: &str, inputs: &[&Value], with: &[With<'_>]) -> Value {
-        let attribute = with.iter().map(|with| match with {
-            With::Int(name, value) => AttributeProto {
-                name: (*name).into(),
-                i: Some(*value),
-                r#type: ATTRIBUTE_INT,
-                ..AttributeProto::default()
-            },
-            With::Ints(name, values) => {
-                let ints = values.to_vec();
-                AttributeProto { name: (*name).into(), ints, r#type: ATTRIBUTE_INTS, ..AttributeProto::default() }
-            }
-        });
-        self.graph.node.push(NodeProto {
-            input: inputs.iter().map(|&input| input.clone()).collect(),
-            output: vec![name.into()],
-            name: name.into(),
-            op_type: op_type.into(),
-            attribute: attribute.collect(),
-        });
+        self.graph.node.push(node(op_type, name, inputs, with));
         name.into()
     }
 

@@ -13,6 +13,7 @@
 
 mod backbone;
 mod check;
+mod emulation;
 mod error;
 mod flips;
 mod graph;
@@ -21,6 +22,7 @@ mod logit_map;
 mod proto;
 mod whitening;
 
+pub use emulation::emulate_f16;
 pub use error::OnnxError;
 
 use super::Readout;
