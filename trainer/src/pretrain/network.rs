@@ -209,7 +209,8 @@ mod tests {
     /// The way of a GPU, on the CPU.
     #[test]
     fn training_in_bf16_has_the_outputs_and_gradients_of_f32_up_to_rounding() {
-        let images = Tensor::linspace(-2, 2, 2 * 3 * 64 * 64, (Kind::Float, Device::Cpu)).view([2, 3, 64, 64]);
+        let images =
+            (Tensor::linspace(0, 100_000, 2 * 3 * 64 * 64, (Kind::Float, Device::Cpu)).sin() * 2).view([2, 3, 64, 64]);
         let of_kind = |kind| {
             let mut network = TrainableNetwork::random(1, Device::Cpu).unwrap();
             // With weights of 0, the head would have neither outputs nor gradients.
@@ -218,20 +219,17 @@ mod tests {
             network.training_kind = kind;
             let maps = network.forward(&images, true).unwrap().maps;
             maps[0].square().mean(Kind::Float).backward();
-            let norm = |tensor: Tensor| tensor.norm().double_value(&[]);
-            (
-                maps[0].detach(),
-                network.tensors["conv1.weight"].grad(),
-                norm(network.tensors["bn1.running_var"].detach()),
-            )
+            let [first, last] =
+                ["conv1", "layer3.5.conv2"].map(|conv| network.tensors[&format!("{conv}.weight")].grad());
+            assert!(first.kind() == Kind::Float && first.norm().double_value(&[]).is_normal());
+            [maps[0].detach(), last, network.tensors["layer3.5.bn2.running_var"].detach()]
         };
         let (half, whole) = (of_kind(Kind::BFloat16), of_kind(Kind::Float));
-        let error = |found: &Tensor, expected: &Tensor| ((found - expected).norm() / expected.norm()).double_value(&[]);
-        assert_eq!((half.0.kind(), half.1.kind()), (Kind::Float, Kind::Float));
-        assert!(error(&half.0, &whole.0) < 0.05, "{}", error(&half.0, &whole.0));
-        assert!(error(&half.1, &whole.1) < 0.2, "{}", error(&half.1, &whole.1));
-        assert!(half.0 != whole.0, "the layers must compute in bf16");
-        assert!((half.2 / whole.2 - 1.0).abs() < 0.01, "{} {}", half.2, whole.2);
+        for (half, whole) in half.iter().zip(&whole) {
+            let error = ((half - whole).norm() / whole.norm()).double_value(&[]);
+            assert!(half.kind() == Kind::Float && error < 0.1, "{error}");
+        }
+        assert!(half[0] != whole[0], "the layers must compute in bf16");
         let strides = prepared(&images, Kind::BFloat16).unwrap().stride();
         assert_eq!(strides, [3 * 64 * 64, 1, 3 * 64, 3]);
     }

@@ -83,33 +83,40 @@ fn cached_features(cache: &Path) -> Vec<f32> {
     numbers
 }
 
-/// On a GPU, the images of a data set are computed together, from their 8-bit levels.
+/// The fields of the file with the parts' scores. They are in the order of the parts.
+fn scores(run: &Path) -> Vec<String> {
+    let text = fs::read_to_string(run.join("scores.csv")).unwrap();
+    text.lines().flat_map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// On a GPU, images are computed together, and those of an 8-bit method come as levels.
 #[test]
-fn features_of_a_gpu_are_those_of_the_cpu() {
+fn features_and_scores_of_a_gpu_are_those_of_the_cpu() {
     let folder = with_dataset();
     for method in ["mixed", "linear16"] {
         let of_device = |device: &str| {
-            let cache = format!("{method}-{device}");
-            let bounds = "--bounds 1700,2800";
-            succeed(
-                folder.path(),
-                &format!(
-                    "features electrodes --method {method} {bounds} --size 48x40 --device {device} --cache {cache}"
-                ),
-            );
-            cached_features(&folder.path().join(cache))
+            let name = format!("{method}-{device}");
+            let options = format!("--method {method} --size 48x40 --device {device} --cache {name}-cache");
+            succeed(folder.path(), &format!("train electrodes --out {name} {options}"));
+            (cached_features(&folder.path().join(format!("{name}-cache"))), scores(&folder.path().join(name)))
         };
-        let (cpu, cuda) = (of_device("cpu"), of_device("cuda"));
+        let ((cpu, cpu_scores), (cuda, cuda_scores)) = (of_device("cpu"), of_device("cuda"));
         assert_eq!((cpu.len(), cuda.len()), (12 * 4 * 1296, 12 * 4 * 1296));
         let error = cpu.iter().zip(&cuda).map(|(cpu, cuda)| (cpu - cuda).abs()).fold(0.0, f32::max);
         assert!(error < 1e-4 * cpu[cpu.len() - 1], "{method}: {error}");
+        assert_eq!(cpu_scores.len(), cuda_scores.len());
+        for (cpu, cuda) in cpu_scores.iter().zip(&cuda_scores) {
+            let close = |cpu: f64| cuda.parse().is_ok_and(|cuda: f64| (cpu - cuda).abs() < 1e-2 * cpu.abs().max(1.0));
+            assert!(cpu.parse().map_or(cpu == cuda, close), "{method}: {cpu} {cuda}");
+        }
     }
 }
 
 #[test]
-fn train_crossval_and_export_run_with_a_gpu() {
+fn features_train_crossval_and_export_run_with_a_gpu() {
     let folder = with_dataset();
     let options = "--size 48x40 --device cuda";
+    succeed(folder.path(), &format!("features electrodes --method local {options}"));
     succeed(
         folder.path(),
         &format!("train electrodes --out run --method local {options} --recipe fine-tune --epochs 1"),
