@@ -218,16 +218,19 @@ mod tests {
             network.tensors.insert("head.map3.weight".into(), ones.set_requires_grad(true));
             network.training_kind = kind;
             let maps = network.forward(&images, true).unwrap().maps;
-            maps[0].square().mean(Kind::Float).backward();
+            // A gradient that is the same at all positions would vanish in batch normalisation.
+            let wave = Tensor::arange(maps[0].numel() as i64, (Kind::Float, Device::Cpu)).sin().view_as(&maps[0]);
+            (&maps[0] * wave).sum(Kind::Float).backward();
             let [first, last] =
                 ["conv1", "layer3.5.conv2"].map(|conv| network.tensors[&format!("{conv}.weight")].grad());
             assert!(first.kind() == Kind::Float && first.norm().double_value(&[]).is_normal());
             [maps[0].detach(), last, network.tensors["layer3.5.bn2.running_var"].detach()]
         };
         let (half, whole) = (of_kind(Kind::BFloat16), of_kind(Kind::Float));
-        for (half, whole) in half.iter().zip(&whole) {
+        // Thirty layers of bf16 lie between the images and the maps, and most of a gradient cancels in batch normalisation.
+        for ((half, whole), largest) in half.iter().zip(&whole).zip([0.05, 0.5, 0.05]) {
             let error = ((half - whole).norm() / whole.norm()).double_value(&[]);
-            assert!(half.kind() == Kind::Float && error < 0.1, "{error}");
+            assert!(half.kind() == Kind::Float && error < largest, "{error}");
         }
         assert!(half[0] != whole[0], "the layers must compute in bf16");
         let strides = prepared(&images, Kind::BFloat16).unwrap().stride();
