@@ -27,18 +27,20 @@ pub fn logits(
     let bar = progress::bar(parts.len() as u64, "logits");
     let mut logits = vec![0.0; parts.len()];
     let mut prepared = None;
-    compute::each(&parts, spec, backbone.device(), |index, tensor, size| {
-        let path = || parts[index].path.clone();
-        let torch = |source| FeatureError::Torch { path: path(), source };
-        let with_head = match &mut prepared {
-            Some(with_head) => with_head,
-            missing => missing.insert(backbone.with_head(head).map_err(torch)?),
-        };
-        logits[index] = with_head.logit_and_map(tensor, size).map_err(torch)?.0;
-        if !logits[index].is_finite() {
-            return Err(FeatureError::NotFinite { path: path() });
+    compute::each(&parts, spec, backbone, |batch| {
+        for (&index, image) in batch.parts.iter().zip(&batch.images) {
+            let path = || parts[index].path.clone();
+            let torch = |source| FeatureError::Torch { path: path(), source };
+            let with_head = match &mut prepared {
+                Some(with_head) => with_head,
+                missing => missing.insert(backbone.with_head(head).map_err(torch)?),
+            };
+            logits[index] = with_head.logit_and_map_of(image, batch.size).map_err(torch)?.0;
+            if !logits[index].is_finite() {
+                return Err(FeatureError::NotFinite { path: path() });
+            }
+            bar.inc(1);
         }
-        bar.inc(1);
         Ok(())
     })?;
     bar.finish_and_clear();

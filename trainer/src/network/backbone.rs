@@ -5,6 +5,7 @@ use super::flips::Variant;
 use super::pooling::{Block, last_stage};
 use super::resnet34::ResNet34;
 use super::weights::{Weights, WeightsError};
+use cellgate_models::conversion::Image8;
 use cellgate_models::digest::Digest;
 use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
@@ -12,10 +13,12 @@ use tch::{Device, Kind, TchError, Tensor};
 /// Number of flip variants of an image.
 pub const VARIANTS: usize = Variant::ALL.len();
 
-/// Largest image, in pixels, whose four variants run through ResNet-34 together. The variants of a larger image run
-/// one after the other. This limits memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on
-/// the size of the image, so features do not depend on the machine's memory.
+/// Largest number of pixels of the images whose four variants run through ResNet-34 together. The variants of a larger image
+/// run one after the other. This limits memory: four variants of 2000 x 1000 take about 3 GB. The choice depends only on
+/// the size of the images, so features do not depend on the machine's memory.
 const MAX_PIXELS_TOGETHER: i64 = 4_000_000;
+/// As [`MAX_PIXELS_TOGETHER`], for several images on a GPU. One small image would leave most of a GPU idle.
+const MAX_PIXELS_OF_BATCH: usize = 2_000_000;
 
 /// A frozen ResNet-34 that computes pooled features.
 #[derive(Debug)]
@@ -70,44 +73,67 @@ impl Backbone {
         self.features_of(&image, blocks)
     }
 
-    /// The features of an image's four variants, one variant after the other. The features of the first variant equal
-    /// those of [`Self::features`] up to rounding.
-    ///
-    /// # Errors
-    /// The errors of [`Self::features`].
-    pub fn features_of_variants(
-        &self,
-        tensor: &[f32],
-        height: u32,
-        width: u32,
-        blocks: &[Block],
-    ) -> Result<Vec<f32>, TchError> {
-        let image = self.image(tensor, height, width)?;
-        let variants: Vec<Tensor> =
-            Variant::ALL.iter().map(|&variant| flipped(&image, variant)).collect::<Result<_, _>>()?;
-        if i64::from(height) * i64::from(width) <= MAX_PIXELS_TOGETHER {
-            return self.features_of(&Tensor::f_cat(&variants, 0)?, blocks);
-        }
-        let mut features = Vec::new();
-        for variant in variants {
-            features.extend(self.features_of(&variant, blocks)?);
-        }
-        Ok(features)
+    /// The number of images of `pixels` pixels that should be computed together. One on the CPU, which is busy with one image.
+    pub(crate) fn images_together(&self, pixels: usize) -> usize {
+        if self.device().is_cuda() { (MAX_PIXELS_OF_BATCH / pixels.max(1)).max(1) } else { 1 }
     }
 
-    /// The maps of stage 3 of an image's four variants, each 1 x 256 x height / 16 x width / 16, rounded up. They are on the CPU or GPU
-    /// of the backbone.
+    /// The features of the four variants of N images, N x 3 x height x width on the CPU or GPU of the backbone: for each image
+    /// one variant after the other. The features of the first variant equal those of [`Self::features`] up to rounding.
     ///
     /// # Errors
-    /// `tensor` has a wrong length, or libtorch fails.
-    pub(crate) fn stage_3_of_variants(&self, tensor: &[f32], height: u32, width: u32) -> Result<Vec<Tensor>, TchError> {
-        let image = self.image(tensor, height, width)?;
-        let maps = |variant| Ok(self.network.forward(&flipped(&image, variant)?, 3)?.remove(2));
+    /// `images` has another shape, `blocks` is empty or has a block that does not exist, or libtorch fails.
+    pub(crate) fn features_of_variants(&self, images: &Tensor, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
+        let (count, _, height, width) = images.size4()?;
+        let variants: Vec<Tensor> =
+            Variant::ALL.iter().map(|&variant| flipped(images, variant)).collect::<Result<_, _>>()?;
+        let by_variant = if count * height * width <= MAX_PIXELS_TOGETHER {
+            vec![self.features_of(&Tensor::f_cat(&variants, 0)?, blocks)?]
+        } else {
+            variants.iter().map(|variant| self.features_of(variant, blocks)).collect::<Result<_, _>>()?
+        };
+        let (by_variant, count) = (by_variant.concat(), count as usize);
+        let rows: Vec<&[f32]> = by_variant.chunks_exact(by_variant.len() / (VARIANTS * count)).collect();
+        let of_image = |image: usize| (0..VARIANTS).map(move |variant| variant * count + image);
+        Ok((0..count).flat_map(of_image).flat_map(|row| rows[row]).copied().collect())
+    }
+
+    /// The maps of stage 3 of the four variants of N images, each N x 256 x height / 16 x width / 16, rounded up. Images and maps are on
+    /// the CPU or GPU of the backbone.
+    ///
+    /// # Errors
+    /// `images` has another shape, or libtorch fails.
+    pub(crate) fn stage_3_of_variants(&self, images: &Tensor) -> Result<Vec<Tensor>, TchError> {
+        let maps = |variant| Ok(self.network.forward(&flipped(images, variant)?, 3)?.remove(2));
         Variant::ALL.iter().map(|&variant| maps(variant)).collect()
     }
 
-    pub(super) fn image(&self, tensor: &[f32], height: u32, width: u32) -> Result<Tensor, TchError> {
+    /// One image on the CPU or GPU of the backbone, 1 x 3 x `height` x `width`, from its normalised values, channel by channel.
+    ///
+    /// # Errors
+    /// `tensor` has a wrong length, or libtorch fails.
+    pub(crate) fn image(&self, tensor: &[f32], height: u32, width: u32) -> Result<Tensor, TchError> {
         Tensor::f_from_slice(tensor)?.f_view([1, 3, i64::from(height), i64::from(width)])?.f_to_device(self.device())
+    }
+
+    /// As [`Self::image`], from the levels of a conversion to 8 bits, with the `mean` and the standard deviation `std` of each
+    /// channel. Only the levels are copied to the GPU, which looks up the normalised values. These have the bits of the values
+    /// that the conversion itself gives.
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub(crate) fn image_of_levels(&self, image: &Image8, mean: [f32; 3], std: [f32; 3]) -> Result<Tensor, TchError> {
+        let [channels, height, width] =
+            [image.channels, image.size.height as usize, image.size.width as usize].map(|side| side as i64);
+        let levels = Tensor::f_from_data_size(&image.levels, &[channels, height * width], Kind::Uint8)?;
+        let levels = levels.f_to_device(self.device())?.f_to_kind(Kind::Int)?;
+        let plane = |plane: usize| {
+            let values: Vec<f32> =
+                (0..=255_u8).map(|level| (f32::from(level) / 255.0 - mean[plane]) / std[plane]).collect();
+            let values = Tensor::f_from_slice(&values)?.f_to_device(self.device())?;
+            values.f_index_select(0, &levels.f_get((plane as i64).min(channels - 1))?)
+        };
+        Tensor::f_stack(&[plane(0)?, plane(1)?, plane(2)?], 0)?.f_view([1, 3, height, width])
     }
 
     fn features_of(&self, images: &Tensor, blocks: &[Block]) -> Result<Vec<f32>, TchError> {
@@ -128,19 +154,21 @@ impl Backbone {
     }
 }
 
-/// A variant of an image, 1 x 3 x height x width.
-pub(super) fn flipped(image: &Tensor, variant: Variant) -> Result<Tensor, TchError> {
+/// A variant of images, N x 3 x height x width.
+pub(super) fn flipped(images: &Tensor, variant: Variant) -> Result<Tensor, TchError> {
     let axes: Vec<i64> = [(variant.rows, 2), (variant.columns, 3)]
         .into_iter()
         .filter_map(|(is_flipped, axis)| is_flipped.then_some(axis))
         .collect();
-    image.f_flip(axes)
+    images.f_flip(axes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::network::pooling::{Pool, width};
+    use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
+    use cellgate_models::radiograph::Radiograph;
 
     /// A test image without symmetry. The prime numbers scatter its values over -1..=1.016.
     fn image(height: usize, width: usize) -> Vec<f32> {
@@ -159,7 +187,7 @@ mod tests {
         let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
         let blocks = Block::ALL;
         let (plain, mirror) = (image(40, 56), mirrored(&image(40, 56), 40, 56));
-        let variants = backbone.features_of_variants(&plain, 40, 56, &blocks).unwrap();
+        let variants = backbone.features_of_variants(&backbone.image(&plain, 40, 56).unwrap(), &blocks).unwrap();
         assert_eq!(variants.len(), VARIANTS * width(&blocks));
         let close = |found: &[f32], expected: &[f32]| {
             found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs().max(1.0))
@@ -173,6 +201,32 @@ mod tests {
         let turned: Vec<f32> = plain.chunks(40 * 56).flat_map(|channel| channel.iter().rev().copied()).collect();
         assert!(close(found(3), &features(&turned)));
         assert!(close(found(2), &features(&mirrored(&turned, 40, 56))));
+
+        // Several images at once give the features of each, one image after the other.
+        let images = [&turned, &plain].map(|image| backbone.image(image, 40, 56).unwrap());
+        let of_both = backbone.features_of_variants(&Tensor::cat(&images, 0), &blocks).unwrap();
+        let of_turned = backbone.features_of_variants(&images[0], &blocks).unwrap();
+        assert!(close(&of_both, &[of_turned, variants].concat()) && of_both.len() == 2 * VARIANTS * width(&blocks));
+    }
+
+    /// A model judges on the device with the values of the conversion, so the trainer must not have others on a GPU.
+    #[test]
+    fn an_image_of_levels_has_the_bits_of_the_conversions_values() {
+        let backbone = Backbone::new(&Weights::random(1), Device::Cpu).unwrap();
+        let levels = (0..50 * 40).map(|pixel| (1500 + pixel * 7919 % 1700) as u16).collect();
+        let radiograph = Radiograph::new(50, 40, levels).unwrap();
+        let size = Size { height: 36, width: 28 };
+        for method in Method::PAPER {
+            let spec = ConversionSpec::new(method).with_size(size);
+            let spec = if method.needs_bounds() { spec.with_bounds(Bounds::new(1700, 2800).unwrap()) } else { spec };
+            let mut converter = Converter::new(&spec).unwrap();
+            let mut values = vec![0.0; 3 * size.pixels()];
+            converter.to_tensor(&radiograph, &mut values).unwrap();
+            let expected = backbone.image(&values, 36, 28).unwrap();
+            let image = converter.to_levels8(&radiograph).unwrap();
+            let found = backbone.image_of_levels(&image, spec.mean, spec.std).unwrap();
+            assert!(found == expected && found.size() == [1, 3, 36, 28], "{method}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! - and only if the user asks for CUDA.
 #![expect(unsafe_code, reason = "opens shared libraries and calls CUDA's run time")]
 
-use super::libtorch;
+use super::{libtorch, precision};
 use cellgate_models::one_line;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::{CStr, c_char, c_int};
@@ -71,13 +71,14 @@ pub enum CudaError {
     },
 }
 
-/// The number of GPUs that libtorch can use, at least one.
+/// The number of GPUs that libtorch can use, at least one. Also sets how libtorch computes on them (`network::precision`).
 ///
 /// # Errors
 /// [`CudaError`]: the reason why libtorch can use no GPU.
 pub(super) fn device_count() -> Result<usize, CudaError> {
     // The library is never closed, because libtorch keeps pointers into it.
     static OPENED: OnceLock<Result<Library, CudaError>> = OnceLock::new();
+    precision::forbid_tf32_and_random_order();
     let library = OPENED.get_or_init(open_beside_libtorch).as_ref().map_err(Clone::clone)?;
     match usize::try_from(tch::Cuda::device_count()) {
         Ok(0) | Err(_) => Err(why_no_gpu(library)),

@@ -22,25 +22,29 @@ impl BackboneWithHead<'_> {
     /// # Errors
     /// `tensor` has a wrong length, or libtorch fails.
     pub fn logit_and_map(&self, tensor: &[f32], size: Size) -> Result<(f32, LogitMap), TchError> {
-        self.logit_and_map_with(tensor, size, &self.head.blocks, |_| Ok(()))
+        self.logit_and_map_of(&self.backbone.image(tensor, size.height, size.width)?, size)
     }
 
-    /// As [`Self::logit_and_map`]. Also calls `each` for each flip variant that the head judges, with its maps of the stages that `blocks`
+    /// As [`Self::logit_and_map`], for an image on the CPU or GPU of the backbone, 1 x 3 x height x width.
+    pub(crate) fn logit_and_map_of(&self, image: &Tensor, size: Size) -> Result<(f32, LogitMap), TchError> {
+        self.logit_and_map_with(image, size, &self.head.blocks, |_| Ok(()))
+    }
+
+    /// As [`Self::logit_and_map_of`]. Also calls `each` for each flip variant that the head judges, with its maps of the stages that `blocks`
     /// need. `blocks` must include those of the head. The maps of only one variant are in memory at a time.
     pub(super) fn logit_and_map_with(
         &self,
-        tensor: &[f32],
+        image: &Tensor,
         size: Size,
         blocks: &[Block],
         mut each: impl FnMut(&[Tensor]) -> Result<(), TchError>,
     ) -> Result<(f32, LogitMap), TchError> {
         let Self { backbone, head, stage_4 } = self;
-        let image = backbone.image(tensor, size.height, size.width)?;
         let cells = LogitMap::size_for(size);
         let mut sum = Tensor::f_zeros([cells.height.into(), cells.width.into()], (Kind::Double, backbone.device()))?;
         let mut features = Vec::new();
         for &variant in head.flips.variants() {
-            let image = flipped(&image, variant)?;
+            let image = flipped(image, variant)?;
             let maps = backbone.network().forward_with(&image, last_stage(blocks), stage_4.as_deref())?;
             let (of_variant, shares) = backbone.shares_of_variant(&maps, size, variant, head)?;
             features.extend(of_variant);
@@ -207,7 +211,8 @@ mod tests {
         let turned: Vec<f32> = image.chunks(size.pixels()).flat_map(|channel| channel.iter().rev().copied()).collect();
         let [(logit, map), (_, of_turned), (_, of_one)] = [(image, &four), (&turned, &four), (image, &one)]
             .map(|(image, head)| logit_and_map(&backbone, image, size, head));
-        let mean = backbone.features_of_variants(image, 65, 97, &Block::ALL).unwrap();
+        let image = backbone.image(image, 65, 97).unwrap();
+        let mean = backbone.features_of_variants(&image, &Block::ALL).unwrap();
         let mean = mean.chunks(width(&Block::ALL)).map(|features| f64::from(one.logit(features))).sum::<f64>() / 4.0;
         assert!((f64::from(logit) - mean).abs() < 1e-4, "{logit} {mean}");
         assert!((map.sum() - mean).abs() < 1e-4, "{} {mean}", map.sum());

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `basis` | computes the directions of stage 3 for the pooling by covariance |
 //! | `cuda` | opens libtorch's CUDA library when CUDA is used |
+//! | `precision` | sets the precision and the algorithms that libtorch uses on a GPU |
 //! | `libtorch` | finds the folder of the running libtorch |
 //! | `architecture` | lists the layers of ResNet-34 with torchvision's names, as data |
 //! | [`weights`] | finds and reads the file of weights |
@@ -39,6 +40,7 @@ pub mod onnx;
 mod output;
 pub(crate) mod placement;
 pub mod pooling;
+mod precision;
 mod readout;
 pub mod resnet34;
 pub(crate) mod stage_4;

@@ -19,7 +19,8 @@ impl BackboneWithHead<'_> {
     pub fn output(&self, tensor: &[f32], size: Size, whitening: &Whitening) -> Result<Output, TchError> {
         let blocks = [&self.head.blocks[..], &whitening.blocks[..]].concat();
         let mut features = Vec::new();
-        let (logit, map) = self.logit_and_map_with(tensor, size, &blocks, |maps| {
+        let image = self.backbone.image(tensor, size.height, size.width)?;
+        let (logit, map) = self.logit_and_map_with(&image, size, &blocks, |maps| {
             features.extend(self.backbone.pooled(maps, &whitening.blocks)?);
             Ok(())
         })?;
@@ -57,7 +58,8 @@ mod tests {
             let found = with_head.output(&image, size, &whitening).unwrap();
             let (logit, map) = with_head.logit_and_map(&image, size).unwrap();
             assert_eq!((found.logit, &found.map), (logit, &map));
-            let variants = backbone.features_of_variants(&image, 65, 97, &blocks).unwrap();
+            let image = backbone.image(&image, 65, 97).unwrap();
+            let variants = backbone.features_of_variants(&image, &blocks).unwrap();
             let expected = whitening.apply(&variants[..512 * flips.count()]);
             assert!(found.features.distance(&expected) < 1e-3, "{flips}: {:?} {expected:?}", found.features);
             let of_one = whitening.apply(&variants[..512]);

@@ -21,7 +21,7 @@ pub(super) const FILE: &str = "checkpoint.safetensors";
 const STATE: &str = "cellgate pretrain";
 /// Version of the checkpoint. It increases when the code of the stream, the network or the loss changes: a pre-training
 /// that began with the old code must not continue with the new code.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Prefixes of tensor names: a weight, its first moment, its second moment.
 const PREFIXES: [&str; 3] = ["weight:", "first:", "second:"];
 

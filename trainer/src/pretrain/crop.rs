@@ -2,7 +2,7 @@
 
 use super::PretrainError;
 use crate::dataset::synth::sampler::{KINDS, Sample};
-use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size, image_percentiles};
+use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
 use cellgate_models::radiograph::Radiograph;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -56,13 +56,19 @@ struct Window {
 }
 
 impl Crop {
-    /// A random crop of `sample`. The sides of `size` are multiples of 32.
+    /// A random crop of `sample`, whose [`image_percentiles`](cellgate_models::conversion::image_percentiles) are `percentiles`.
+    /// The sides of `size` are multiples of 32.
     ///
     /// # Errors
     /// The crop can't be cut out or converted. This does not happen with electrodes that the generator drew.
-    pub(super) fn new(sample: &Sample, size: Size, random: &mut ChaCha8Rng) -> Result<Self, PretrainError> {
+    pub(super) fn new(
+        sample: &Sample,
+        percentiles: (f64, f64),
+        size: Size,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Self, PretrainError> {
         let window = Window::draw(sample, size, random);
-        let levels = levels(sample, &window, size, random)?;
+        let levels = levels(&sample.radiograph, percentiles, &window, size, random)?;
         let mut crop = Self {
             levels,
             maps: CELLS.map(|cell| vec![0.0; KINDS * (size.height / cell * (size.width / cell)) as usize]),
@@ -158,15 +164,29 @@ fn aim(sample: &Sample, random: &mut ChaCha8Rng) -> Option<(u32, u32)> {
     }
     let mask = &sample.anomalies[random.random_range(0..sample.anomalies.len())].mask;
     let start = random.random_range(0..mask.len());
-    let place = mask[start..].iter().position(|level| *level > 0).map(|place| start + place);
-    let place = place.or_else(|| mask[..start].iter().position(|level| *level > 0))? as u32;
+    let place = first_marked(&mask[start..]).map(|place| start + place);
+    let place = place.or_else(|| first_marked(&mask[..start]))? as u32;
     Some((place % sample.radiograph.width(), place / sample.radiograph.width()))
+}
+
+/// The position of the first pixel of `mask` that is not 0.
+fn first_marked(mask: &[u8]) -> Option<usize> {
+    /// Number of pixels that are looked at together, with wide instructions: most of a mask is 0.
+    const TOGETHER: usize = 256;
+    let start =
+        TOGETHER * mask.chunks(TOGETHER).position(|pixels| pixels.iter().fold(0, |all, level| all | level) > 0)?;
+    mask[start..].iter().position(|level| *level > 0).map(|place| start + place)
 }
 
 /// The levels of the window in three channels, resized to `size`. The conversion is drawn at random from the paper's
 /// four: global, local, mixed and naive.
-fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng) -> Result<Vec<u8>, PretrainError> {
-    let image = &sample.radiograph;
+fn levels(
+    image: &Radiograph,
+    percentiles: (f64, f64),
+    window: &Window,
+    size: Size,
+    random: &mut ChaCha8Rng,
+) -> Result<Vec<u8>, PretrainError> {
     let rows = window.top..window.top + window.height;
     let cut = rows.flat_map(|y| &image.levels()[(y * image.width() + window.left) as usize..][..window.width as usize]);
     let cut = Radiograph::new(window.width, window.height, cut.copied().collect())?;
@@ -181,18 +201,17 @@ fn levels(sample: &Sample, window: &Window, size: Size, random: &mut ChaCha8Rng)
         // A local conversion with shifted bounds is a global conversion with these bounds.
         let spec = match method {
             Method::Naive => ConversionSpec::new(Method::Naive),
-            method => ConversionSpec::new(Method::Global).with_bounds(bounds(*method, image, random)?),
+            method => ConversionSpec::new(Method::Global).with_bounds(bounds(*method, percentiles, random)?),
         };
         channels.push(Converter::new(&spec.with_size(size))?.to_levels8(&cut)?.levels);
     }
     Ok((0..3).flat_map(|channel| channels[channel % channels.len()].iter().copied()).collect())
 }
 
-/// Random bounds near the bounds that a conversion by `method` would use for `image`.
-fn bounds(method: Method, image: &Radiograph, random: &mut ChaCha8Rng) -> Result<Bounds, PretrainError> {
+/// Random bounds near the bounds that a conversion by `method` would use for an image with these `percentiles`.
+fn bounds(method: Method, percentiles: (f64, f64), random: &mut ChaCha8Rng) -> Result<Bounds, PretrainError> {
     let (lo, hi) = if method == Method::Local {
-        let (lo, hi) = image_percentiles(image);
-        let (lo, hi) = (lo as f32, hi as f32);
+        let (lo, hi) = (percentiles.0 as f32, percentiles.1 as f32);
         let mut moved = || random.random_range(-LOCAL_JITTER..LOCAL_JITTER) * (hi - lo);
         (lo + moved(), hi + moved())
     } else {
@@ -216,6 +235,16 @@ mod tests {
         assert_eq!(flipped(true, false), [3, 2, 1, 6, 5, 4, 13, 12, 11, 16, 15, 14]);
         assert_eq!(flipped(false, true), [4, 5, 6, 1, 2, 3, 14, 15, 16, 11, 12, 13]);
         assert_eq!(flipped(true, true), [6, 5, 4, 3, 2, 1, 16, 15, 14, 13, 12, 11]);
+    }
+
+    #[test]
+    fn the_first_marked_pixel_is_found_wherever_it_is() {
+        let mut mask = vec![0; 700];
+        assert_eq!((first_marked(&mask), first_marked(&[])), (None, None));
+        for place in [699, 513, 512, 511, 3, 0] {
+            mask[place] = 255;
+            assert_eq!(first_marked(&mask), Some(place));
+        }
     }
 
     #[test]

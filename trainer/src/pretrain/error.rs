@@ -129,7 +129,7 @@ mod tests {
         let found = "[3] of F32".to_owned();
         let checkpoint = [
             CheckpointError::NoState { expected: "cellgate pretrain" },
-            CheckpointError::Version { found: text("2"), expected: 1 },
+            CheckpointError::Version { found: text("1"), expected: 2 },
             CheckpointError::Tensor { name: text("weight:bn1.bias"), found, expected: text("[64] of F32") },
         ];
         let checkpoint = checkpoint.map(|source| PretrainError::Checkpoint { path: path(), source });

@@ -45,8 +45,10 @@ impl HeldOut {
     /// # Errors
     /// Rendering fails.
     pub(super) fn new(seed: u64, batch: usize, size: cellgate_models::conversion::Size) -> Result<Self, PretrainError> {
-        let stream = Stream::new(seed ^ SEED, batch, size);
-        Ok(Self((0..BATCHES).into_par_iter().map(|number| stream.batch(number)).collect::<Result<_, PretrainError>>()?))
+        // No two batches show the same electrode, so that the figures rest on as many electrodes as possible.
+        let stream = Stream::new(seed ^ SEED, batch, size, 1);
+        let blocks = (0..BATCHES).into_par_iter().map(|number| stream.block(number));
+        Ok(Self(blocks.collect::<Result<Vec<_>, PretrainError>>()?.into_iter().flatten().collect()))
     }
 
     /// The figures of `network` after `step` steps.

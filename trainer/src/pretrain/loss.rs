@@ -50,9 +50,12 @@ pub(super) fn loss(outputs: &Outputs, answers: &Tensors) -> Result<Loss, TchErro
         outputs.coatings.f_cross_entropy_loss::<Tensor>(&answers.coatings, None, Reduction::Mean, -100, 0.0)?,
         outputs.styles.f_smooth_l1_loss(&answers.styles, Reduction::Mean, 1.0)?,
     ];
-    let terms = Tensor::f_stack(&terms, 0)?;
-    let weights = Tensor::f_from_slice(&TERMS.map(|(_, weight)| weight as f32))?.f_to_device(terms.device())?;
-    Ok(Loss { total: terms.f_dot(&weights)?, terms: terms.f_detach()? })
+    // The weights are arguments of the multiplications, not a tensor: copying one to a GPU would wait for all work before it.
+    let mut total = terms[0].f_mul_scalar(TERMS[0].1)?;
+    for (term, (_, weight)) in terms.iter().zip(TERMS).skip(1) {
+        total = total.f_add(&term.f_mul_scalar(weight)?)?;
+    }
+    Ok(Loss { total, terms: Tensor::f_stack(&terms, 0)?.f_detach()? })
 }
 
 #[cfg(test)]
@@ -66,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_few_steps_on_one_batch_reduce_the_loss() {
-        let answers = Stream::new(1, 8, Size { height: 64, width: 64 }).batch(0).unwrap().tensors(Device::Cpu).unwrap();
+        let block = Stream::new(1, 8, Size { height: 64, width: 64 }, 1).block(0).unwrap();
+        let answers = block[0].tensors(Device::Cpu).unwrap();
         let network = TrainableNetwork::random(1, Device::Cpu).unwrap();
         let mut optimizer = optimizer(&network).unwrap();
         let images = normalised(&answers.levels).unwrap();

@@ -42,4 +42,5 @@ pub use config::{Budget, PretrainConfig, Run};
 pub use error::PretrainError;
 pub use held_out::Figures;
 pub use run::run;
+pub use stream::Stream;
 pub use summary::Summary;

@@ -20,6 +20,9 @@ pub(super) struct TrainableNetwork {
     /// The tensors by torchvision's names. Names of the heads begin with `head.`.
     pub(super) tensors: BTreeMap<String, Tensor>,
     device: Device,
+    /// The type of the numbers between the layers in training: bf16 on a GPU, whose tensor cores then compute the convolutions;
+    /// f32 on the CPU. The weights, their gradients, the statistics of batch normalisation and the heads are f32 in any case.
+    training_kind: Kind,
 }
 
 /// The outputs of the heads for N crops, before sigmoid and softmax.
@@ -106,7 +109,9 @@ impl TrainableNetwork {
             let tensor = tensor.f_to_device(device)?.f_set_requires_grad(is_trained(&name))?;
             Ok((name, tensor))
         };
-        Ok(Self { tensors: tensors.into_iter().map(place).collect::<Result<_, TchError>>()?, device })
+        let tensors = tensors.into_iter().map(place).collect::<Result<_, TchError>>()?;
+        let training_kind = if device.is_cuda() { Kind::BFloat16 } else { Kind::Float };
+        Ok(Self { tensors, device, training_kind })
     }
 
     /// Where the network runs: the CPU or a GPU.
@@ -120,7 +125,8 @@ impl TrainableNetwork {
     /// # Errors
     /// libtorch fails.
     pub(super) fn forward(&self, images: &Tensor, training: bool) -> Result<Outputs, TchError> {
-        let stem = self.convolve(images, &architecture::stem(), training)?.f_relu_()?;
+        let images = if training { prepared(images, self.training_kind)? } else { images.shallow_clone() };
+        let stem = self.convolve(&images, &architecture::stem(), training)?.f_relu_()?;
         let mut x = stem.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
         let mut stage3 = x.shallow_clone();
         for stage in 0..CHANNELS.len() {
@@ -137,6 +143,7 @@ impl TrainableNetwork {
                 stage3 = x.shallow_clone();
             }
         }
+        let (stage3, x) = (stage3.f_to_kind(Kind::Float)?, x.f_to_kind(Kind::Float)?);
         let mean = |maps: &Tensor| maps.f_mean_dim(&[2_i64, 3][..], false, Kind::Float);
         let (mean3, mean4) = (mean(&stage3)?, mean(&x)?);
         let map = |maps: &Tensor, head: &str| {
@@ -166,8 +173,8 @@ impl TrainableNetwork {
 
     /// The convolution of `x` by `spec`, and the batch normalisation that follows it.
     fn convolve(&self, x: &Tensor, spec: &ConvSpec, training: bool) -> Result<Tensor, TchError> {
-        let weight = &self.tensors[&format!("{}.weight", spec.name)];
-        let x = x.f_conv2d(weight, None::<&Tensor>, [spec.stride; 2], [spec.padding(); 2], [1, 1], 1)?;
+        let weight = self.tensors[&format!("{}.weight", spec.name)].f_to_kind(x.kind())?;
+        let x = x.f_conv2d(&weight, None::<&Tensor>, [spec.stride; 2], [spec.padding(); 2], [1, 1], 1)?;
         let [scale, shift] = self.layer(&spec.norm);
         let [mean, variance] =
             ["running_mean", "running_var"].map(|kind| &self.tensors[&format!("{}.{kind}", spec.norm)]);
@@ -184,10 +191,51 @@ impl TrainableNetwork {
     }
 }
 
+/// `images` as numbers of `kind`. In bf16, the channels of a pixel lie next to each other in memory, and so do those of all maps
+/// that follow: that is the layout of tensor cores.
+fn prepared(images: &Tensor, kind: Kind) -> Result<Tensor, TchError> {
+    let images = images.f_to_kind(kind)?;
+    if kind == Kind::Float {
+        return Ok(images);
+    }
+    images.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::network::resnet34::ResNet34;
+
+    /// The way of a GPU, on the CPU.
+    #[test]
+    fn training_in_bf16_has_the_outputs_and_gradients_of_f32_up_to_rounding() {
+        let images =
+            (Tensor::linspace(0, 100_000, 2 * 3 * 64 * 64, (Kind::Float, Device::Cpu)).sin() * 2).view([2, 3, 64, 64]);
+        let of_kind = |kind| {
+            let mut network = TrainableNetwork::random(1, Device::Cpu).unwrap();
+            // With weights of 0, the head would have neither outputs nor gradients.
+            let ones = network.tensors["head.map3.weight"].detach().ones_like() / 256.0;
+            network.tensors.insert("head.map3.weight".into(), ones.set_requires_grad(true));
+            network.training_kind = kind;
+            let maps = network.forward(&images, true).unwrap().maps;
+            // A gradient that is the same at all positions would vanish in batch normalisation.
+            let wave = Tensor::arange(maps[0].numel() as i64, (Kind::Float, Device::Cpu)).sin().view_as(&maps[0]);
+            (&maps[0] * wave).sum(Kind::Float).backward();
+            let [first, last] =
+                ["conv1", "layer3.5.conv2"].map(|conv| network.tensors[&format!("{conv}.weight")].grad());
+            assert!(first.kind() == Kind::Float && first.norm().double_value(&[]).is_normal());
+            [maps[0].detach(), last, network.tensors["layer3.5.bn2.running_var"].detach()]
+        };
+        let (half, whole) = (of_kind(Kind::BFloat16), of_kind(Kind::Float));
+        // Thirty layers of bf16 lie between the images and the maps, and most of a gradient cancels in batch normalisation.
+        for ((half, whole), largest) in half.iter().zip(&whole).zip([0.05, 0.5, 0.05]) {
+            let error = ((half - whole).norm() / whole.norm()).double_value(&[]);
+            assert!(half.kind() == Kind::Float && error < largest, "{error}");
+        }
+        assert!(half[0] != whole[0], "the layers must compute in bf16");
+        let strides = prepared(&images, Kind::BFloat16).unwrap().stride();
+        assert_eq!(strides, [3 * 64 * 64, 1, 3 * 64, 3]);
+    }
 
     #[test]
     fn all_heads_have_outputs_for_each_crop_and_cell() {

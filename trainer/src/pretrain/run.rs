@@ -96,12 +96,11 @@ struct Training<'a> {
 
 impl Training<'_> {
     fn train(&mut self) -> Result<(), PretrainError> {
-        let PretrainConfig { seed, batch, crop, .. } = self.run.config;
         if self.run.device.is_cuda() {
             Cuda::cudnn_set_benchmark(true);
         }
         let bar = self.bar();
-        let stream = Arc::new(Stream::new(seed, batch, crop));
+        let stream = Arc::new(Stream::of_training(&self.run.config));
         let mut feed = Feed::new(&stream, self.state.steps, rendering_threads(self.run.device));
         // Training time of earlier processes, and the start of this process's training.
         let (earlier_s, start) = (self.state.seconds, Instant::now());

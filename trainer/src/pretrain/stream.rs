@@ -1,11 +1,11 @@
-//! Makes the endless stream of batches. A batch depends only on the seed, its number, and the settings of the stream.
-//! The pre-training can therefore be continued at any batch, and the number of rendering threads does not change the
-//! batches.
+//! Makes the endless stream of batches, in blocks of batches that show the same electrodes. A block depends only on the seed,
+//! its number, and the settings of the stream. The pre-training can therefore be continued at any batch, and the number of
+//! rendering threads does not change the batches.
 
-use super::PretrainError;
 use super::crop::{CELLS, Crop, STYLES};
+use super::{PretrainConfig, PretrainError};
 use crate::dataset::synth::sampler::{KINDS, Sampler};
-use cellgate_models::conversion::Size;
+use cellgate_models::conversion::{Size, image_percentiles};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
@@ -14,17 +14,21 @@ use tch::{Device, Kind, TchError, Tensor};
 /// scale. Most are small: small electrodes are cheaper to render, and they resemble the input of a quick
 /// cross-validation at 400 x 200.
 const SCALES: [(f64, usize); 4] = [(0.2, 8), (0.35, 5), (0.6, 4), (1.0, 3)];
-/// Number of crops that are cut from one electrode. The last electrode of a batch can give fewer.
+/// Number of crops that are cut from one electrode for each batch of its block. The last electrode of a block can give fewer.
 const CROPS: usize = 4;
+/// Number of batches in a block of the training. Rendering an electrode takes many times as long as cutting a crop, so each
+/// electrode is used for several batches. A batch has the crops of as many electrodes as with blocks of one batch.
+const TRAINING_BLOCK: usize = 4;
 /// The stream's seed XOR this number is the seed of the crops' random numbers, so that they are independent of the
 /// generator's. The number is "crops" in ASCII.
 const CROP_SEED: u64 = 0x63_726f_7073;
 
 /// The endless stream of batches of one seed.
-pub(super) struct Stream {
+pub struct Stream {
     seed: u64,
     batch: usize,
     size: Size,
+    block: usize,
     samplers: Vec<Sampler>,
 }
 
@@ -64,17 +68,39 @@ pub(super) struct Tensors {
 }
 
 impl Stream {
-    /// Batches of `batch` crops of `size`.
-    pub(super) fn new(seed: u64, batch: usize, size: Size) -> Self {
-        Self { seed, batch, size, samplers: SCALES.iter().map(|(scale, _)| Sampler::new(seed, *scale)).collect() }
+    /// The stream of the pre-training with these settings.
+    #[must_use]
+    pub fn of_training(config: &PretrainConfig) -> Self {
+        Self::new(config.seed, config.batch, config.crop, TRAINING_BLOCK)
     }
 
-    /// The batch with this `number`, counted from 0.
+    /// Batches of `batch` crops of `size`, in blocks of `block` batches.
+    pub(super) fn new(seed: u64, batch: usize, size: Size, block: usize) -> Self {
+        let samplers = SCALES.iter().map(|(scale, _)| Sampler::new(seed, *scale)).collect();
+        Self { seed, batch, size, block, samplers }
+    }
+
+    /// The number of batches in a block.
+    pub(super) fn block_len(&self) -> usize {
+        self.block
+    }
+
+    /// Renders the block with this `number`, counted from 0, and returns the number of its crops. This is all that a thread does that
+    /// renders ahead of the training; a bench measures it.
     ///
     /// # Errors
     /// Rendering fails. This does not happen with the sizes that `pretrain` allows.
-    pub(super) fn batch(&self, number: u64) -> Result<Batch, PretrainError> {
-        let mut batch = Batch { size: [self.size.height, self.size.width].map(i64::from), ..Batch::default() };
+    pub fn render(&self, number: u64) -> Result<usize, PretrainError> {
+        Ok(self.block(number)?.iter().map(|batch| batch.coatings.len()).sum())
+    }
+
+    /// The batches of the block with this `number`, counted from 0.
+    ///
+    /// # Errors
+    /// Rendering fails. This does not happen with the sizes that `pretrain` allows.
+    pub(super) fn block(&self, number: u64) -> Result<Vec<Batch>, PretrainError> {
+        let empty = || Batch { size: [self.size.height, self.size.width].map(i64::from), ..Batch::default() };
+        let mut batches: Vec<Batch> = (0..self.block).map(|_| empty()).collect();
         let electrodes = self.batch.div_ceil(CROPS);
         for electrode in 0..electrodes {
             let electrode_number = number * electrodes as u64 + electrode as u64;
@@ -88,11 +114,14 @@ impl Stream {
                 is_here
             });
             let sample = self.samplers[scale.unwrap_or_default()].sample(electrode_number)?;
-            for _ in 0..CROPS.min(self.batch - batch.coatings.len()) {
-                batch.push(Crop::new(&sample, self.size, &mut random)?, sample.coating);
+            let percentiles = image_percentiles(&sample.radiograph);
+            for batch in &mut batches {
+                for _ in 0..CROPS.min(self.batch - batch.coatings.len()) {
+                    batch.push(Crop::new(&sample, percentiles, self.size, &mut random)?, sample.coating);
+                }
             }
         }
-        Ok(batch)
+        Ok(batches)
     }
 }
 
@@ -137,24 +166,38 @@ mod tests {
 
     const SIZE: Size = Size { height: 96, width: 64 };
 
-    fn batch(seed: u64, number: u64) -> Batch {
-        Stream::new(seed, 6, SIZE).batch(number).unwrap()
+    fn block(seed: u64, number: u64) -> Vec<Batch> {
+        Stream::new(seed, 6, SIZE, 3).block(number).unwrap()
     }
 
     #[test]
-    fn a_batch_depends_only_on_seed_and_number() {
-        let first = batch(5, 3);
-        assert!(first == batch(5, 3));
-        assert!(first != batch(5, 4) && first != batch(6, 3));
-        assert_eq!((first.coatings.len(), first.levels.len()), (6, 6 * 3 * 96 * 64));
+    fn a_block_depends_only_on_seed_and_number() {
+        let first = block(5, 3);
+        assert!(first == block(5, 3));
+        assert!(first != block(5, 4) && first != block(6, 3));
+        assert!(first.iter().all(|batch| batch.coatings.len() == 6 && batch.levels.len() == 6 * 3 * 96 * 64));
+    }
+
+    /// Six crops are four of one electrode and two of another. An electrode has one thickness and one mottle.
+    #[test]
+    fn the_batches_of_a_block_show_other_crops_of_the_same_electrodes() {
+        let batches = block(5, 3);
+        let looks = |batch: &Batch| batch.styles.chunks(STYLES).map(|style| [style[0], style[1]]).collect::<Vec<_>>();
+        let first = looks(&batches[0]);
+        assert!(first[..4].iter().all(|look| *look == first[0]) && first[4] == first[5] && first[0] != first[4]);
+        assert!(batches.iter().all(|batch| looks(batch) == first && batch.coatings == batches[0].coatings));
+        assert!(looks(&block(5, 4)[0]) != first);
+        let mut crops: Vec<&[u8]> = batches.iter().flat_map(|batch| batch.levels.chunks(3 * 96 * 64)).collect();
+        crops.sort_unstable();
+        crops.dedup();
+        assert_eq!(crops.len(), 18, "no crop is shown twice");
     }
 
     #[test]
     fn severities_agree_with_the_maps() {
-        let stream = Stream::new(2, 40, SIZE);
+        let stream = Stream::new(2, 40, SIZE, 2);
         let (mut present, mut absent) = (0, 0);
-        for number in 0..2 {
-            let batch = stream.batch(number).unwrap();
+        for batch in stream.block(0).unwrap() {
             assert!(batch.coatings.iter().all(|coating| (0..COATINGS as i64).contains(coating)));
             assert!(batch.styles.iter().all(|style| style.abs() < 4.0), "{:?}", batch.styles);
             for (place, (severity, asked)) in batch.severities.iter().zip(&batch.asked).enumerate() {

@@ -9,6 +9,7 @@ mod export;
 mod help;
 mod localize;
 mod onnx;
+mod pretended_cuda;
 mod refusals;
 mod resnet34;
 mod unlike_training;

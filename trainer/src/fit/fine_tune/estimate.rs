@@ -68,11 +68,11 @@ impl Pace {
             network.step(&maps, &targets, &weights, recipe)?;
             step = step.min(start.elapsed());
         }
-        let image = vec![0.0; 3 * size.pixels()];
+        let image = backbone.image(&vec![0.0; 3 * size.pixels()], size.height, size.width)?;
         let mut of_maps = Duration::MAX;
         for _ in 0..2 {
             let start = Instant::now();
-            let maps = backbone.stage_3_of_variants(&image, size.height, size.width)?;
+            let maps = backbone.stage_3_of_variants(&image)?;
             // Reading a number waits for the GPU.
             maps[VARIANTS - 1].f_double_value(&[0, 0, 0, 0])?;
             of_maps = of_maps.min(start.elapsed());

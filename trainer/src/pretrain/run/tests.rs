@@ -23,7 +23,8 @@ fn a_pre_training_is_continued_from_its_checkpoint_and_its_weights_are_a_backbon
 
     // One more step by hand, as the continued pre-training should do it: batch 1 of the stream, with the saved moments.
     let mut optimizer = optimizer;
-    let batch = Stream::new(3, 2, CONFIG.crop).batch(1).unwrap().tensors(Device::Cpu).unwrap();
+    let block = Stream::of_training(&CONFIG).block(0).unwrap();
+    let batch = block[1].tensors(Device::Cpu).unwrap();
     let images = normalised(&batch.levels).unwrap();
     loss(&network.forward(&images, true).unwrap(), &batch).unwrap().total.backward();
     optimizer.step(&network.tensors, |_| CONFIG.learning_rate * rate(0.5)).unwrap();
