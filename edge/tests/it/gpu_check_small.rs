@@ -1,0 +1,368 @@
+//! Tests `scripts/gpu-check pack --small` and the run of the packed folder. Small scripts stand in for the programs, NVIDIA's tools and
+//! PyTorch, so the tests need no GPU and each of them can be made to fail.
+
+use crate::support::run;
+use cellgate_test_support::{root, transcript};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The scripts that the packed folder consists of, with their names there.
+const SCRIPTS: [(&str, &str); 4] = [
+    ("gpu_check_small.py", "gpu-check"),
+    ("gpu_check_host.py", "gpu_check_host.py"),
+    ("gpu_check_run.py", "gpu_check_run.py"),
+    ("torch_latency.py", "torch_latency.py"),
+];
+/// A program that prints what `cellgate-edge gpu-check` prints on a machine with a GPU and without TensorRT.
+const EDGE: &str = r#"
+row() { echo "{\"what\":\"$1\",\"state\":\"$2\",\"found\":\"$3\"$4}"; }
+row driver ok 'for CUDA 13.0'
+row GPU ok 'a GPU (sm90)'
+row NVRTC ok 13.0
+case "$*" in *--kernels*) row kernels ok 'byte-equal with the CPU: yes'; exit 0 ;; esac
+row TensorRT failure 'TensorRT for RTX was not found'
+row kernels ok "byte-equal with the CPU: yes; images: ${@##*/}"
+row conversion ok 'launched as a graph' ',"figures":{"kernels_us":20.5}'
+row 'plan built' failure 'not built: there is no TensorRT' ',"precision":"f32"'
+exit 1"#;
+/// A program that does what `cellgate-trainer` does as far as the run looks at it. In this model a golden image's logit is 1.5.
+const TRAINER: &str = r#"
+command=$1
+case $command in synth) out=$2 ;; *) while [ "$1" != --out ]; do shift; done; out=$2 ;; esac
+mkdir -p "$out"
+case $command in
+  pretrain) echo '{"images_per_s":812.4,"images":24320,"seconds":30.1,"waiting_share":0.25}' ;;
+  synth) mkdir "$out/images"; touch "$out/images/1.tif" ;;
+  train) echo '{"golden":[{"logit":1.50001}]}' >"$out/run.json" ;;
+  export)
+    echo '{"golden":[{"expected":{"f32":{"logit":1.5,"tolerance":0.0004}}}]}' >"$out/manifest.json"
+    echo '{"parity":{"f32":{"largest_difference":0.00002},"f16":{"largest_difference":0.003}}}' ;;
+esac"#;
+const SANITIZER: &str = r#"
+tool=$2
+shift 2
+"$@"
+case $tool in
+  memcheck) echo '========= ERROR SUMMARY: 0 errors' ;;
+  *) echo '========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)' ;;
+esac"#;
+const NCU: &str = r#"
+echo '==PROF== Connected to process 1'
+echo '"ID","Kernel Name","Grid Size","Metric Name","Metric Unit","Metric Value"'
+echo '"0","convert_tile_16(Parameters)","(16, 63, 1)","gpu__time_duration.sum","us","21.3"'
+echo '"0","convert_tile_16(Parameters)","(16, 63, 1)","launch__registers_per_thread","register/thread","40"'"#;
+const NVIDIA_SMI: &str = "echo 'a GPU, 9.0, 580.1, 143771 MiB'";
+const TORCH: &str =
+    r#"print('{"what": "PyTorch", "precision": "f32", "state": "ok", "found": "p50 7.10 ms; eager, TF32 off"}')"#;
+
+/// A packed folder with scripts instead of the programs, a machine with scripts instead of NVIDIA's tools, and Python's packages.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    /// A machine with everything but TensorRT.
+    fn new() -> Self {
+        let machine = Self(tempfile::tempdir().unwrap());
+        for (script, name) in SCRIPTS {
+            fs::create_dir_all(machine.at("packed/model")).unwrap();
+            fs::copy(root().join("scripts").join(script), machine.at("packed").join(name)).unwrap();
+        }
+        machine.write("packed/torch_latency.py", TORCH);
+        machine.write("packed/needs", &format!("{} 2.2 2.11.0+cu130\n", std::env::consts::ARCH));
+        machine.write("packages/torch/version.py", "__version__ = '2.11.0+cu130'\n");
+        machine.write("packages/nvidia/cu13/lib/libnvrtc.so.13", "");
+        machine.write("packages/onnxruntime/capi/libonnxruntime.so.1.32.0", "");
+        for (name, text) in [
+            ("packed/cellgate-edge", EDGE),
+            ("packed/cellgate-trainer", TRAINER),
+            ("tools/compute-sanitizer", SANITIZER),
+            ("tools/ncu", NCU),
+            ("tools/nvidia-smi", NVIDIA_SMI),
+        ] {
+            machine.script(name, text);
+        }
+        machine
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.at(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Writes an executable shell script in a child process: if this process wrote it, starting it could fail with "Text file busy",
+    /// because a process that another test starts meanwhile could inherit the open file.
+    fn script(&self, name: &str, text: &str) {
+        let path = self.at(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut sh = Command::new("/bin/sh");
+        sh.args(["-c", "printf '#!/bin/bash\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).arg(text);
+        assert!(sh.status().unwrap().success());
+    }
+
+    /// Runs the packed folder in this many seconds. It must end with this exit status.
+    fn check(&self, seconds: &str, status: i32) -> Checked {
+        let results = self.at("results");
+        let _ = fs::remove_dir_all(&results);
+        let mut command = Command::new("/usr/bin/python3");
+        let output =
+            run(command.arg(self.at("packed/gpu-check")).arg(&results).arg(seconds).envs(self.environment()), status);
+        let text = fs::read_to_string(results.join("results.json")).unwrap();
+        Checked {
+            output,
+            json: serde_json::from_str(&text).unwrap(),
+            log: fs::read_to_string(results.join("log.txt")).unwrap(),
+        }
+    }
+
+    fn environment(&self) -> [(&str, String); 3] {
+        let path = format!("{}:/usr/bin:/bin", self.at("tools").display());
+        [("PATH", path), ("PYTHONPATH", self.at("packages").display().to_string()), ("LC_ALL", "C".to_owned())]
+    }
+}
+
+/// What a run printed and wrote.
+struct Checked {
+    output: Output,
+    json: Value,
+    log: String,
+}
+
+impl Checked {
+    /// State and text of the first row of this name.
+    fn row(&self, what: &str) -> (String, String) {
+        let rows = self.json["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["what"] == what).unwrap_or_else(|| panic!("no row {what}: {rows:?}"));
+        (row["state"].as_str().unwrap().to_owned(), row["found"].as_str().unwrap().to_owned())
+    }
+
+    /// State and name of each row.
+    fn states(&self) -> Vec<String> {
+        let rows = self.json["rows"].as_array().unwrap().iter();
+        rows.map(|row| format!("{} {}", row["state"].as_str().unwrap(), row["what"].as_str().unwrap())).collect()
+    }
+}
+
+/// Replaces what differs between machines and runs.
+const FILTERS: &[(&str, &str)] = &[
+    (r" +\d+\.\ds  ", " SECONDS  "),
+    (r"(?s)OK( +machine +SECONDS  ).*?\n([A-Z])", "OK${1}MACHINE\n${2}"),
+    (r"/usr/bin/python3[.0-9]*", "PYTHON"),
+];
+
+#[test]
+fn a_machine_with_everything_but_tensorrt_has_a_row_for_each_check() {
+    let machine = Machine::new();
+    let checked = machine.check("300", 0);
+    assert_eq!(checked.json["finished"], true);
+    insta::with_settings!({filters => FILTERS}, {
+        insta::assert_snapshot!("table", transcript(&checked.output, machine.0.path()));
+    });
+    let row = checked.json["rows"].as_array().unwrap().iter().find(|row| row["what"] == "conversion").unwrap();
+    assert_eq!((row["step"].as_str(), &row["figures"]["kernels_us"]), (Some("gpu-check"), &Value::from(20.5)));
+    assert!(
+        checked.log.contains("=== memcheck: ") && checked.log.contains("ERROR SUMMARY: 0 errors"),
+        "{}",
+        checked.log
+    );
+}
+
+#[test]
+fn without_gpu_tools_and_packages_the_rows_say_what_is_missing() {
+    let machine = Machine::new();
+    fs::remove_dir_all(machine.at("tools")).unwrap();
+    fs::remove_dir_all(machine.at("packages")).unwrap();
+    let no_gpu = EDGE.replace("ok 'for CUDA 13.0'", "failure 'found no libcuda.so.1'");
+    let no_gpu = no_gpu.replace("ok 'a GPU (sm90)'", "failure 'not known without a driver'");
+    machine.script("packed/cellgate-edge", &no_gpu.replace("kernels ok", "kernels failure"));
+    let checked = machine.check("300", 1);
+    insta::with_settings!({filters => FILTERS}, {
+        insta::assert_snapshot!("table_without", transcript(&checked.output, machine.0.path()));
+    });
+    // With PyTorch, the training runs on the CPU.
+    machine.write("packages/torch/version.py", "__version__ = '2.11.1'\n");
+    let (state, found) = machine.check("300", 1).row("train");
+    assert_eq!(state, "ok");
+    assert!(found.starts_with("on the CPU, because there is no GPU: 24 "), "{found}");
+}
+
+/// Each case replaces a text in one of the scripts, and names the row that fails then and a part of its text.
+#[test]
+fn what_a_program_reports_as_wrong_is_a_failure() {
+    for (name, script, found, replacement, what, expected) in [
+        (
+            "packed/cellgate-edge",
+            EDGE,
+            "kernels ok 'byte-equal with the CPU: yes'",
+            "kernels failure no",
+            "kernels",
+            "no",
+        ),
+        ("packed/cellgate-edge", EDGE, "exit 0 ;;", "kill -SEGV $$ ;;", "kernels", "status -11"),
+        ("packed/cellgate-trainer", TRAINER, "1.50001", "1.501", "export", "by at most 1.0e-03, tolerance 4.0e-04"),
+        (
+            "packed/cellgate-trainer",
+            TRAINER,
+            "mkdir -p",
+            "echo no space >&2; exit 3; mkdir",
+            "train",
+            "status 3: no space",
+        ),
+        ("tools/compute-sanitizer", SANITIZER, "ERROR SUMMARY: 0", "ERROR SUMMARY: 2", "memcheck", "2 errors"),
+        ("tools/compute-sanitizer", SANITIZER, "SUMMARY: 0 hazards", "SUMMARY: 10 hazards", "racecheck", "10 hazards"),
+        ("tools/compute-sanitizer", SANITIZER, "\"$@\"\n", "\n", "memcheck", "the kernels were not compared"),
+        ("tools/compute-sanitizer", SANITIZER, "SUMMARY", "", "racecheck", "without a summary"),
+        ("tools/ncu", NCU, "\"ID\"", "Permission denied", "ncu", "without a table"),
+        ("tools/ncu", NCU, "'\"0\"", "'#", "ncu", "no launch of convert_tile"),
+        ("tools/nvidia-smi", NVIDIA_SMI, "echo", "exit 9 #", "nvidia-smi", ""),
+    ] {
+        let machine = Machine::new();
+        assert!(script.contains(found), "{name}: {found}");
+        machine.script(name, &script.replace(found, replacement));
+        let checked = machine.check("300", 1);
+        let (state, text) = checked.row(what);
+        assert!(state == "failure" && text.contains(expected), "{name}, {found}: {state} {text}");
+    }
+    let machine = Machine::new();
+    machine.write("packed/torch_latency.py", "raise SystemExit(1)");
+    assert_eq!(machine.check("300", 1).row("PyTorch").0, "failure");
+}
+
+#[test]
+fn a_trainer_for_another_libtorch_is_not_started() {
+    let machine = Machine::new();
+    machine.write("packages/torch/version.py", "__version__ = '2.12.0+cu130'\n");
+    let checked = machine.check("300", 0);
+    for what in ["packages", "train", "pretrain"] {
+        let (state, found) = checked.row(what);
+        assert!(
+            state == "skipped" && found.contains("2.12.0+cu130") && found.contains("2.11.0+cu130"),
+            "{what}: {found}"
+        );
+    }
+    assert_eq!(checked.row("export"), ("skipped".to_owned(), "there is no training run".to_owned()));
+}
+
+#[test]
+fn programs_that_the_machine_can_not_run_are_a_failure() {
+    let machine = Machine::new();
+    machine.write("packed/needs", "riscv64 2.2 2.11.0\n");
+    assert!(machine.check("300", 1).row("machine").1.contains("need a processor of riscv64"));
+    machine.write("packed/needs", &format!("{} 2.999 2.11.0\n", std::env::consts::ARCH));
+    assert!(machine.check("300", 1).row("machine").1.contains("need glibc 2.999 or newer"));
+}
+
+/// The run has 9 seconds. The training hangs, and its child keeps running without it.
+#[test]
+fn when_the_time_is_over_the_least_worthy_steps_are_left_out_and_the_results_are_complete() {
+    let machine = Machine::new();
+    machine.script("packed/cellgate-trainer", "sleep 271 &\necho $! >child\nwait");
+    let checked = machine.check("9", 0);
+    let states = checked.states();
+    let cut = states.iter().position(|state| state == "skipped train").unwrap();
+    assert!(states[..cut].contains(&"ok racecheck".to_owned()), "{states:?}");
+    assert_eq!(
+        states[cut + 1..],
+        ["export", "gpu-check", "PyTorch", "pretrain", "ncu"].map(|step| format!("skipped {step}"))
+    );
+    assert!(checked.row("train").1.contains("the time for the whole run was over"), "{}", checked.row("train").1);
+    assert_eq!(checked.row("ncu").1, "no time is left");
+    assert!(!is_running("sleep 271"), "the child of the training was not stopped");
+}
+
+/// Drives the limits of one step without the other steps.
+#[test]
+fn a_step_that_hangs_is_stopped_at_its_own_limit_and_the_next_one_runs() {
+    let machine = Machine::new();
+    let script = "import sys; from pathlib import Path; from gpu_check_run import Run\n\
+                  run = Run(Path(sys.argv[1]), 100)\n\
+                  run.step('hangs', 1, lambda: run.command(['/bin/sh', '-c', 'trap \"\" TERM; echo begun; sleep 272 & sleep 272'], None))\n\
+                  run.step('runs', 1, lambda: run.row('OK', 'runs', run.checked(['/bin/echo', 'well'], None).strip()))\n\
+                  run.finish()\n";
+    let mut command = Command::new("/usr/bin/python3");
+    let output =
+        run(command.args(["-c", script]).arg(machine.at("results")).env("PYTHONPATH", machine.at("packed")), 0);
+    insta::with_settings!({filters => FILTERS}, {
+        insta::assert_snapshot!("hang", transcript(&output, machine.0.path()));
+    });
+    assert!(fs::read_to_string(machine.at("results/log.txt")).unwrap().contains("\nbegun\n"));
+    assert!(!is_running("sleep 272"));
+}
+
+/// Whether a process with this command line exists.
+fn is_running(command: &str) -> bool {
+    fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ").trim_end() == command
+    })
+}
+
+#[test]
+fn misuse_of_the_packed_check_is_explained() {
+    let machine = Machine::new();
+    for arguments in [&[][..], &["--json"], &["results", "many"], &["results", "1", "2"]] {
+        let output = run(Command::new("/usr/bin/python3").arg(machine.at("packed/gpu-check")).args(arguments), 2);
+        assert!(String::from_utf8_lossy(&output.stderr).ends_with("gpu-check RESULTS [SECONDS]\n"));
+    }
+}
+
+/// A checkout with the scripts only, and scripts instead of cargo and of what it builds.
+#[test]
+fn a_small_folder_has_stripped_programs_a_model_and_no_libraries() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for place in ["scripts", "target/release/examples", ".venv/torch"] {
+        fs::create_dir_all(at(place)).unwrap();
+    }
+    for name in ["gpu-check", "gpu_check_small.py", "gpu_check_host.py", "gpu_check_run.py", "torch_latency.py"] {
+        fs::copy(root().join("scripts").join(name), at("scripts").join(name)).unwrap();
+    }
+    fs::write(at(".venv/torch/version.py"), "__version__ = '2.11.0+cu130'\n").unwrap();
+    for name in ["cellgate-edge", "cellgate-trainer"] {
+        symlink(env!("CARGO_BIN_EXE_cellgate-edge"), at("target/release").join(name)).unwrap();
+    }
+    let machine = Machine(folder);
+    machine.script("target/release/examples/stand_in_model", "mkdir \"$1\" && echo '{}' >\"$1/manifest.json\"");
+    let target = machine.at("target").display().to_string();
+    machine.script("bin/cargo", &format!("[ \"$1\" = build ] || echo '{{\"target_directory\":\"{target}\"}}'"));
+    let pack = |folder: &Path, status| {
+        let path = format!("{}:/usr/bin:/bin", machine.at("bin").display());
+        let mut command = Command::new(machine.at("scripts/gpu-check"));
+        run(command.args(["pack", "--small"]).arg(folder).env("PATH", path).env("LC_ALL", "C"), status)
+    };
+    let packed = machine.at("packed");
+    let output = pack(&packed, 0);
+    let filters = [(r"\d+\.\d MB", "SIZE"), (std::env::consts::ARCH, "ARCHITECTURE"), (r"glibc 2\.\d+", "glibc GLIBC")];
+    insta::with_settings!({filters => filters}, {
+        insta::assert_snapshot!("packed", transcript(&output, machine.0.path()));
+    });
+    let mut names: Vec<_> =
+        fs::read_dir(&packed).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let expected = [
+        "cellgate-edge",
+        "cellgate-trainer",
+        "gpu-check",
+        "gpu_check_host.py",
+        "gpu_check_run.py",
+        "model",
+        "needs",
+        "torch_latency.py",
+    ];
+    assert_eq!(names, expected);
+    let size = |path: &Path| fs::metadata(path).unwrap().len();
+    assert!(size(&packed.join("cellgate-edge")) < size(Path::new(env!("CARGO_BIN_EXE_cellgate-edge"))), "not stripped");
+    let needs = fs::read_to_string(packed.join("needs")).unwrap();
+    assert!(
+        needs.starts_with(&format!("{} 2.", std::env::consts::ARCH)) && needs.ends_with(" 2.11.0+cu130\n"),
+        "{needs}"
+    );
+    let again = pack(&packed, 1);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
+}
