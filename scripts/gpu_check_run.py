@@ -106,8 +106,10 @@ class Run:
         process = subprocess.Popen(
             arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True
         )
-        output, is_whole = self.read(process, each_line)
-        kill(process)
+        try:
+            output, is_whole = self.read(process, each_line)
+        finally:
+            kill(process)
         seconds = time.monotonic() - begin
         status = process.poll()
         self.log.write(f"=== ended with status {status} after {seconds:.1f} s\n".encode())

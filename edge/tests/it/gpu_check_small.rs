@@ -5,7 +5,7 @@ use crate::support::run;
 use cellgate_test_support::{root, transcript};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -24,7 +24,8 @@ row GPU ok 'a GPU (sm90)'
 row NVRTC ok 13.0
 case "$*" in *--kernels*) row kernels ok 'byte-equal with the CPU: yes'; exit 0 ;; esac
 row TensorRT failure 'TensorRT for RTX was not found'
-row kernels ok "byte-equal with the CPU: yes; images: ${@##*/}"
+last=${@: -1}
+row kernels ok "byte-equal with the CPU: yes; the last image: ${last##*/}"
 row conversion ok 'launched as a graph' ',"figures":{"kernels_us":20.5}'
 row 'plan built' failure 'not built: there is no TensorRT' ',"precision":"f32"'
 exit 1"#;
@@ -333,17 +334,21 @@ fn a_small_folder_has_stripped_programs_a_model_and_no_libraries() {
     machine.script("bin/cargo", &format!("[ \"$1\" = build ] || echo '{{\"target_directory\":\"{target}\"}}'"));
     let pack = |folder: &Path, status| {
         let path = format!("{}:/usr/bin:/bin", machine.at("bin").display());
-        let mut command = Command::new(machine.at("scripts/gpu-check"));
-        run(command.args(["pack", "--small"]).arg(folder).env("PATH", path).env("LC_ALL", "C"), status)
+        let mut command = Command::new("/bin/bash");
+        command.arg(machine.at("scripts/gpu-check")).args(["pack", "--small"]).arg(folder);
+        run(command.env("PATH", path).env("LC_ALL", "C"), status)
     };
-    let packed = machine.at("packed");
+    let packed = machine.at("packed.tar.xz");
     let output = pack(&packed, 0);
-    let filters = [(r"\d+\.\d MB", "SIZE"), (std::env::consts::ARCH, "ARCHITECTURE"), (r"glibc 2\.\d+", "glibc GLIBC")];
+    let filters = [(r"\d+ kB", "SIZE"), (std::env::consts::ARCH, "ARCHITECTURE"), (r"glibc 2\.\d+", "glibc GLIBC")];
     insta::with_settings!({filters => filters}, {
         insta::assert_snapshot!("packed", transcript(&output, machine.0.path()));
     });
+    let mut tarfile = Command::new("/usr/bin/python3");
+    run(tarfile.args(["-m", "tarfile", "-e"]).arg(&packed).arg(machine.0.path()), 0);
+    let small = machine.at("small");
     let mut names: Vec<_> =
-        fs::read_dir(&packed).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        fs::read_dir(&small).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let expected = [
         "cellgate-edge",
@@ -357,12 +362,13 @@ fn a_small_folder_has_stripped_programs_a_model_and_no_libraries() {
     ];
     assert_eq!(names, expected);
     let size = |path: &Path| fs::metadata(path).unwrap().len();
-    assert!(size(&packed.join("cellgate-edge")) < size(Path::new(env!("CARGO_BIN_EXE_cellgate-edge"))), "not stripped");
-    let needs = fs::read_to_string(packed.join("needs")).unwrap();
+    assert!(size(&small.join("cellgate-edge")) < size(Path::new(env!("CARGO_BIN_EXE_cellgate-edge"))), "not stripped");
+    let needs = fs::read_to_string(small.join("needs")).unwrap();
     assert!(
         needs.starts_with(&format!("{} 2.", std::env::consts::ARCH)) && needs.ends_with(" 2.11.0+cu130\n"),
         "{needs}"
     );
+    assert!(fs::metadata(small.join("gpu-check")).unwrap().permissions().mode() & 0o100 != 0);
     let again = pack(&packed, 1);
     assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
 }
