@@ -5,13 +5,14 @@
 Runtime are taken from there. Each step has its own limit, and the whole run SECONDS (570 by default); the most worthy step comes first.
 Prints a table, and writes it to RESULTS/results.json; what the commands print goes to RESULTS/log.txt. A step that needs something that
 is missing is SKIPPED. Without a GPU, `train`, `export` and `pretrain` run small on the CPU, and the other steps say why they can't run.
-Exit status: 0 no failure, 1 a failure, for example no GPU, 2 misuse.
+Exit status: 0 no failure, 1 a failure, for example no GPU, 2 misuse, 143 ended by SIGTERM.
 """
 
 import csv
 import io
 import json
 import re
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -155,7 +156,9 @@ class Check:
         if not self.host.onnxruntime:
             raise Skip("this Python has no package onnxruntime")
         model = self.work / "model"
-        output = self.trainer_command("export", self.work / "run", "--out", model, "--precision", "f32,f16", "--json")
+        # f16 is for TensorRT.
+        precision = "f32,f16" if self.host.tensorrt else "f32"
+        output = self.trainer_command("export", self.work / "run", "--out", model, "--precision", precision, "--json")
         trained = [golden["logit"] for golden in json.loads(training.read_text())["golden"]]
         expected = [golden["expected"]["f32"] for golden in json.loads((model / "manifest.json").read_text())["golden"]]
         largest = max(abs(logit - other["logit"]) for logit, other in zip(trained, expected))
@@ -254,6 +257,8 @@ def main(arguments):
     if not 1 <= len(arguments) <= 2 or not seconds.isdecimal() or arguments[0].startswith("-"):
         print(f"usage: {sys.argv[0]} RESULTS [SECONDS]", file=sys.stderr)
         return 2
+    # Ends the command that runs, and removes the temporary folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run = Run(Path(arguments[0]), int(seconds))
     with tempfile.TemporaryDirectory(prefix="cellgate-gpu-check-") as work:
         check = Check(run, Host(work), Path(work))

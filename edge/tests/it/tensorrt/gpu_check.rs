@@ -184,7 +184,8 @@ fn kernels_alone_are_checked_without_tensorrt() {
     let device = Device::new().with_gpu((9, 0), WITHOUT_KERNELS);
     let output = run(device.check().args(["--json", "--kernels"]).env("CELLGATE_TENSORRT", "/nowhere"), 1);
     let rows = lines(&output);
-    let rows: Vec<_> = rows.iter().map(|row| [&row["what"], &row["state"]].map(|text| text.as_str().unwrap())).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|row| [&row["what"], &row["state"]].map(|text| text.as_str().unwrap())).collect();
     let expected = [["driver", "ok"], ["GPU", "ok"], ["NVRTC", "ok"], ["images", "ok"], ["kernels", "failure"]];
     assert_eq!(rows, expected);
 }
