@@ -9,6 +9,7 @@ import select
 import shlex
 import signal
 import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -45,6 +46,7 @@ class Run:
         self.end = self.step_end = self.start + seconds
         self.is_short = False
         self.is_finished = False
+        self.stopped_by = None
         self.rows = []
         self.step_name = None
         self.log = open(results / "log.txt", "wb", buffering=0)
@@ -74,6 +76,7 @@ class Run:
 
     def step(self, name, limit, action):
         """Runs `action` as a step of at most `limit` seconds. If the whole run has less time left, the step has that."""
+        self.exit_if_stopped()
         self.step_name = name
         left = self.end - time.monotonic()
         if left < LEAST:
@@ -89,6 +92,14 @@ class Run:
             self.row("FAILURE", name, str(why))
         except Exception as error:
             self.row("FAILURE", name, in_a_line(f"{type(error).__name__}: {error}"))
+
+    def stop(self, number, _frame):
+        """A handler of signals: the run ends soon. It does not end here, because the command may be half started."""
+        self.stopped_by = number
+
+    def exit_if_stopped(self):
+        if self.stopped_by:
+            sys.exit(128 + self.stopped_by)
 
     def finish(self):
         self.is_finished = True
@@ -108,9 +119,9 @@ class Run:
         )
         try:
             output, is_whole = self.read(process, each_line)
+            seconds = time.monotonic() - begin
         finally:
             kill(process)
-        seconds = time.monotonic() - begin
         status = process.poll()
         self.log.write(f"=== ended with status {status} after {seconds:.1f} s\n".encode())
         name = Path(arguments[0]).name
@@ -124,6 +135,7 @@ class Run:
         """The stdout of the process until its end, and whether it ended before the step's end."""
         stdout, output, rest = process.stdout.fileno(), b"", b""
         while time.monotonic() < self.step_end:
+            self.exit_if_stopped()
             # A child of the process may keep stdout open, so the end of the process is looked for too.
             has_ended = process.poll() is not None
             if not select.select([stdout], [], [], 0.0 if has_ended else 0.1)[0]:

@@ -5,7 +5,7 @@
 Runtime are taken from there. Each step has its own limit, and the whole run SECONDS (570 by default); the most worthy step comes first.
 Prints a table, and writes it to RESULTS/results.json; what the commands print goes to RESULTS/log.txt. A step that needs something that
 is missing is SKIPPED. Without a GPU, `train`, `export` and `pretrain` run small on the CPU, and the other steps say why they can't run.
-Exit status: 0 no failure, 1 a failure, for example no GPU, 2 misuse, 143 ended by SIGTERM.
+Exit status: 0 no failure, 1 a failure, for example no GPU, 2 misuse, 130 and 143 ended by SIGINT and SIGTERM.
 """
 
 import csv
@@ -257,9 +257,9 @@ def main(arguments):
     if not 1 <= len(arguments) <= 2 or not seconds.isdecimal() or arguments[0].startswith("-"):
         print(f"usage: {sys.argv[0]} RESULTS [SECONDS]", file=sys.stderr)
         return 2
-    # Ends the command that runs, and removes the temporary folder.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run = Run(Path(arguments[0]), int(seconds))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, run.stop)
     with tempfile.TemporaryDirectory(prefix="cellgate-gpu-check-") as work:
         check = Check(run, Host(work), Path(work))
         for name, limit, action in check.steps():

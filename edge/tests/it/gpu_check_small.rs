@@ -2,11 +2,11 @@
 //! PyTorch, so the tests need no GPU and each of them can be made to fail.
 
 use crate::support::run;
-use cellgate_test_support::{root, transcript};
+use cellgate_test_support::transcript;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -61,6 +61,11 @@ const NVIDIA_SMI: &str = "echo 'a GPU, 9.0, 580.1, 143771 MiB'";
 const TORCH: &str =
     r#"print('{"what": "PyTorch", "precision": "f32", "state": "ok", "found": "p50 7.10 ms; eager, TF32 off"}')"#;
 
+/// The folder of the scripts.
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts")
+}
+
 /// A packed folder with scripts instead of the programs, a machine with scripts instead of NVIDIA's tools, and Python's packages.
 struct Machine(tempfile::TempDir);
 
@@ -70,7 +75,7 @@ impl Machine {
         let machine = Self(tempfile::tempdir().unwrap());
         for (script, name) in SCRIPTS {
             fs::create_dir_all(machine.at("packed/model")).unwrap();
-            fs::copy(root().join("scripts").join(script), machine.at("packed").join(name)).unwrap();
+            fs::copy(scripts().join(script), machine.at("packed").join(name)).unwrap();
         }
         machine.write("packed/torch_latency.py", TORCH);
         machine.write("packed/needs", &format!("{} 2.2 2.11.0+cu130\n", std::env::consts::ARCH));
@@ -170,7 +175,8 @@ impl Checked {
 }
 
 /// Replaces what differs between machines and runs.
-const FILTERS: &[(&str, &str)] = &[(r"ok machine: .*", "ok machine: MACHINE"), (r" +\d+\.\ds  ", " SECONDS  ")];
+const FILTERS: &[(&str, &str)] =
+    &[(r"ok machine: .*", "ok machine: MACHINE"), (r" +\d+\.\ds  ", " SECONDS  "), (r"after \d+ s", "after SECONDS")];
 
 #[test]
 fn a_machine_with_everything_but_tensorrt_has_a_row_for_each_check() {
@@ -194,7 +200,10 @@ fn without_gpu_tools_and_packages_the_rows_say_what_is_missing() {
     fs::remove_dir_all(machine.at("packages")).unwrap();
     let no_gpu = EDGE.replace("ok 'for CUDA 13.0'", "failure 'found no libcuda.so.1'");
     let no_gpu = no_gpu.replace("ok 'a GPU (sm90)'", "failure 'not known without a driver'");
-    machine.script("packed/cellgate-edge", &no_gpu.replace("kernels ok", "kernels failure"));
+    machine.script(
+        "packed/cellgate-edge",
+        &no_gpu.replace("ok 'byte-equal with the CPU: yes'", "failure 'not checked: there is no GPU'"),
+    );
     let checked = machine.check("300", 1);
     checked.assert_snapshot("table_without", &machine);
     // With PyTorch, the training runs on the CPU.
@@ -216,7 +225,14 @@ fn what_a_program_reports_as_wrong_is_a_failure() {
             "kernels",
             "no",
         ),
-        ("packed/cellgate-edge", EDGE, "exit 0 ;;", "kill -SEGV $$ ;;", "kernels", "status -11"),
+        (
+            "packed/cellgate-edge",
+            EDGE,
+            "row kernels ok 'byte-equal with the CPU: yes'; exit 0",
+            "kill -SEGV $$",
+            "kernels",
+            "status -11",
+        ),
         ("packed/cellgate-trainer", TRAINER, "1.50001", "1.501", "export", "by at most 1.0e-03, tolerance 4.0e-04"),
         (
             "packed/cellgate-trainer",
@@ -231,7 +247,7 @@ fn what_a_program_reports_as_wrong_is_a_failure() {
         ("tools/compute-sanitizer", SANITIZER, "\"$@\"\n", "\n", "memcheck", "the kernels were not compared"),
         ("tools/compute-sanitizer", SANITIZER, "SUMMARY", "", "racecheck", "without a summary"),
         ("tools/ncu", NCU, "\"ID\"", "Permission denied", "ncu", "without a table"),
-        ("tools/ncu", NCU, "'\"0\"", "'#", "ncu", "no launch of convert_tile"),
+        ("tools/ncu", NCU, "'\"0\",", "'", "ncu", "no launch of convert_tile"),
         ("tools/nvidia-smi", NVIDIA_SMI, "echo", "exit 9 #", "nvidia-smi", ""),
     ] {
         let machine = Machine::new();
@@ -270,12 +286,12 @@ fn programs_that_the_machine_can_not_run_are_a_failure() {
     assert!(machine.check("300", 1).row("machine").1.contains("need glibc 2.999 or newer"));
 }
 
-/// The run has 9 seconds. The training hangs, and its child keeps running without it.
+/// The run has 15 seconds. The training hangs, and its child keeps running without it.
 #[test]
 fn when_the_time_is_over_the_least_worthy_steps_are_left_out_and_the_results_are_complete() {
     let machine = Machine::new();
-    machine.script("packed/cellgate-trainer", "sleep 271 &\necho $! >child\nwait");
-    let checked = machine.check("9", 0);
+    machine.script("packed/cellgate-trainer", "sleep 271 &\nwait");
+    let checked = machine.check("15", 0);
     let states = checked.states();
     let cut = states.iter().position(|state| state == "skipped train").unwrap();
     assert!(states[..cut].contains(&"ok racecheck".to_owned()), "{states:?}");
@@ -353,11 +369,13 @@ fn a_small_folder_has_stripped_programs_a_model_and_no_libraries() {
         fs::create_dir_all(at(place)).unwrap();
     }
     for name in ["gpu-check", "gpu_check_small.py", "gpu_check_host.py", "gpu_check_run.py", "torch_latency.py"] {
-        fs::copy(root().join("scripts").join(name), at("scripts").join(name)).unwrap();
+        fs::copy(scripts().join(name), at("scripts").join(name)).unwrap();
     }
     fs::write(at(".venv/torch/version.py"), "__version__ = '2.11.0+cu130'\n").unwrap();
+    fs::write(at("program.c"), "int main(void) { return 0; }\n").unwrap();
     for name in ["cellgate-edge", "cellgate-trainer"] {
-        symlink(env!("CARGO_BIN_EXE_cellgate-edge"), at("target/release").join(name)).unwrap();
+        let mut cc = Command::new("cc");
+        run(cc.arg("-g").arg(at("program.c")).arg("-o").arg(at("target/release").join(name)), 0);
     }
     let machine = Machine(folder);
     machine.script("target/release/examples/stand_in_model", "mkdir \"$1\" && echo '{}' >\"$1/manifest.json\"");
@@ -393,7 +411,7 @@ fn a_small_folder_has_stripped_programs_a_model_and_no_libraries() {
     ];
     assert_eq!(names, expected);
     let size = |path: &Path| fs::metadata(path).unwrap().len();
-    assert!(size(&small.join("cellgate-edge")) < size(Path::new(env!("CARGO_BIN_EXE_cellgate-edge"))), "not stripped");
+    assert!(size(&small.join("cellgate-edge")) < size(&machine.at("target/release/cellgate-edge")), "not stripped");
     let needs = fs::read_to_string(small.join("needs")).unwrap();
     assert!(
         needs.starts_with(&format!("{} 2.", std::env::consts::ARCH)) && needs.ends_with(" 2.11.0+cu130\n"),
