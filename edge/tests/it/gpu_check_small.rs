@@ -290,7 +290,8 @@ fn programs_that_the_machine_can_not_run_are_a_failure() {
 #[test]
 fn when_the_time_is_over_the_least_worthy_steps_are_left_out_and_the_results_are_complete() {
     let machine = Machine::new();
-    machine.script("packed/cellgate-trainer", "sleep 271 &\nwait");
+    let sleep = endless("271");
+    machine.script("packed/cellgate-trainer", &format!("{sleep} &\nwait"));
     let checked = machine.check("15", 0);
     let states = checked.states();
     let cut = states.iter().position(|state| state == "skipped train").unwrap();
@@ -301,23 +302,24 @@ fn when_the_time_is_over_the_least_worthy_steps_are_left_out_and_the_results_are
     );
     assert!(checked.row("train").1.contains("the time for the whole run was over"), "{}", checked.row("train").1);
     assert_eq!(checked.row("ncu").1, "no time is left");
-    assert!(!is_running("sleep 271"), "the child of the training was not stopped");
+    assert!(!is_running(&sleep), "the child of the training was not stopped");
 }
 
 #[test]
 fn a_run_that_is_ended_ends_its_command_and_has_the_rows_so_far() {
     let machine = Machine::new();
-    machine.script("packed/cellgate-trainer", "sleep 273 &\nwait");
+    let sleep = endless("272");
+    machine.script("packed/cellgate-trainer", &format!("{sleep} &\nwait"));
     let mut command = Command::new("/usr/bin/python3");
     command.arg(machine.at("packed/gpu-check")).arg(machine.at("results")).envs(machine.environment());
     let mut process = command.stdout(Stdio::null()).spawn().unwrap();
-    while !is_running("sleep 273") {
+    while !is_running(&sleep) {
         assert!(process.try_wait().unwrap().is_none(), "it ended before the training");
         std::thread::sleep(Duration::from_millis(10));
     }
     kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
     assert_eq!(process.wait().unwrap().code(), Some(143));
-    assert!(!is_running("sleep 273"));
+    assert!(!is_running(&sleep));
     let text = fs::read_to_string(machine.at("results/results.json")).unwrap();
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["finished"], false);
@@ -328,19 +330,26 @@ fn a_run_that_is_ended_ends_its_command_and_has_the_rows_so_far() {
 #[test]
 fn a_step_that_hangs_is_stopped_at_its_own_limit_and_the_next_one_runs() {
     let machine = Machine::new();
+    let sleep = endless("273");
+    let hangs = format!("trap '' TERM; echo begun; {sleep} & {sleep}");
     let script = "import sys; from pathlib import Path; from gpu_check_run import Run\n\
                   run = Run(Path(sys.argv[1]), 100)\n\
-                  run.step('hangs', 1, lambda: run.command(['/bin/sh', '-c', 'trap \"\" TERM; echo begun; sleep 272 & sleep 272'], None))\n\
+                  run.step('hangs', 1, lambda: run.command(['/bin/sh', '-c', sys.argv[2]], None))\n\
                   run.step('runs', 1, lambda: run.row('OK', 'runs', run.checked(['/bin/echo', 'well'], None).strip()))\n\
                   run.finish()\n";
     let mut command = Command::new("/usr/bin/python3");
-    let output =
-        run(command.args(["-c", script]).arg(machine.at("results")).env("PYTHONPATH", machine.at("packed")), 0);
+    command.args(["-c", script]).arg(machine.at("results")).arg(hangs).env("PYTHONPATH", machine.at("packed"));
+    let output = run(&mut command, 0);
     insta::with_settings!({filters => FILTERS.iter().copied()}, {
         insta::assert_snapshot!("hang", transcript(&output, machine.0.path()));
     });
     assert!(fs::read_to_string(machine.at("results/log.txt")).unwrap().contains("\nbegun\n"));
-    assert!(!is_running("sleep 272"));
+    assert!(!is_running(&sleep));
+}
+
+/// A command that outlasts the tests. No other run of the tests has the same one.
+fn endless(seconds: &str) -> String {
+    format!("sleep {seconds}.{}", std::process::id())
 }
 
 /// Whether a process with this command line exists.
