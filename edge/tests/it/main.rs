@@ -8,6 +8,7 @@
 //! | `commands` | the output and errors of `bundle`, `doctor`, `journal`, `plc-sim` and `run --check` |
 //! | `control` | the control socket with the command `bundle`, and with slow, greedy and hostile clients |
 //! | `flipped_weight` | a network with one flipped bit in a weight |
+//! | `gpu_check_small` | `scripts/gpu-check pack --small`, and the run of the packed folder, with scripts instead of the programs |
 //! | `inspect` | `cellgate-edge inspect` on real files with a real ONNX Runtime |
 //! | `inspect_distance` | the distance in the output of `inspect`, and the reason UNLIKE_TRAINING |
 //! | `inspect_envelope` | images unlike the training images: verdict, reason and text of each |
@@ -24,6 +25,7 @@ mod control;
 #[cfg(feature = "cuda")]
 mod cuda_driver;
 mod flipped_weight;
+mod gpu_check_small;
 mod help;
 mod inspect;
 mod inspect_distance;

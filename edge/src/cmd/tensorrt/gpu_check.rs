@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Number of images that each precision judges; the named images are used in turn
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rounds: u32,
+    /// Only compares the CUDA kernels with the CPU, for example under compute-sanitizer; needs no TensorRT
+    #[arg(long)]
+    kernels: bool,
     /// Folder with TensorRT's libraries
     #[arg(long, value_name = "FOLDER")]
     tensorrt: Option<PathBuf>,
@@ -55,6 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let options = GpuCheckOptions {
         images: args.images.clone(),
+        kernels_only: args.kernels,
         rounds: args.rounds as usize,
         activation: Activation {
             precision: Precision::F32,

@@ -2,6 +2,7 @@
 //! with the reference, rates, plans, parity, latencies.
 //!
 //! The table has the same rows on every machine. A missing component is a failure, and so is each check that can't run without it.
+//! With [`GpuCheckOptions::kernels_only`] the table has the rows about the kernels only.
 
 mod conversion;
 mod images;
@@ -34,6 +35,11 @@ pub fn examine(model: &Model, options: &GpuCheckOptions, report: &mut dyn FnMut(
     table.add(row);
     table.obstacle = gpu.is_none().then_some(NO_GPU);
     table.add(machine::nvrtc());
+    if options.kernels_only {
+        let (row, images) = images::read(options);
+        table.add(row);
+        return table.check("kernels", || conversion::kernels(model, &images));
+    }
     let (row, tensorrt) = machine::tensorrt(options.activation.engine.tensorrt.libraries.as_deref());
     table.add(row);
     table.add(about(model));

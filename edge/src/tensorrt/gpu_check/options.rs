@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct GpuCheckOptions {
     /// Radiographs, in addition to three generated ones.
     pub images: Vec<PathBuf>,
+    /// Only compares the kernels with the reference. The table then has rows for driver, GPU, NVRTC, images and kernels only.
+    pub kernels_only: bool,
     /// How many images are judged with each precision.
     pub rounds: usize,
     /// How TensorRT is found, where plans are kept, and how images are decoded. The fields `precision`, `engine.choice` and

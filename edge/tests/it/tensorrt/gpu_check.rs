@@ -180,6 +180,18 @@ fn a_file_that_is_not_a_radiograph_is_a_failure_and_without_images_the_row_is_sk
     table.found("images", "skipped");
 }
 
+/// compute-sanitizer and Nsight Compute run this. The simulated driver refuses to load kernels, so their row is a failure.
+#[test]
+fn kernels_alone_are_checked_without_tensorrt() {
+    let device = Device::new().with_gpu((9, 0), WITHOUT_KERNELS);
+    let output = run(device.check().args(["--json", "--kernels"]).env("CELLGATE_TENSORRT", "/nowhere"), 1);
+    let rows = lines(&output);
+    let rows: Vec<_> =
+        rows.iter().map(|row| [&row["what"], &row["state"]].map(|text| text.as_str().unwrap())).collect();
+    let expected = [["driver", "ok"], ["GPU", "ok"], ["NVRTC", "ok"], ["images", "ok"], ["kernels", "failure"]];
+    assert_eq!(rows, expected);
+}
+
 #[test]
 fn the_table_fits_120_columns() {
     let device = Device::with(&both_precisions());
