@@ -4,17 +4,18 @@
 mod control;
 mod engine;
 mod folder;
+mod program;
 
 use crate::acquire::{ArchiveError, FileSystem, count_images};
 use crate::config::{AcquireConfig, Config, Matching};
 use crate::finding::{Finding, FindingState};
-use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, lock_of, now_unix_ms};
+use crate::journal::{Filter, Reader, files_of, folder_of, format_utc_ms, is_held, now_unix_ms};
 use crate::metrics::listen;
-use crate::program::ProgramFile;
 use crate::user::user_name;
 use cellgate_models::one_line;
 use control::control;
 use folder::{folder, or_here};
+use program::program;
 use rustix::fs::{Access, access, statvfs};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -43,7 +44,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         clock(),
     ]);
     if is_running {
-        findings.extend(ProgramFile::noted_in(&lock_of(&config.journal.path)).map(|running| program(&running)));
+        findings.extend(program(&config.journal.path));
     } else {
         findings.extend(early_images(acquire));
     }
@@ -239,16 +240,6 @@ fn metrics(address: SocketAddr, is_running: bool) -> Finding {
     }
 }
 
-/// Warns if the file of the running appliance's program was replaced, as an upgrade does.
-fn program(running: &ProgramFile) -> Finding {
-    let (what, path) = ("program", running.path().display());
-    if running.is_replaced() {
-        let todo = "restart the service while the production line stands still";
-        return Finding::warning(what, format!("{path}: was replaced, and the appliance runs the old program; {todo}"));
-    }
-    Finding::ok(what, format!("{path}: the running appliance was started from this file"))
-}
-
 /// Checks whether the clock shows a time after this program was written.
 fn clock() -> Finding {
     let now = now_unix_ms();
@@ -357,26 +348,6 @@ mod tests {
         );
         drop(running);
         assert_ne!(journal(&path).state, FindingState::Failure);
-    }
-
-    #[test]
-    fn a_running_appliance_whose_program_was_replaced_is_a_warning() {
-        let place = tempfile::tempdir().unwrap();
-        let config = Config::parse(Config::EXAMPLE, &place.path().join("edge.toml")).unwrap();
-        let found = || examine(&config).into_iter().find(|finding| finding.what == "program");
-        let (running, _) = Journal::open(&config.journal.path, JournalOptions::default()).unwrap();
-        assert_eq!(found(), None, "the appliance has not noted its program");
-        let this = ProgramFile::of_this_process().unwrap();
-        this.note_in(&lock_of(&config.journal.path));
-        assert!(is_held(&config.journal.path), "a note takes the lock from nobody");
-        assert_eq!(found().unwrap().state, FindingState::Ok);
-        // No file has the inode 0.
-        std::fs::write(lock_of(&config.journal.path), format!("0 0 0 {}", this.path().display())).unwrap();
-        let replaced = found().unwrap();
-        let path = this.path().to_str().unwrap().to_owned();
-        assert!(replaced.state == FindingState::Warning && replaced.found.starts_with(&path), "{replaced:?}");
-        drop(running);
-        assert_eq!(found(), None, "no appliance runs");
     }
 
     #[test]

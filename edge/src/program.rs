@@ -52,8 +52,7 @@ impl ProgramFile {
     pub(crate) fn noted_in(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
         let mut words = text.splitn(4, ' ');
-        let identity =
-            Identity(words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let identity = Identity(words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         Some(Self { path: words.next()?.into(), identity })
     }
 }
