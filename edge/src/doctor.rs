@@ -4,6 +4,7 @@
 mod control;
 mod engine;
 mod folder;
+mod program;
 
 use crate::acquire::{ArchiveError, FileSystem, count_images};
 use crate::config::{AcquireConfig, Config, Matching};
@@ -14,6 +15,7 @@ use crate::user::user_name;
 use cellgate_models::one_line;
 use control::control;
 use folder::{folder, or_here};
+use program::program;
 use rustix::fs::{Access, access, statvfs};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -41,7 +43,9 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         port(&config.plc.port, is_running),
         clock(),
     ]);
-    if !is_running {
+    if is_running {
+        findings.extend(program(&config.journal.path));
+    } else {
         findings.extend(early_images(acquire));
     }
     findings.extend(config.metrics.listen.map(|address| metrics(address, is_running)));

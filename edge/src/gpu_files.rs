@@ -32,7 +32,7 @@ pub enum GpuFilesFault {
     /// A device file is missing. After the machine has started, somebody with root's rights must create it.
     #[error(
         "found no {}: run `nvidia-modprobe -c 255 -c 0 && nvidia-modprobe -c 0 -u` as root; at each start of the service \
-         edge/systemd/nvidia.conf does that",
+         /usr/lib/cellgate/nvidia.conf does that",
         path.display()
     )]
     Missing {
@@ -41,7 +41,7 @@ pub enum GpuFilesFault {
     },
     /// This user may not use a device file.
     #[error(
-        "{}: {error}; let this user read and write it: on a Jetson `usermod -aG video,render USER`, and edge/systemd/jetson.conf for \
+        "{}: {error}; let this user read and write it: on a Jetson `usermod -aG video,render USER`, and /usr/lib/cellgate/jetson.conf for \
          the service",
         path.display()
     )]

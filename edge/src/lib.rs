@@ -16,6 +16,7 @@ pub mod percentile;
 pub mod pipeline;
 pub mod plc_sim;
 mod priority;
+mod program;
 pub mod sandbox;
 pub mod serial;
 #[cfg(feature = "tensorrt")]

@@ -10,6 +10,7 @@ use crate::acquire::{
 };
 use crate::journal::{Journal, now_unix_ms};
 use crate::metrics::Metrics;
+use crate::program::ProgramFile;
 use cellgate_models::evidence::MapPicture;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(super) struct Archiver {
     pub(super) messages: Receiver<ToArchiver>,
     /// Whether the map of a judged image is written beside it.
     pub(super) archive_maps: bool,
+    /// The file of the running program.
+    pub(super) program: Option<ProgramFile>,
 }
 
 impl Service for Archiver {
@@ -48,7 +51,7 @@ impl Service for Archiver {
         let shared = Arc::clone(&self.shared);
         let Shared { liveness, metrics, .. } = &*shared;
         let mut tidied: Option<Instant> = None;
-        let mut is_clock_doubted = false;
+        let (mut is_clock_doubted, mut does_newer_wait) = (false, false);
         let mut retries = VecDeque::new();
         loop {
             liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);
@@ -63,6 +66,7 @@ impl Service for Archiver {
                 retry(&mut self.archive, metrics, liveness, &mut retries);
                 tidy(&mut self.archive, metrics, || shared.reference_images());
                 prune(&self.journal, metrics, &mut is_clock_doubted);
+                look_for_newer(self.program.as_ref(), metrics, &mut does_newer_wait);
             }
         }
     }
@@ -96,6 +100,21 @@ struct Move {
     map: Option<Vec<u8>>,
     /// Why the image was not judged. `None` if it was judged.
     why: Option<Unjudged>,
+}
+
+/// Says in the metrics whether the file of the running program was replaced, and in the log once that it was.
+fn look_for_newer(program: Option<&ProgramFile>, metrics: &Metrics, did_wait: &mut bool) {
+    let Some(program) = program else { return };
+    let waits = program.is_replaced();
+    metrics.device.set_newer_program_waits(waits);
+    if waits && !std::mem::replace(did_wait, true) {
+        let path = program.path().display();
+        tracing::warn!(
+            event = "newer_program_waits",
+            program = %path,
+            "the program's file was replaced; the appliance goes on with the old program until it is restarted"
+        );
+    }
 }
 
 /// Moves an image to the archive. Returns the image if that failed, for another attempt.
@@ -265,6 +284,27 @@ mod tests {
         retry(&mut archive, &metrics, &liveness, &mut retries);
         assert_eq!((retries.len(), archive.bytes()), (0, 2 + 20), "with their maps");
         assert!(!place.path().join("1.tif").exists() && !place.path().join("2.tif").exists());
+    }
+
+    #[test]
+    fn a_replaced_program_is_in_the_metrics() {
+        let place = tempfile::tempdir().unwrap();
+        let note = place.path().join("note");
+        let about = About { device: 1, model: String::new(), profile: "native" };
+        let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
+        let mut did_wait = false;
+        let mut waits = |program: &ProgramFile| {
+            look_for_newer(Some(program), &metrics, &mut did_wait);
+            let page = metrics.page().unwrap();
+            let figure = page.lines().find_map(|line| line.strip_prefix("cellgate_newer_program_waits "));
+            (figure.unwrap().to_owned(), did_wait)
+        };
+        let program = ProgramFile::of_this_process().unwrap();
+        assert_eq!(waits(&program), ("0".to_owned(), false));
+        // A file that was there before: no file has the inode 0.
+        fs::write(&note, format!("0 0 0 {}", program.path().display())).unwrap();
+        let replaced = ProgramFile::noted_in(&note).unwrap();
+        assert_eq!(waits(&replaced), ("1".to_owned(), true));
     }
 
     #[test]

@@ -17,9 +17,10 @@ use super::watcher::Watcher;
 use crate::acquire::{Archive, ArchiveError};
 use crate::config::{Config, Profile};
 use crate::control::{self, ControlError};
-use crate::journal::{Journal, JournalError, JournalOptions, Recovery, Retention};
+use crate::journal::{Journal, JournalError, JournalOptions, Recovery, Retention, lock_of};
 use crate::metrics::{self, About, ListenError, Metrics, MetricsError, Server};
 use crate::pipeline::{Activation, EngineOptions, TensorRtOptions};
+use crate::program::ProgramFile;
 use crate::sandbox;
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::OnnxRuntimeOptions;
@@ -81,6 +82,7 @@ pub enum Ended {
 /// # Errors
 /// [`RunError`] if it could not start.
 pub fn run(config: &Config) -> Result<Ended, RunError> {
+    let program = ProgramFile::of_this_process();
     let model = Model::open(&config.model.path, &model::ModelLimits::default())?;
     let digest = model.digest();
     // Listen before any file is written: if an address or socket is in use, the appliance ends without having changed anything.
@@ -89,6 +91,10 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
     let acquire = &config.acquire;
     let archive = Archive::open(&acquire.archive, acquire.archive_quota_mib, acquire.min_free_mib)?;
     let (journal, recovery) = Journal::open(&config.journal.path, journal_options(config))?;
+    // For doctor.
+    if let Some(program) = &program {
+        program.note_in(&lock_of(&config.journal.path));
+    }
     let metrics = metrics_of(config, digest, &recovery)?;
     log_start(config, digest, &recovery);
     let shared = Arc::new(Shared::new(metrics, stop_signals()?));
@@ -125,6 +131,7 @@ pub fn run(config: &Config) -> Result<Ended, RunError> {
         shared: Arc::clone(&shared),
         messages: to_archiver,
         archive_maps: config.acquire.archive_maps,
+        program,
     };
     services.start(archiver)?;
     services.start(PortService { plc: config.plc.clone(), line, messages: to_line, runtime })?;

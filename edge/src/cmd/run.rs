@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// SIGTERM or SIGINT stops it. It first finishes the part that is being judged.
 ///
 /// Exit status: 0 stopped by a signal, 2 misuse or the start failed, 70 a service hangs or the GPU is lost. After 70 the service
-/// manager must start it again, as edge/systemd/cellgate-edge.service does.
+/// manager must start it again, as the unit cellgate-edge.service does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   # write a complete configuration to start from

@@ -34,6 +34,17 @@ fn the_example_has_every_key_with_its_default() {
     }
 }
 
+/// The package installs `debian/edge.toml` as /etc/cellgate/edge.toml.
+#[test]
+fn the_configuration_of_the_package_differs_from_the_defaults_by_the_paths_of_a_device_only() {
+    let mut expected = parse(Config::EXAMPLE).unwrap();
+    expected.acquire.folder = "/var/lib/cellgate/scans".into();
+    expected.acquire.archive = "/var/lib/cellgate/archive".into();
+    expected.journal.path = "/var/lib/cellgate/verdicts.sqlite".into();
+    expected.control.socket = Some("/run/cellgate/control".into());
+    assert_eq!(parse(include_str!("../../debian/edge.toml")).unwrap(), expected);
+}
+
 #[test]
 fn relative_paths_are_relative_to_the_file() {
     let config = parse(LEAST).unwrap();

@@ -24,8 +24,8 @@ pub enum ControlError {
     },
     /// The socket or its lock file can't be created.
     #[error(
-        "control.socket {}: {}: {source}; expected a folder in which this user may write (for the service, its unit's \
-         RuntimeDirectory=cellgate creates /run/cellgate) and a path of at most 107 bytes",
+        "control.socket {}: {}: {source}; expected a folder in which this user may write (for the service, its \
+         package creates /run/cellgate) and a path of at most 107 bytes",
         socket.display(),
         file.display()
     )]

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 /// Checks the folder of `socket`, and that nothing else is at its path. A socket that the running appliance uses is a warning only,
-/// and so is a missing folder: below /run, systemd creates it with the service.
+/// and so is a missing folder.
 pub(super) fn control(socket: &Path, is_running: bool) -> Finding {
     let what = "control socket";
     let named = socket.display();
@@ -23,7 +23,7 @@ pub(super) fn control(socket: &Path, is_running: bool) -> Finding {
     let folder = or_here(socket.parent().unwrap_or(socket));
     if !folder.is_dir() {
         let found = format!(
-            "{}: no such folder; the service's unit creates /run/cellgate (RuntimeDirectory); create another folder yourself",
+            "{}: no such folder; the package creates /run/cellgate (`systemd-tmpfiles --create` again); create another folder yourself",
             folder.display()
         );
         return Finding::warning(what, found);

@@ -53,6 +53,11 @@ pub(crate) fn is_held(path: &Path) -> bool {
     matches!(file.0.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
+/// The lock file of the journal at `path`. It exists while an appliance uses the journal, and then names the appliance's program.
+pub(crate) fn lock_of(path: &Path) -> PathBuf {
+    beside(&resolved(path).unwrap_or_else(|_| path.to_owned()), ".lock")
+}
+
 /// Those of the journal's files that exist: the journal itself, WAL, WAL index, lock.
 pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
     let Ok(path) = resolved(path) else { return Vec::new() };

@@ -58,7 +58,7 @@ pub use error::JournalError;
 pub use event::{EventEntry, EventKind, EventRow, MAX_FIGURES_BYTES, MAX_WHO_BYTES, MAX_WHY_BYTES};
 pub use export::{ExportLine, exported_event_columns, exported_row_columns};
 pub use exported::Exported;
-pub(crate) use files::{files_of, folder_of, is_held};
+pub(crate) use files::{files_of, folder_of, is_held, lock_of};
 pub use form::RowForm;
 pub use handle::Journal;
 pub use options::{JournalHealth, JournalOptions, Recovery, Retention};

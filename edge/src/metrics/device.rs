@@ -27,6 +27,7 @@ pub struct DeviceFigures {
     proofs: Family<bool, IntCounter>,
     proven_at: Family<bool, Gauge>,
     decoder_restarts: Follower,
+    newer_program_waits: IntGauge,
 }
 
 /// The results of a proof (whether the golden images got their expected outputs) with their label values.
@@ -90,6 +91,11 @@ impl DeviceFigures {
                 "cellgate_decoder_restarts_total",
                 "Times that the image decoder was replaced after it crashed, timed out or sent an invalid answer.",
             )?,
+            newer_program_waits: gauge(
+                registry,
+                "cellgate_newer_program_waits",
+                "Whether the program's file was replaced since the start, updated every minute: 0 or 1. A restart starts the new one.",
+            )?,
         })
     }
 
@@ -124,6 +130,11 @@ impl DeviceFigures {
     /// Sets whether `auto` loaded ONNX Runtime although there is a GPU or this program was built with TensorRT.
     pub fn set_fallback(&self, is_fallback: bool) {
         self.engine_is_fallback.set(i64::from(is_fallback));
+    }
+
+    /// Sets whether the program's file was replaced since the start.
+    pub fn set_newer_program_waits(&self, waits: bool) {
+        self.newer_program_waits.set(i64::from(waits));
     }
 
     /// Sets how often the current sandbox has replaced its decode worker. The metric is the sum over all sandboxes.
