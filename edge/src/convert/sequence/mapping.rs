@@ -61,6 +61,7 @@ pub(super) struct Spreads {
     number: u32,
     /// Index of the spread that the kernels overwrite for each image. `None` if the method does not use an image's own bounds.
     own: Option<usize>,
+    /// The kind of the mapping.
     kind: Kind,
 }
 
