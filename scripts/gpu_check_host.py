@@ -27,7 +27,8 @@ class Host:
         for variable, path in named.items():
             if path:
                 self.environment.setdefault(variable, str(path))
-        self.trainer_environment = dict(self.environment)
+        # Without this, libtorch's threads spin while they wait for each other, which takes several times as long on a busy machine.
+        self.trainer_environment = {"OMP_WAIT_POLICY": "passive", **self.environment}
         if self.torch:
             libraries = [str(self.torch.parent / "lib"), os.environ.get("LD_LIBRARY_PATH")]
             self.trainer_environment["LD_LIBRARY_PATH"] = ":".join(filter(None, libraries))

@@ -44,7 +44,7 @@ class Run:
         self.results = results
         self.start = self.last_row = time.monotonic()
         self.end = self.step_end = self.start + seconds
-        self.is_short = False
+        self.limit, self.is_short = 0, False
         self.is_finished = False
         self.stopped_by = None
         self.rows = []
@@ -82,7 +82,7 @@ class Run:
         if left < LEAST:
             self.row("SKIPPED", name, "no time is left")
             return
-        self.is_short = left < limit
+        self.limit, self.is_short = limit, left < limit
         self.step_end = time.monotonic() + min(limit, left)
         try:
             action()
@@ -129,7 +129,7 @@ class Run:
             return status, output
         if self.is_short:
             raise Skip(f"{name} was stopped after {seconds:.0f} s, because the time for the whole run was over")
-        raise Failed(f"{name} was stopped after {seconds:.0f} s, at the step's limit: the GPU may hang; see log.txt")
+        raise Failed(f"{name} was stopped after {seconds:.0f} s, at the end of the step's {self.limit} s; see log.txt")
 
     def read(self, process, each_line):
         """The stdout of the process until its end, and whether it ended before the step's end."""
