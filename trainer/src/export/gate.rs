@@ -238,13 +238,13 @@ mod tests {
 
     const F16: Differences = Differences { logit: 5e-3, map: 0.2, features: 0.03 };
 
-    fn compared(torch: &Golden, onnx: Golden, precision: Precision) -> Result<Differences, ExportError> {
+    fn compared(torch: &Golden, onnx: &Golden, precision: Precision) -> Result<Differences, ExportError> {
         compared_at(torch, onnx, precision, point())
     }
 
     fn compared_at(
         torch: &Golden,
-        onnx: Golden,
+        onnx: &Golden,
         precision: Precision,
         point: OperatingPoint,
     ) -> Result<Differences, ExportError> {
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_large_difference_another_verdict_and_nan_are_refused() {
         let output = |logit: f32| golden(logit, &[logit], WhitenedFeatures::ORIGIN);
-        let compare = |torch, onnx, precision| compared(&output(torch), output(onnx), precision);
+        let compare = |torch, onnx, precision| compared(&output(torch), &output(onnx), precision);
         assert!(compare(0.5, 0.500_05, Precision::F32).unwrap().logit < 1e-4);
         assert!(compare(0.5, 0.5002, Precision::F32).is_err());
         assert!(compare(0.5, 0.5002, Precision::F16).is_ok());
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn another_map_and_a_map_with_another_sum_are_refused() {
         let output = |logit, shares: [f32; 2]| golden(logit, &shares, WhitenedFeatures::ORIGIN);
-        let compare = |torch: Golden, onnx, precision| compared(&torch, onnx, precision);
+        let compare = |torch: Golden, onnx: Golden, precision| compared(&torch, &onnx, precision);
         let torch = || output(1.0, [2.0, -1.0]);
         let found = compare(torch(), output(1.0, [2.001, -1.001]), Precision::F32).unwrap();
         assert!((found.map - 5e-4).abs() < 1e-6, "{found:?}");
@@ -296,7 +296,7 @@ mod tests {
     fn other_features_are_refused() {
         let checked = point().with_largest_distance(10.0).unwrap();
         let compare = |torch, onnx, precision, point| {
-            compared_at(&golden(0.0, &[0.0], features(torch)), golden(0.0, &[0.0], features(onnx)), precision, point)
+            compared_at(&golden(0.0, &[0.0], features(torch)), &golden(0.0, &[0.0], features(onnx)), precision, point)
         };
         assert!((compare(5.0, 5.009, Precision::F32, checked).unwrap().features - 9e-4).abs() < 1e-6);
         assert!((compare(5.0, 5.29, Precision::F16, checked).unwrap().features - 0.029).abs() < 1e-6);
