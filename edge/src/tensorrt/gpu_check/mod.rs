@@ -1,8 +1,8 @@
 //! Runs the checks that need a machine with a GPU, and reports them as the rows of one table: driver, libraries, kernels compared
 //! with the reference, rates, plans, parity, latencies.
 //!
-//! For the same options the table has the same rows on every machine. A missing component is a failure, and so is each check that can't run without it.
-//! With [`GpuCheckOptions::kernels_only`] the table has the rows about the kernels only.
+//! For the same options the table has the same rows on every machine. A missing component is a failure, and so is each check that
+//! can't run without it. With [`GpuCheckOptions::kernels_only`] the table has the rows about the kernels only.
 
 mod conversion;
 mod images;
