@@ -36,8 +36,8 @@ DEVICE u32 percentile(const Place& place, u32 below, u32 above)
 }
 
 // Computes, for each thread, the sum of the values of all threads up to and including it. All arrays are shared memory and are
-// overwritten; `warp_sums` has a word per warp, the others a word per thread. Each thread may have written its value in an EACH_LANE.
-// Returns the array that holds the sums.
+// overwritten; `warp_sums` has a word per warp, the others a word per thread. The values may come from an EACH_LANE: no thread reads
+// another warp's value before a barrier of the block. Returns the array that holds the sums.
 DEVICE u32* running_sums(u32* values, u32* other, u32* warp_sums)
 {
     // The sums within each warp.

@@ -23,7 +23,7 @@
 #define EACH_LANE                                                                                                     \
     for (unsigned thread = threadIdx.x, unfinished = 1; unfinished; unfinished = 0, __syncwarp())
 
-// Placed before a loop: the compiler repeats the loop's body `times` times, for as many iterations.
+// Placed before a loop: the compiler unrolls it by the factor `times`.
 #define UNROLL(times) PRAGMA(unroll times)
 #define PRAGMA(text) _Pragma(#text)
 

@@ -110,7 +110,7 @@ pub struct RowBounds {
 pub struct StageTimes {
     /// Reading and decoding, and waiting for the digest.
     pub read_us: u32,
-    /// Copying the radiograph to the GPU, if one converts, and converting it to the network's input.
+    /// Copying the levels for the GPU, if one converts, and converting the radiograph to the network's input.
     pub convert_us: u32,
     /// Running the network.
     pub infer_us: u32,

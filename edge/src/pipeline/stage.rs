@@ -18,9 +18,8 @@ pub enum Stage {
 pub struct Times {
     /// Reading the file, decoding and measuring it, and waiting for the digest after the score is known.
     pub read: Duration,
-    /// The CPU's part of the copy to the GPU: copying the levels to pinned memory, and for an image of another size than the previous
-    /// one preparing its conversion. Zero if the CPU converts. The GPU copies each piece of the levels meanwhile; what it has not copied
-    /// yet at the end, at most 2 MiB, is in no stage's time.
+    /// The CPU's part of the copy to the GPU: copies the levels to pinned memory, and prepares the conversion for a new size. Zero if
+    /// the CPU converts. The GPU copies at the same time. What it still has to copy at the end, at most 2 MiB, is in no stage's time.
     pub upload: Duration,
     /// Converting the radiograph to the network's input; on the GPU by its clock.
     pub convert: Duration,

@@ -175,7 +175,7 @@ impl<N: Network> OnGpu<N> {
             result.map_err(|error| NoScore::from(CudaError::from_driver(doing, error)))
         };
         let start = Instant::now();
-        let uploaded = converter.upload(radiograph)?;
+        let uploaded = converter.upload(radiograph, deadline)?;
         times.upload = start.elapsed();
         while_doing("recording the start", outputs.started.record(&stream))?;
         uploaded.start()?;

@@ -30,6 +30,11 @@ fn images_are_converted_even_if_no_graph_can_be_captured() {
 }
 
 #[test]
+fn a_graph_is_captured_before_the_second_conversion_of_a_size_starts() {
+    run_alone(module_path!(), "scenario_capture", None);
+}
+
+#[test]
 fn a_context_that_is_lost_while_capturing_is_an_error() {
     run_alone(module_path!(), "scenario_lost_while_capturing", None);
 }
@@ -50,7 +55,7 @@ fn drop_waits_for_the_gpu_even_after_an_error() {
 }
 
 #[test]
-fn a_gpu_that_does_not_finish_a_copy_is_an_error_at_the_time_limit() {
+fn a_gpu_that_does_not_finish_a_copy_is_an_error_at_the_time_limit_and_leaked() {
     run_alone(module_path!(), "scenario_no_end_of_a_copy", None);
 }
 
@@ -103,16 +108,36 @@ fn scenario_everything() {
 #[ignore = "a scenario of the tests above"]
 fn scenario_no_end_of_a_copy() {
     let spec = ConversionSpec::new(Method::Naive).with_size(Size { height: 7, width: 5 });
-    // Three pieces: the third goes to the buffer of the first.
+    // Three pieces: the third goes to the buffer of the first, and must wait until the copy of the first is complete.
     let image = image(1100, 1000);
     let (mut converter, pretended) = (CudaConverter::new(&spec, image.levels().len()).unwrap(), Pretended::open());
-    converter.convert(&image).unwrap();
+    // The second conversion captures the graph.
+    for _ in 0..2 {
+        converter.convert(&image).unwrap();
+    }
     // CUDA_ERROR_NOT_READY.
-    pretended.answers("cuEventQuery", 600);
-    let start = Instant::now();
-    let error = converter.convert(&image).unwrap_err();
-    assert!(error.is_context_lost(), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    pretended.answers_after("cuEventQuery", 2, 600);
+    let copies = pretended.calls("cuMemcpyHtoDAsync_v2");
+    let (start, limit) = (Instant::now(), Duration::from_millis(300));
+    let error = converter.upload(&image, start + limit).err().unwrap();
+    assert!(start.elapsed() >= limit && start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert!(error.is_context_lost() && error.to_string().contains("waiting for an earlier copy"), "{error}");
+    assert_eq!(pretended.calls("cuMemcpyHtoDAsync_v2") - copies, 2, "the copies of the first two pieces");
+    // A call that waits for such a GPU, or frees what it uses, might never return.
+    let waits_or_frees = || {
+        [
+            "cuStreamSynchronize",
+            "cuEventSynchronize",
+            "cuMemFreeHost",
+            "cuMemFreeAsync",
+            "cuModuleUnload",
+            "cuGraphExecDestroy",
+        ]
+        .map(|name| pretended.calls(name))
+    };
+    let before = waits_or_frees();
+    drop(converter);
+    assert_eq!(waits_or_frees(), before);
 }
 
 #[test]
@@ -121,7 +146,7 @@ fn scenario_pinned() {
     let (pretended, spec) = (Pretended::open(), ConversionSpec::new(Method::Naive).with_size(Size::PAPER));
     let mut before = [0, 0];
     for is_integrated in [true, false] {
-        pretended.is_integrated(is_integrated);
+        pretended.set_integrated(is_integrated);
         let _converter = CudaConverter::new(&spec, 64 << 20).unwrap();
         let now = [false, true].map(|is_write_combined| pretended.pinned_bytes(is_write_combined));
         let more = [now[0] - before[0], now[1] - before[1]];
@@ -188,6 +213,19 @@ fn scenario_no_capture() {
     assert_eq!(pretended.calls("cuGraphLaunch"), 0);
     // One launch for each of the four images, and one into the graph whose capture failed.
     assert_eq!(pretended.calls("cuLaunchKernel"), 5);
+}
+
+#[test]
+#[ignore = "a scenario of the tests above"]
+fn scenario_capture() {
+    let (mut converter, pretended, image) = (converter(), Pretended::open(), image(10, 9));
+    let calls = || ["cuGraphInstantiateWithFlags", "cuGraphLaunch"].map(|name| pretended.calls(name));
+    converter.convert(&image).unwrap();
+    assert_eq!(calls(), [0, 0]);
+    let uploaded = converter.upload(&image, Instant::now() + Duration::from_secs(60)).unwrap();
+    assert_eq!(calls(), [1, 0], "the time from here on is the conversion's");
+    uploaded.start().unwrap();
+    assert_eq!(calls(), [1, 1]);
 }
 
 #[test]

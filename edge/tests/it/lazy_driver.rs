@@ -6,6 +6,7 @@ use cellgate_edge::convert::LaunchSequence;
 use cellgate_edge::convert::cuda::{Comparison, CudaConverter, compare};
 use cellgate_models::conversion::{Bounds, ConversionSpec, Method, Size};
 use cellgate_models::radiograph::Radiograph;
+use cellgate_test_support::changing_sizes;
 use cellgate_test_support::pretended::{Pretended, run_lazy, text_of_lazy_fault};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -35,21 +36,14 @@ fn spec(method: Method) -> ConversionSpec {
     ConversionSpec::new(method).with_size(SIZE).with_bounds(Bounds::new(1700, 2800).unwrap())
 }
 
-/// Images of random levels. One to four images in a row have the same size; every 50th is larger than two staging buffers.
+/// Images of random levels.
 fn images(seed: u64) -> Vec<Radiograph> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let (mut images, mut size, mut left) = (Vec::new(), (0, 0), 0);
-    while images.len() < IMAGES {
-        if left == 0 {
-            left = random.random_range(1..=4);
-            size = (random.random_range(1..=90), random.random_range(1..=90));
-        }
-        left -= 1;
-        let (width, height) = if images.len() % 50 == 25 { (1219, 1000) } else { size };
+    let image = |(width, height)| {
         let levels = (0..width * height).map(|_| random.random_range(1650..2850)).collect();
-        images.push(Radiograph::new(width, height, levels).unwrap());
-    }
-    images
+        Radiograph::new(width, height, levels).unwrap()
+    };
+    changing_sizes(seed, IMAGES).into_iter().map(image).collect()
 }
 
 fn compared(method: Method) -> Comparison {

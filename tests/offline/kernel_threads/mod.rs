@@ -139,7 +139,8 @@ fn a_barrier_that_orders_too_little_is_reported() -> Result<()> {
     let faults = [
         (LOCAL, Kernel::Histogram, &[1, 2][..]),
         // Running sums have five barriers of warps and two of the block: the second to the eighth, and the eleventh to the seventeenth. The
-        // last of a warp's orders nothing: each thread then reads what it wrote itself.
+        // last of a warp's orders nothing: each thread then reads what it wrote itself. The third, the twelfth and the thirteenth are
+        // left out: they are the same statement as the second and the fourth, for other distances.
         (LOCAL, Kernel::LocalBounds, &[1, 2, 4, 5, 7, 8, 9, 10, 11, 14, 16, 17, 18]),
         // If the first pass is along the columns, each warp reads in the second pass only what it wrote itself. If it is along the rows,
         // that is so in the first pass.

@@ -12,6 +12,8 @@ enum { FUNCTIONS = 128, NOT_THERE = 101 };
 static struct {
     const char *name;
     int calls;
+    // The function returns `status` in all calls after the first `good_until`.
+    int good_until;
     int status;
 } functions[FUNCTIONS];
 
@@ -25,8 +27,13 @@ static int entry(const char *name)
     return at;
 }
 
-// From now on the function `name` returns `status`. With status 0 the function works.
-void pretend_status(const char *name, int status) { functions[entry(name)].status = status; }
+// The function `name` works for the next `good` calls, and returns `status` after them. With status 0 it works.
+void pretend_status(const char *name, int status, int good)
+{
+    int at = entry(name);
+    functions[at].status = status;
+    functions[at].good_until = functions[at].calls + good;
+}
 // Returns how often `name` was called.
 int pretend_calls(const char *name) { return functions[entry(name)].calls; }
 
@@ -41,8 +48,7 @@ int called(const char *name)
         return FAILS_WITH;
 #endif
     int at = entry(name);
-    functions[at].calls++;
-    return functions[at].status;
+    return ++functions[at].calls > functions[at].good_until ? functions[at].status : 0;
 }
 
 // BEGIN counts the call, and returns the configured status if it is not 0.

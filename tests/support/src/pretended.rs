@@ -1,13 +1,13 @@
-//! Builds the pretended drivers, sets their answers and reads their counts of calls.
+//! Builds the simulated CUDA drivers, sets their answers and reads their counts of calls.
 //!
 //! | driver | source | queued work |
 //! |---|---|---|
-//! | pretended | `driver.c` | copies are done at once, kernels never |
+//! | simple | `driver.c` | copies are done at once, kernels never |
 //! | lazy | `driver.c` and `lazy_driver` | copies and kernels are done as late as a GPU may do them |
 //!
 //! Each scenario runs in a separate process, since a process keeps the driver that it has loaded, and since the loader's search path
 //! (`LD_LIBRARY_PATH`) is only read at the start of a process.
-#![expect(unsafe_code, reason = "calls the pretended driver")]
+#![expect(unsafe_code, reason = "calls the simulated driver")]
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub fn listed() -> Vec<&'static str> {
     names.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).chain(["cuDriverGetVersion"]).collect()
 }
 
-/// Builds the driver in `folder` with only the functions `functions`, under both of the driver's usual file names. Returns the
+/// Builds the simple driver in `folder` with only the functions `functions`, under both of the driver's usual file names. Returns the
 /// path of the library.
 pub fn build(folder: &Path, functions: &[&str]) -> PathBuf {
     link(Command::new("gcc").args(["-O1", "-Wall", "-Werror"]).arg(source()), folder, functions)
@@ -58,7 +58,7 @@ fn link(compiler: &mut Command, folder: &Path, functions: &[&str]) -> PathBuf {
     library
 }
 
-/// The pretended driver's source, for tests that build it themselves.
+/// The simple driver's source, for tests that build it themselves.
 pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/driver.c")
 }
@@ -90,7 +90,7 @@ fn text_of(outcome: &Output) -> String {
     String::from_utf8_lossy(&outcome.stdout).into_owned() + &String::from_utf8_lossy(&outcome.stderr)
 }
 
-/// Runs the scenario with a driver that has all [`listed`] functions, or all but the function `without`.
+/// Runs the scenario with a simple driver that has all [`listed`] functions, or all but the function `without`.
 pub fn run_alone(module: &str, scenario: &str, without: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let functions: Vec<_> = listed().into_iter().filter(|&name| Some(name) != without).collect();
@@ -117,7 +117,7 @@ fn lazy_outcome(module: &str, scenario: &str) -> Output {
     outcome(module, scenario, folder.path(), &driver)
 }
 
-/// The functions that control the pretended driver.
+/// The functions that control the simulated driver.
 pub struct Pretended(libloading::Library);
 
 impl Pretended {
@@ -131,12 +131,18 @@ impl Pretended {
         self.answers(function, -1);
     }
 
+    /// From now on a function returns `status`; with 0 it works.
     pub fn answers(&self, function: &str, status: c_int) {
+        self.answers_after(function, 0, status);
+    }
+
+    /// A function works for the next `good` calls, and returns `status` after them.
+    pub fn answers_after(&self, function: &str, good: c_int, status: c_int) {
         let name = CString::new(function).unwrap();
         // SAFETY: the type is that of driver.c.
         unsafe {
-            let set = self.0.get::<unsafe extern "C" fn(*const c_char, c_int)>("pretend_status").unwrap();
-            set(name.as_ptr(), status);
+            let set = self.0.get::<unsafe extern "C" fn(*const c_char, c_int, c_int)>("pretend_status").unwrap();
+            set(name.as_ptr(), status, good);
         }
     }
 
@@ -149,8 +155,8 @@ impl Pretended {
         }
     }
 
-    /// Whether the GPU shares the processor's memory; at the start it does.
-    pub fn is_integrated(&self, is: bool) {
+    /// Sets whether the GPU shares the processor's memory; at the start it does.
+    pub fn set_integrated(&self, is: bool) {
         // SAFETY: the type is that of driver.c.
         unsafe { self.0.get::<unsafe extern "C" fn(c_int)>("pretend_integrated").unwrap()(c_int::from(is)) }
     }

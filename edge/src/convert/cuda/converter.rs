@@ -10,6 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes as _;
 
+/// How long comparisons and measurements wait for an earlier copy to the GPU. NVIDIA's compute-sanitizer and Nsight Compute slow a GPU
+/// down by orders of magnitude.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// A conversion that is ready to run on a GPU. Each thread needs one of its own.
 ///
 /// `new` allocates all memory that [`convert`](Self::convert) uses. An image of the previous image's size costs a copy of its
@@ -37,8 +41,8 @@ struct Current {
 /// A radiograph whose copy to the GPU is queued, and whose conversion is not.
 #[must_use = "only `start` starts the conversion"]
 pub struct Uploaded<'a> {
-    converter: &'a mut CudaConverter,
-    current: Current,
+    gpu: &'a OpenGpu,
+    current: &'a mut Current,
 }
 
 /// The network's input in GPU memory: 3 x height x width values of f32, channel by channel.
@@ -101,37 +105,46 @@ impl CudaConverter {
         self.gpu.stream()
     }
 
-    /// Starts the conversion of `radiograph` and does not wait for it; see [`GpuTensor`].
+    /// Starts the conversion of `radiograph` and does not wait for it; see [`GpuTensor`]. Waits up to 60 s for earlier copies.
     ///
     /// # Errors
     /// As [`upload`](Self::upload) and [`Uploaded::start`].
     pub fn convert<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<GpuTensor<'_>, CudaError> {
-        self.upload(radiograph)?.start()
+        self.upload(radiograph, Instant::now() + MAX_WAIT)?.start()
     }
 
     /// Copies the levels of `radiograph` to pinned memory, and queues their copy to the GPU. Prepares the conversion if the size
-    /// differs from the previous image's. The levels are no longer used when this function returns.
+    /// differs from the previous image's, and captures it with the second image of a size. The levels are no longer used when this
+    /// function returns. Waits for the GPU at most until `deadline`.
     ///
     /// # Errors
     /// [`CudaError::TooLarge`], [`CudaError::Sequence`], and errors of the driver. After [`CudaError::ContextLost`] the converter
     /// is unusable.
-    pub fn upload<'a>(&mut self, radiograph: impl Into<RadiographView<'a>>) -> Result<Uploaded<'_>, CudaError> {
+    pub fn upload<'a>(
+        &mut self,
+        radiograph: impl Into<RadiographView<'a>>,
+        deadline: Instant,
+    ) -> Result<Uploaded<'_>, CudaError> {
         let radiograph = radiograph.into();
         let image_size = Size { height: radiograph.height(), width: radiograph.width() };
         if image_size.pixels() > self.max_pixels {
             return Err(CudaError::TooLarge { found: image_size.pixels(), expected: self.max_pixels });
         }
-        // After an error, or if the conversion is not started, `current` stays `None`.
         let current = match self.current.take() {
-            Some(current) if current.sequence.image_size() == image_size => current,
+            Some(current) if current.sequence.image_size() == image_size => self.current.insert(current),
+            // After an error, `current` stays `None`.
             _ => {
                 let sequence = LaunchSequence::new(&self.spec, image_size)?;
-                self.gpu.upload(0, sequence.fixed())?;
-                Current { sequence, is_repeated: false, graph: None }
+                self.gpu.upload(0, sequence.fixed(), deadline)?;
+                self.current.insert(Current { sequence, is_repeated: false, graph: None })
             }
         };
-        self.gpu.upload(current.sequence.levels().start, radiograph.levels().as_bytes())?;
-        Ok(Uploaded { converter: self, current })
+        self.gpu.upload(current.sequence.levels().start, radiograph.levels().as_bytes(), deadline)?;
+        if current.is_repeated && current.graph.is_none() && self.captures {
+            current.graph = capture(&self.gpu, &current.sequence)?;
+            self.captures = current.graph.is_some();
+        }
+        Ok(Uploaded { gpu: &self.gpu, current })
     }
 
     /// Converts `radiographs` and copies each tensor to the host. Starts all conversions before it waits for the first.
@@ -167,7 +180,7 @@ impl CudaConverter {
         };
         let bytes = radiograph.levels().as_bytes();
         let start = Instant::now();
-        (0..rounds).try_for_each(|_| gpu.stage_only(bytes))?;
+        (0..rounds).try_for_each(|_| gpu.stage_only(bytes, start + MAX_WAIT))?;
         let staging = start.elapsed() / rounds;
         let upload = gpu.time(|gpu| (0..rounds).try_for_each(|_| gpu.send_only(sequence.levels().start, bytes)))?;
         let kernels = gpu.time(|gpu| {
@@ -186,21 +199,20 @@ impl CudaConverter {
     pub fn wait(&self) -> Result<(), CudaError> {
         self.gpu.wait()
     }
+}
 
-    /// Captures `sequence` as a graph. `None` if that is not possible: then the kernels are launched one by one.
-    fn capture(&mut self, sequence: &LaunchSequence) -> Result<Option<CudaGraph>, CudaError> {
-        match self.gpu.capture(sequence) {
-            Ok(graph) => Ok(Some(graph)),
-            Err(error) if error.is_context_lost() => Err(error),
-            Err(error) => {
-                tracing::warn!(
-                    event = "graph_capture_failed",
-                    %error,
-                    "the conversion was not captured as a graph; its kernels are launched one by one"
-                );
-                self.captures = false;
-                Ok(None)
-            }
+/// Captures `sequence` as a graph. `None` if that is not possible: then the kernels are launched one by one.
+fn capture(gpu: &OpenGpu, sequence: &LaunchSequence) -> Result<Option<CudaGraph>, CudaError> {
+    match gpu.capture(sequence) {
+        Ok(graph) => Ok(Some(graph)),
+        Err(error) if error.is_context_lost() => Err(error),
+        Err(error) => {
+            tracing::warn!(
+                event = "graph_capture_failed",
+                %error,
+                "the conversion was not captured as a graph; its kernels are launched one by one"
+            );
+            Ok(None)
         }
     }
 }
@@ -211,17 +223,21 @@ impl<'a> Uploaded<'a> {
     /// # Errors
     /// Errors of the driver. After [`CudaError::ContextLost`] the converter is unusable.
     pub fn start(self) -> Result<GpuTensor<'a>, CudaError> {
-        let Self { converter, mut current } = self;
-        if current.is_repeated && current.graph.is_none() && converter.captures {
-            current.graph = converter.capture(&current.sequence)?;
-        }
+        let Self { gpu, current } = self;
         match &current.graph {
-            Some(graph) => converter.gpu.start_graph(graph)?,
-            None => converter.gpu.start(&current.sequence)?,
+            Some(graph) => gpu.start_graph(graph)?,
+            None => gpu.start(&current.sequence)?,
         }
         current.is_repeated = true;
-        let size = current.sequence.output_size();
-        converter.current = Some(current);
-        Ok(GpuTensor { address: converter.gpu.tensor_address(), size, stream: converter.gpu.stream() })
+        Ok(GpuTensor { address: gpu.tensor_address(), size: current.sequence.output_size(), stream: gpu.stream() })
+    }
+}
+
+impl Drop for CudaConverter {
+    fn drop(&mut self) {
+        if self.gpu.is_lost() {
+            // The GPU may be executing the graph, and may never end.
+            std::mem::forget(self.current.take());
+        }
     }
 }

@@ -14,6 +14,7 @@ use cudarc::driver::{
     CudaContext, CudaEvent, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, PinnedHostSlice, result,
 };
 use std::ffi::{c_int, c_void};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,13 +54,16 @@ pub fn gpu_info() -> Result<GpuInfo, CudaError> {
 pub(super) struct OpenGpu {
     pub(super) info: GpuInfo,
     stream: Arc<CudaStream>,
-    kernels: Module,
-    memory: Block,
-    tensor: Block,
+    // `Drop` drops these four, or leaks them after `is_lost`.
+    kernels: ManuallyDrop<Module>,
+    memory: ManuallyDrop<Block>,
+    tensor: ManuallyDrop<Block>,
     /// Two buffers, used in turns: one is filled while the other is still being copied.
-    staging: [Staging; 2],
+    staging: ManuallyDrop<[Staging; 2]>,
     /// The index of the buffer in `staging` that was filled last.
     filled: usize,
+    /// Whether the GPU failed, or did not answer in time, when a copy was waited for. Then it may never answer.
+    is_lost: bool,
 }
 
 /// GPU memory at a fixed address.
@@ -85,7 +89,16 @@ impl OpenGpu {
         let memory = Block::new(&stream, memory_bytes)?;
         let tensor = Block::new(&stream, tensor_bytes)?;
         let staging = [Staging::new(&context, &info)?, Staging::new(&context, &info)?];
-        Ok(Self { info, stream, kernels, memory, tensor, staging, filled: 0 })
+        Ok(Self {
+            info,
+            stream,
+            kernels: ManuallyDrop::new(kernels),
+            memory: ManuallyDrop::new(memory),
+            tensor: ManuallyDrop::new(tensor),
+            staging: ManuallyDrop::new(staging),
+            filled: 0,
+            is_lost: false,
+        })
     }
 
     /// The stream for all work.
@@ -98,28 +111,36 @@ impl OpenGpu {
         self.tensor.address
     }
 
+    /// Whether the GPU may never answer, so that everything on it must be leaked.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
     /// Copies `bytes` to pinned memory piece by piece, and queues the copy of each piece to its place in the sequence's memory, where
-    /// the first byte has the offset `at`. The GPU copies one piece while the processor copies the next.
-    pub(super) fn upload(&mut self, at: usize, bytes: &[u8]) -> Result<(), CudaError> {
+    /// the first byte has the offset `at`. The GPU copies one piece while the processor copies the next. Waits for the GPU at most
+    /// until `deadline`.
+    pub(super) fn upload(&mut self, at: usize, bytes: &[u8], deadline: Instant) -> Result<(), CudaError> {
         Staging::pieces(bytes).try_for_each(|(start, piece)| {
-            self.stage(piece)?;
+            self.stage(piece, deadline)?;
             self.send(at + start, piece.len())
         })
     }
 
     /// Copies a piece to the next of the two pinned buffers. First waits until the previous copy from this buffer is complete.
-    fn stage(&mut self, piece: &[u8]) -> Result<(), CudaError> {
+    fn stage(&mut self, piece: &[u8], deadline: Instant) -> Result<(), CudaError> {
         self.filled = (self.filled + 1) % 2;
         let staging = &mut self.staging[self.filled];
-        staging.wait()?;
+        let waited = staging.wait(deadline);
+        self.is_lost |= waited.as_ref().is_err_and(CudaError::is_context_lost);
+        waited?;
         let staged = while_doing("accessing pinned memory", staging.memory.as_mut_slice())?;
         staged[..piece.len()].copy_from_slice(piece);
         Ok(())
     }
 
     /// Copies `bytes` to pinned memory like [`upload`](Self::upload), but not to the GPU. For measurements.
-    pub(super) fn stage_only(&mut self, bytes: &[u8]) -> Result<(), CudaError> {
-        Staging::pieces(bytes).try_for_each(|(_, piece)| self.stage(piece))
+    pub(super) fn stage_only(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), CudaError> {
+        Staging::pieces(bytes).try_for_each(|(_, piece)| self.stage(piece, deadline))
     }
 
     /// Queues the copies of [`upload`](Self::upload), but from whatever the pinned memory holds. For measurements.
@@ -250,10 +271,21 @@ impl OpenGpu {
 
 impl Drop for OpenGpu {
     fn drop(&mut self) {
+        if self.is_lost {
+            // Waiting for this GPU might never end, and so might freeing. Each memory block holds the stream, so that is leaked too.
+            return;
+        }
         // Clears an error that cudarc recorded earlier; the next call would return it instead of waiting.
         let _ = self.stream.context().check_err();
         // Memory in use must not be freed, so wait. Errors are ignored here: the call that caused one has already returned it.
         let _ = self.stream.synchronize();
+        // SAFETY: none of the four is used after this.
+        unsafe {
+            ManuallyDrop::drop(&mut self.staging);
+            ManuallyDrop::drop(&mut self.tensor);
+            ManuallyDrop::drop(&mut self.memory);
+            ManuallyDrop::drop(&mut self.kernels);
+        }
     }
 }
 
@@ -268,8 +300,6 @@ impl Block {
 impl Staging {
     /// The size of each buffer: a fifth of the paper's largest radiograph, and small, because pinned memory is never paged out.
     const BYTES: usize = 1 << 20;
-    /// Time limit of a copy, with all work that was queued before it.
-    const MAX_COPY_TIME: Duration = Duration::from_secs(2);
 
     fn new(context: &Arc<CudaContext>, info: &GpuInfo) -> Result<Self, CudaError> {
         let copied = while_doing("creating an event", context.new_event(None))?;
@@ -282,9 +312,10 @@ impl Staging {
         Ok(Self { copied, memory: while_doing("allocating pinned memory", memory)? })
     }
 
-    /// Waits until the last copy from this memory is complete. CUDA's own function would wait forever if the GPU does not answer.
-    fn wait(&self) -> Result<(), CudaError> {
-        let (doing, deadline) = ("waiting for an earlier copy", Instant::now() + Self::MAX_COPY_TIME);
+    /// Waits until the last copy from this memory is complete, at most until `deadline`. CUDA's own function would wait forever if the
+    /// GPU does not answer.
+    fn wait(&self, deadline: Instant) -> Result<(), CudaError> {
+        let doing = "waiting for an earlier copy";
         while !while_doing(doing, self.copied.try_is_complete())? {
             if Instant::now() >= deadline {
                 return Err(CudaError::ContextLost { doing, detail: "the GPU did not answer in time".to_owned() });

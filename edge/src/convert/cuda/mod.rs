@@ -10,14 +10,14 @@
 //! | converts images to tensors on the GPU | `converter.rs` |
 //! | compares the tensors with the reference's; measures the copy rate of the GPU's memory | `compare.rs`, `rate.rs` |
 //!
-//! # The way of the levels
+//! # How the levels reach the GPU
 //!
 //! The levels that the sandbox decoded lie in ordinary memory: in the buffer of the sandbox, or in the file's bytes if they need no
 //! decoding. The processor copies them to pinned memory piece by piece, and the GPU copies each piece from there while the
-//! processor copies the next one. `Times::upload` has the processor's time for that, apart from the conversion. The file's bytes and
-//! the sandbox's buffer are not pinned themselves, although that would save the processor's copy:
+//! processor copies the next one. `Times::upload` is the processor's time for this copy. The file's bytes and the sandbox's buffer are
+//! not pinned themselves, although that would save the processor's copy:
 //! - Memory for the largest image that the limits allow is reserved at the start, hundreds of MiB, but only pages that an image has
-//!   used take up memory. Pinning would take all pages up at once.
+//!   used take up memory. Pinned, all of it would take up memory at once.
 //! - Other threads read the levels, for measures and digest, while the GPU copies, and the pipeline uses the buffers again for the next
 //!   image. With the copy, the buffers are free when [`CudaConverter::upload`] returns. Without it, a GPU that did not answer in time
 //!   may still read them, and only the end of the process could release them.

@@ -1,8 +1,8 @@
 //! Runs the checks that need a machine with a GPU, and reports them as the rows of one table: driver, libraries, kernels compared
 //! with the reference, rates, plans, parity, latencies.
 //!
-//! The table has the same rows on every machine. A missing component is a failure, and so is each check that can't run without it.
-//! With [`GpuCheckOptions::kernels_only`] the table has the rows about the kernels only.
+//! For the same options the table has the same rows on every machine. A missing component is a failure, and so is each check that
+//! can't run without it. With [`GpuCheckOptions::kernels_only`] the table has the rows about the kernels only.
 
 mod conversion;
 mod images;
@@ -113,7 +113,8 @@ fn about(model: &Model) -> Row {
 /// Checks plan, golden images and latencies of one precision.
 fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckOptions, table: &mut Table<'_>) {
     let (built, loaded) = ("plan built", "plan loaded");
-    let whats = [[built, loaded].as_slice(), &plan::OUTPUTS, &latency::WHATS].concat();
+    let of_the_loaded_plan = [plan::OUTPUTS.as_slice(), &latency::WHATS].concat();
+    let whats = [&[built, loaded], of_the_loaded_plan.as_slice()].concat();
     if table.obstacle == Some(LOST) {
         return table.missing(&whats, LOST);
     }
@@ -143,7 +144,7 @@ fn check_precision(wanted: Result<plan::Wanted<'_>, String>, options: &GpuCheckO
             plan::OUTPUTS.iter().for_each(|&what| table.add(Row::failure(what, &why)));
             table.missing(&latency::WHATS, "a golden image has another output than expected");
         }
-        plan::Loaded::Failed => table.missing(&whats[2..], table.obstacle.unwrap_or("no plan was loaded")),
+        plan::Loaded::Failed => table.missing(&of_the_loaded_plan, table.obstacle.unwrap_or("no plan was loaded")),
     }
 }
 

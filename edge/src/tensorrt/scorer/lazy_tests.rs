@@ -5,6 +5,7 @@ use super::*;
 use crate::convert::LaunchSequence;
 use cellgate_models::conversion::{Bounds, Converter, Method};
 use cellgate_models::radiograph::{DecodedLevels, RadiographLimits, RadiographReader};
+use cellgate_test_support::changing_sizes;
 use cellgate_test_support::pretended::{Pretended, run_lazy};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -17,9 +18,7 @@ const SIZE: Size = Size { height: 20, width: 36 };
 const MAP_SIZE: Size = Size { height: 2, width: 3 };
 const CELLS: usize = 6;
 /// Images for each of the five methods that have kernels.
-const IMAGES: u32 = 200;
-/// The size of an image that is larger than two staging buffers.
-const LARGE: (u32, u32) = (1219, 1000);
+const IMAGES: usize = 200;
 
 #[test]
 fn a_thousand_images_of_changing_sizes_are_scored_as_on_the_cpu() {
@@ -118,18 +117,14 @@ fn scenario_changing_sizes() {
     let mut decoder = Decoder { reader: RadiographReader::new(RadiographLimits::default()), levels: Vec::new() };
     for method in LaunchSequence::METHODS {
         let spec = ConversionSpec::new(method).with_size(SIZE).with_bounds(Bounds::new(1700, 2800).unwrap());
+        let sizes = changing_sizes(method as u64, IMAGES);
+        let most = sizes.iter().map(|(width, height)| width * height).max().unwrap();
         let load = || Ok(Late { driver: Pretended::open(), bound: None });
-        let mut scorer = GpuScorer::new(&spec, (LARGE.0 * LARGE.1) as usize, load, &unwatched()).unwrap();
+        let mut scorer = GpuScorer::new(&spec, most as usize, load, &unwatched()).unwrap();
         let mut converter = Converter::new(&spec).unwrap();
         let mut tensor = vec![0.0; 3 * SIZE.pixels()];
-        let (mut random, mut size, mut left) = (ChaCha8Rng::seed_from_u64(method as u64), (0, 0), 0);
-        for index in 0..IMAGES {
-            if left == 0 {
-                // One to four images in a row have the same size.
-                (left, size) = (random.random_range(1..=4), (random.random_range(1..=90), random.random_range(1..=90)));
-            }
-            left -= 1;
-            let image_size = if index % 50 == 25 { LARGE } else { size };
+        let mut random = ChaCha8Rng::seed_from_u64(method as u64);
+        for (index, image_size) in sizes.into_iter().enumerate() {
             let deflate = Compression::Deflate(DeflateLevel::Fast);
             let compression = if index % 2 == 0 { deflate } else { Compression::Uncompressed };
             let file = file(image_size, compression, &mut random);
@@ -151,7 +146,7 @@ fn scenario_changing_sizes() {
     let [graphs, queries] = ["cuGraphLaunch", "cuEventQuery"].map(|function| pretended.calls(function));
     println!(
         "{} images scored: {graphs} graphs launched, {queries} queries of events, {:.1} s",
-        IMAGES as usize * LaunchSequence::METHODS.len(),
+        IMAGES * LaunchSequence::METHODS.len(),
         start.elapsed().as_secs_f64()
     );
     assert!(graphs > 0);

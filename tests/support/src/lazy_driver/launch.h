@@ -29,9 +29,13 @@ struct Parameter {
     bool is_address;
 };
 
+// Whether a parameter of this type begins with an address.
+template <typename Type>
+constexpr bool IS_ADDRESS = std::is_pointer<Type>::value || std::is_same<Type, Normalisation<u8>>::value;
+
 template <typename... Types> std::vector<Parameter> parameters(void (*)(Types...))
 {
-    return {{sizeof(Types), std::is_pointer<Types>::value}...};
+    return {{sizeof(Types), IS_ADDRESS<Types>}...};
 }
 
 // All kernels of kernels.h.
