@@ -60,8 +60,8 @@ pub struct Exported {
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
 /// The tolerances of f16 follow from an emulation of f16 on the candidates for golden images. Then the golden images are selected among
-/// the candidates. Without f16, the other candidates are not read. Each network must pass the parity check: on the golden images, ONNX Runtime must give the same outputs as libtorch.
-/// If a network fails, nothing is written.
+/// the candidates. Without f16, the other candidates are not read. Each network must pass the parity check: on the golden images, ONNX
+/// Runtime must give the same outputs as libtorch. If a network fails, nothing is written.
 ///
 /// # Errors
 /// [`ExportError`]: the training run can't be read, the backbone or a candidate has changed, f16 deviates too much, no candidate is
