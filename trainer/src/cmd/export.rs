@@ -67,17 +67,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         error => error.into(),
     })?;
-    let selection = &exported.selection;
-    if selection.is_tight() {
-        super::note(format!(
-            "warning: {} of {} candidate(s) for golden images keep twice the tolerances from thresholds and largest distance ({:.1e} in \
-             logits), expected at least {}: engines may give different verdicts to parts that near; train with more images or other \
-             thresholds, or export only `--precision f32`",
-            selection.suitable,
-            selection.candidates,
-            selection.margins.logit,
-            selection.expected(),
-        ));
+    let has_f16 = exported.parity.iter().any(|parity| parity.precision == Precision::F16);
+    if exported.selection.is_tight() {
+        super::note(warning(&exported.selection, has_f16));
     }
     let plans = plans.map(|plans| plans.write()).transpose()?;
     if args.json {
@@ -86,6 +78,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         super::print(&text(args, &exported, plans.as_ref()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The warning of a tight selection. `has_f16` tells whether an f16 network was exported.
+fn warning(selection: &Selection, has_f16: bool) -> String {
+    let (Selection { candidates, suitable, margins, .. }, expected) = (selection, selection.expected());
+    if selection.has_few_candidates() {
+        return format!(
+            "warning: only {suitable} candidate(s) for golden images, expected at least {expected}: they prove little of an engine; \
+             train with more images"
+        );
+    }
+    let advice = if has_f16 { ", or export only `--precision f32`" } else { "" };
+    format!(
+        "warning: {suitable} of {candidates} candidate(s) for golden images keep twice the tolerances from thresholds and largest \
+         distance ({:.1e} in logits), expected at least {expected}: an engine within its tolerances may give such parts another verdict; \
+         train with more images or other thresholds{advice}",
+        margins.logit
+    )
 }
 
 fn json(args: &Args, exported: &Exported, plans: Option<Value>) -> Value {
@@ -149,4 +159,22 @@ fn text(args: &Args, exported: &Exported, plans: Option<&Value>) -> String {
         text += &format!("plans   {folder}\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cellgate_trainer::export::Margins;
+
+    #[test]
+    fn the_warning_names_the_cause_of_a_tight_selection() {
+        let warning = |suitable, candidates, has_f16| {
+            let margins = Margins { logit: 0.05, distance: 0.1 };
+            let selection = Selection { candidates, suitable, golden: suitable, margins, nearest: 0.5 };
+            assert!(selection.is_tight());
+            warning(&selection, has_f16) + "\n"
+        };
+        let warnings = [warning(3, 3, true), warning(3, 8, true), warning(15, 32, false)].concat();
+        insta::assert_snapshot!("warnings", warnings);
+    }
 }

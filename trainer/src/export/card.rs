@@ -148,10 +148,15 @@ fn proof(card: &mut String, parity: &[Parity], selection: &Selection, point: Ope
         margins.logit,
     );
     if selection.is_tight() {
+        let consequence = if selection.has_few_candidates() {
+            "They prove little of an engine."
+        } else {
+            "An engine within its tolerances may give the unsuitable parts another verdict."
+        };
         let _ = writeln!(
             card,
-            "- **Few suitable golden images**: expected at least {}. Engines may give different verdicts to parts that near.",
-            selection.expected(),
+            "- **Few suitable golden images**: expected at least {}. {consequence}",
+            selection.expected()
         );
     }
 }
@@ -192,5 +197,30 @@ fn rows(card: &mut String, path: &str, value: &Value) {
             let value = value.to_string().replace('|', "\\|");
             let _ = writeln!(card, "| {path} | {value} |");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::Margins;
+    use cellgate_models::policy::Calibration;
+
+    #[test]
+    fn the_card_names_the_consequence_of_few_suitable_golden_images() {
+        let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 4.0, intercept: 0.0 }).unwrap();
+        let margins = Margins { logit: 0.05, distance: 0.1 };
+        let last_line = |suitable, candidates| {
+            let selection = Selection { candidates, suitable, golden: suitable, margins, nearest: 0.5 };
+            let mut card = String::new();
+            proof(&mut card, &[], &selection, point);
+            card.lines().last().unwrap().to_owned()
+        };
+        let few = "- **Few suitable golden images**: expected at least 4. They prove little of an engine.";
+        assert_eq!(last_line(3, 3), few);
+        let tight =
+            "expected at least 16. An engine within its tolerances may give the unsuitable parts another verdict.";
+        assert_eq!(last_line(15, 32), format!("- **Few suitable golden images**: {tight}"));
+        assert!(last_line(16, 32).starts_with("- 16 of 32 candidate(s)"));
     }
 }

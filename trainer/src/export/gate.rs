@@ -5,8 +5,8 @@ use super::error::ExportError;
 use super::tolerance::Differences;
 use super::training_run::{Candidate, TrainingRun};
 use crate::dataset::images::limits;
-use crate::network::{Backbone, Readout, onnx};
-use cellgate_models::conversion::Converter;
+use crate::network::{Backbone, BackboneWithHead, Readout, Whitening, onnx};
+use cellgate_models::conversion::{Converter, Size};
 use cellgate_models::digest::Digest;
 use cellgate_models::engine::{Engine, OnnxRuntime, OnnxRuntimeOptions, Output, WhitenedFeatures};
 use cellgate_models::model::{Expectation, Precision};
@@ -86,22 +86,37 @@ impl Golden {
     }
 }
 
-/// Reads the candidates of the training run in `folder` and computes their outputs with libtorch.
-pub(super) fn read(
-    folder: &Path,
-    run: &TrainingRun,
-    backbone: &Backbone,
-    readout: &Readout,
-) -> Result<Vec<Golden>, ExportError> {
-    let size = run.conversion.size.ok_or(ExportError::NoSize)?;
-    if run.candidates.is_empty() {
-        return Err(ExportError::NoCandidates);
+/// Reads candidates of a training run and computes their outputs with libtorch, one candidate at a time.
+pub(super) struct Reader<'a> {
+    /// The folder of the training run.
+    folder: &'a Path,
+    point: OperatingPoint,
+    size: Size,
+    converter: Converter,
+    with_head: BackboneWithHead<'a>,
+    whitening: &'a Whitening,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        (folder, run): (&'a Path, &TrainingRun),
+        size: Size,
+        backbone: &'a Backbone,
+        readout: &'a Readout,
+    ) -> Result<Self, ExportError> {
+        Ok(Self {
+            folder,
+            point: run.policy.without(),
+            size,
+            converter: Converter::new(&run.conversion)?,
+            with_head: backbone.with_head(&readout.head)?,
+            whitening: &readout.whitening,
+        })
     }
-    let mut converter = Converter::new(&run.conversion)?;
-    let with_head = backbone.with_head(&readout.head)?;
-    let mut read = Vec::new();
-    for candidate in &run.candidates {
-        let (path, expected) = (folder.join(&candidate.path), candidate.digest);
+
+    /// Reads one candidate of the training run.
+    pub(super) fn read(&mut self, candidate: &Candidate) -> Result<Golden, ExportError> {
+        let (path, expected) = (self.folder.join(&candidate.path), candidate.digest);
         let other = |found: String| ExportError::Golden { path: path.clone(), found, expected };
         let tiff = std::fs::read(&path).map_err(|error| other(error.to_string()))?;
         let found = Digest::of(&tiff);
@@ -109,14 +124,13 @@ pub(super) fn read(
             return Err(other(format!("SHA-256 {found}")));
         }
         let radiograph = radiograph::decode(&tiff, &path, &limits())?;
-        let mut tensor = vec![0.0; 3 * size.pixels()];
-        converter.to_tensor(&radiograph, &mut tensor)?;
-        let torch = with_head.output(&tensor, size, &readout.whitening)?;
+        let mut tensor = vec![0.0; 3 * self.size.pixels()];
+        self.converter.to_tensor(&radiograph, &mut tensor)?;
+        let torch = self.with_head.output(&tensor, self.size, self.whitening)?;
         let golden = Golden { path, tiff, tensor, torch };
-        compare_with_training(&golden, candidate, run.policy.without())?;
-        read.push(golden);
+        compare_with_training(&golden, candidate, self.point)?;
+        Ok(golden)
     }
-    Ok(read)
 }
 
 /// Refuses the image if libtorch's logit or distance is not that of the training within the tolerance of f32.
@@ -138,15 +152,17 @@ fn compare_with_training(now: &Golden, trained: &Candidate, point: OperatingPoin
 pub(super) fn allowed(
     network: &[u8],
     precision: Precision,
-    candidates: &[Golden],
-    point: OperatingPoint,
+    candidates: &[Candidate],
+    reader: &mut Reader<'_>,
 ) -> Result<Allowed, ExportError> {
+    let point = reader.point;
     if precision == Precision::F32 {
         return Ok(Allowed { precision, tolerances: Differences::f32_tolerances(point), emulated: None });
     }
     let mut engine = OnnxRuntime::new(&onnx::emulate_f16(network)?, &OnnxRuntimeOptions::default())?;
     let mut emulated = Differences::default();
     for candidate in candidates {
+        let candidate = reader.read(candidate)?;
         emulated = emulated.max(candidate.differences(&engine.run(&candidate.tensor)?, point));
     }
     let tolerances = emulated.f16_tolerances(point);

@@ -119,6 +119,12 @@ impl Selection {
         self.suitable < self.expected()
     }
 
+    /// Whether a tight selection is tight only because there are few candidates: all are suitable.
+    #[must_use]
+    pub fn has_few_candidates(&self) -> bool {
+        self.suitable == self.candidates
+    }
+
     /// The smallest number of suitable candidates that is not tight.
     #[must_use]
     pub fn expected(&self) -> usize {

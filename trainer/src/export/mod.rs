@@ -60,8 +60,8 @@ pub struct Exported {
 /// Writes the training run in `folder` as a model to `out`, with one ONNX file for each precision.
 ///
 /// The tolerances of f16 follow from an emulation of f16 on the candidates for golden images. Then the golden images are selected among
-/// the candidates. Each network must pass the parity check: on the golden images, ONNX Runtime must give the same outputs as libtorch.
-/// If a network fails, nothing is written.
+/// the candidates. Without f16, the other candidates are not read. Each network must pass the parity check: on the golden images, ONNX
+/// Runtime must give the same outputs as libtorch. If a network fails, nothing is written.
 ///
 /// # Errors
 /// [`ExportError`]: the training run can't be read, the backbone or a candidate has changed, f16 deviates too much, no candidate is
@@ -81,15 +81,20 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
         ("cellgate.recipe", run.recipe.name.clone()),
     ];
     let point = run.policy.without();
-    let candidates = gate::read(folder, &run, &backbone, &readout)?;
+    if run.candidates.is_empty() {
+        return Err(ExportError::NoCandidates);
+    }
+    let mut reader = gate::Reader::new((folder, &run), size, &backbone, &readout)?;
     let mut networks = BTreeMap::new();
     let mut allowed = BTreeMap::new();
     for &precision in &options.precisions {
         let network = onnx::write(backbone.network(), &readout, size, precision, &metadata)?;
-        allowed.insert(precision, gate::allowed(&network, precision, &candidates, point)?);
+        allowed.insert(precision, gate::allowed(&network, precision, &run.candidates, &mut reader)?);
         networks.insert(precision, network);
     }
-    let (golden, selection) = select(candidates, &run, &allowed)?;
+    let (chosen, selection) = select(&run, &allowed)?;
+    let golden = chosen.into_iter().map(|index| reader.read(&run.candidates[index]));
+    let golden = golden.collect::<Result<Vec<Golden>, _>>()?;
     let parity = networks.iter().map(|(precision, network)| gate::pass(network, allowed[precision], &golden, point));
     let parity = parity.collect::<Result<Vec<Parity>, _>>()?;
     let golden = golden.into_iter().enumerate().map(|(index, golden)| {
@@ -127,26 +132,19 @@ pub fn export(folder: &Path, out: &Path, options: &ExportOptions) -> Result<Expo
     Ok(Exported { digest, parity, selection })
 }
 
-/// Selects the golden images among `candidates`, which are those of `run` in the same order. They keep the margins of the largest
-/// tolerances.
-fn select(
-    candidates: Vec<Golden>,
-    run: &TrainingRun,
-    allowed: &BTreeMap<Precision, Allowed>,
-) -> Result<(Vec<Golden>, Selection), ExportError> {
+/// Selects the golden images among the candidates of `run`. Returns their indices. They keep the margins of the largest tolerances, by
+/// the logits and distances of the training. Those that libtorch computes now differ from them by at most the tolerances of f32.
+fn select(run: &TrainingRun, allowed: &BTreeMap<Precision, Allowed>) -> Result<(Vec<usize>, Selection), ExportError> {
     let margins = Margins::of(allowed.values().map(|of| of.tolerances).fold(Differences::default(), Differences::max));
-    let logits: Vec<f32> = candidates.iter().map(|candidate| candidate.torch.logit).collect();
-    let distances: Vec<f64> = candidates.iter().map(Golden::distance).collect();
+    let logits: Vec<f32> = run.candidates.iter().map(|candidate| candidate.logit).collect();
+    let distances: Vec<f64> = run.candidates.iter().map(|candidate| candidate.distance).collect();
     let labels: Vec<Label> = run.candidates.iter().map(|candidate| candidate.label).collect();
-    let (chosen, selection) =
-        golden::select(&logits, &distances, &labels, (run.policy.without(), margins)).map_err(|farthest| {
-            ExportError::NoneSuitable {
-                candidates: candidates.len(),
-                precision: if allowed.contains_key(&Precision::F16) { Precision::F16 } else { Precision::F32 },
-                margins,
-                farthest,
-            }
-        })?;
-    let mut candidates: Vec<Option<Golden>> = candidates.into_iter().map(Some).collect();
-    Ok((chosen.into_iter().filter_map(|index| candidates[index].take()).collect(), selection))
+    golden::select(&logits, &distances, &labels, (run.policy.without(), margins)).map_err(|farthest| {
+        ExportError::NoneSuitable {
+            candidates: run.candidates.len(),
+            precision: if allowed.contains_key(&Precision::F16) { Precision::F16 } else { Precision::F32 },
+            margins,
+            farthest,
+        }
+    })
 }

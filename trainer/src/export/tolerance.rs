@@ -9,8 +9,8 @@ pub const F32_SCORE_TOLERANCE: f64 = 1e-4;
 /// By how much the whitened features may differ in f32, as a fraction of the largest distance.
 pub const F32_FEATURES_TOLERANCE: f32 = 1e-3;
 
-/// The tolerance of f16, divided by the largest deviation that the emulation finds. An engine may sum in f16 too, which about doubles the
-/// deviation, and other images than those of the export may deviate more.
+/// The tolerance of f16, divided by the largest deviation that the emulation finds. An engine that rounds the sum after each product had up
+/// to 2.6 times the deviation (trainer/README.md); the rest is for images that the export does not see.
 const F16_FACTOR: f32 = 3.0;
 
 /// Differences between the outputs of two engines for the same images: the largest ones, or the largest ones allowed.

@@ -56,29 +56,42 @@ pub(super) fn features<'a>(
     blocks: &[Block],
     mut done: impl FnMut(&'a Part, Vec<f32>) -> Result<(), FeatureError>,
 ) -> Result<(), FeatureError> {
-    each(parts, spec, backbone, |batch| {
-        let features = batch.tensor().and_then(|images| backbone.features_of_variants(&images, blocks));
-        let path = || parts[batch.parts[0]].path.clone();
-        let features = features.map_err(|source| FeatureError::Torch { path: path(), source })?;
-        let of_parts = features.chunks_exact(features.len() / batch.parts.len());
-        for (&index, features) in batch.parts.iter().zip(of_parts) {
-            if !features.iter().all(|feature| feature.is_finite()) {
-                return Err(FeatureError::NotFinite { path: parts[index].path.clone() });
+    each(
+        parts,
+        spec,
+        backbone,
+        |pixels| backbone.images_together(pixels),
+        |batch| {
+            let features = batch.tensor().and_then(|images| backbone.features_of_variants(&images, blocks));
+            let path = || parts[batch.parts[0]].path.clone();
+            let features = features.map_err(|source| FeatureError::Torch { path: path(), source })?;
+            let of_parts = features.chunks_exact(features.len() / batch.parts.len());
+            for (&index, features) in batch.parts.iter().zip(of_parts) {
+                if !features.iter().all(|feature| feature.is_finite()) {
+                    return Err(FeatureError::NotFinite { path: parts[index].path.clone() });
+                }
+                done(parts[index], features.to_vec())?;
             }
-            done(parts[index], features.to_vec())?;
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }
 
-/// Reads and converts the images of `parts`, and calls `compute` with batches of them: one image on the CPU, several small images
-/// on a GPU. The order of the images is not defined. Stops at the first error.
+/// Reads and converts the images of `parts`, and calls `compute` with batches of images of one size. `images_together` tells from the
+/// number of pixels of an image how many such images a batch has at most. The order of the images is not defined. Stops at the first error.
 pub(super) fn each(
     parts: &[&Part],
     spec: &ConversionSpec,
     backbone: &Backbone,
+    images_together: impl Fn(usize) -> usize,
     mut compute: impl FnMut(&Batch) -> Result<(), FeatureError>,
 ) -> Result<(), FeatureError> {
+    let Some(first) = parts.first() else { return Ok(()) };
+    let torch = |part: &Part| {
+        let path = part.path.clone();
+        |source| FeatureError::Torch { path, source }
+    };
+    let values_of_levels = backbone.values_of_levels8(spec).map_err(torch(first))?;
     let next = AtomicUsize::new(0);
     let is_cuda = backbone.device().is_cuda();
     let readers = if is_cuda { READERS_CUDA } else { READERS_CPU };
@@ -107,17 +120,17 @@ pub(super) fn each(
         for (index, converted) in receiver {
             let (converted, size) = converted?;
             let image = match converted {
-                Converted::Levels(levels) => backbone.image_of_levels(&levels, spec.mean, spec.std),
+                Converted::Levels(levels) => backbone.image_of_levels(&levels, &values_of_levels),
                 Converted::Values(values) => backbone.image(&values, size.height, size.width),
             };
-            let image = image.map_err(|source| FeatureError::Torch { path: parts[index].path.clone(), source })?;
+            let image = image.map_err(torch(parts[index]))?;
             if let Some(batch) = waiting.take_if(|batch| batch.size != size) {
                 compute(&batch)?;
             }
             let batch = waiting.get_or_insert_with(|| Batch { parts: vec![], images: vec![], size });
             batch.parts.push(index);
             batch.images.push(image);
-            if let Some(batch) = waiting.take_if(|batch| batch.parts.len() >= backbone.images_together(size.pixels())) {
+            if let Some(batch) = waiting.take_if(|batch| batch.parts.len() >= images_together(size.pixels())) {
                 compute(&batch)?;
             }
         }

@@ -27,8 +27,14 @@ pub fn logits(
     let bar = progress::bar(parts.len() as u64, "logits");
     let mut logits = vec![0.0; parts.len()];
     let mut prepared = None;
-    compute::each(&parts, spec, backbone, |batch| {
-        for (&index, image) in batch.parts.iter().zip(&batch.images) {
+    // The map of a logit is computed for one image, so a batch would only take memory.
+    compute::each(
+        &parts,
+        spec,
+        backbone,
+        |_| 1,
+        |batch| {
+            let (index, image) = (batch.parts[0], &batch.images[0]);
             let path = || parts[index].path.clone();
             let torch = |source| FeatureError::Torch { path: path(), source };
             let with_head = match &mut prepared {
@@ -40,9 +46,9 @@ pub fn logits(
                 return Err(FeatureError::NotFinite { path: path() });
             }
             bar.inc(1);
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     bar.finish_and_clear();
     Ok(logits)
 }

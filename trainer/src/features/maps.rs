@@ -53,25 +53,31 @@ impl StageMaps {
         progress::restart_time_left(progress);
         room::check(folder, Self::needed_bytes(missing.len(), size))?;
         let to_compute: Vec<&Part> = missing.iter().map(|&part| parts[part]).collect();
-        compute::each(&to_compute, spec, backbone, |batch| {
-            let torch = |index: usize| {
-                let path = to_compute[index].path.clone();
-                |source| FeatureError::Torch { path, source }
-            };
-            let computed = batch.tensor().and_then(|images| backbone.stage_3_of_variants(&images));
-            let computed = computed.map_err(torch(batch.parts[0]))?;
-            for (place, &index) in batch.parts.iter().enumerate() {
-                for (variant, of_variant) in computed.iter().enumerate() {
-                    let numbers = of_variant.f_narrow(0, place as i64, 1).and_then(|maps| half_bytes(&maps));
-                    let not_finite = || FeatureError::NotFinite { path: to_compute[index].path.clone() };
-                    let numbers = numbers.map_err(torch(index))?.ok_or_else(not_finite)?;
-                    let (path, key) = (maps.path(missing[index], variant), maps.keys[missing[index]][variant]);
-                    file::write(&path, MAPS, key, &numbers).map_err(|source| FeatureError::Io { path, source })?;
+        compute::each(
+            &to_compute,
+            spec,
+            backbone,
+            |pixels| backbone.images_together(pixels),
+            |batch| {
+                let torch = |index: usize| {
+                    let path = to_compute[index].path.clone();
+                    |source| FeatureError::Torch { path, source }
+                };
+                let computed = batch.tensor().and_then(|images| backbone.stage_3_of_variants(&images));
+                let computed = computed.map_err(torch(batch.parts[0]))?;
+                for (place, &index) in batch.parts.iter().enumerate() {
+                    for (variant, of_variant) in computed.iter().enumerate() {
+                        let numbers = of_variant.f_narrow(0, place as i64, 1).and_then(|maps| half_bytes(&maps));
+                        let not_finite = || FeatureError::NotFinite { path: to_compute[index].path.clone() };
+                        let numbers = numbers.map_err(torch(index))?.ok_or_else(not_finite)?;
+                        let (path, key) = (maps.path(missing[index], variant), maps.keys[missing[index]][variant]);
+                        file::write(&path, MAPS, key, &numbers).map_err(|source| FeatureError::Io { path, source })?;
+                    }
+                    progress.inc(1);
                 }
-                progress.inc(1);
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         Ok(maps)
     }
 

@@ -5,7 +5,8 @@ use super::flips::Variant;
 use super::pooling::{Block, last_stage};
 use super::resnet34::ResNet34;
 use super::weights::{Weights, WeightsError};
-use cellgate_models::conversion::Image8;
+use cellgate_models::conversion::pieces::values_of_levels8;
+use cellgate_models::conversion::{ConversionSpec, Image8};
 use cellgate_models::digest::Digest;
 use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
@@ -116,23 +117,25 @@ impl Backbone {
         Tensor::f_from_slice(tensor)?.f_view([1, 3, i64::from(height), i64::from(width)])?.f_to_device(self.device())
     }
 
-    /// As [`Self::image`], from the levels of a conversion to 8 bits, with the `mean` and the standard deviation `std` of each
-    /// channel. Only the levels are copied to the GPU, which looks up the normalised values. These have the bits of the values
-    /// that the conversion itself gives.
+    /// The normalised values of the levels of a conversion to 8 bits: 3 x 256, on the CPU or GPU of the backbone.
     ///
     /// # Errors
     /// libtorch fails.
-    pub(crate) fn image_of_levels(&self, image: &Image8, mean: [f32; 3], std: [f32; 3]) -> Result<Tensor, TchError> {
+    pub(crate) fn values_of_levels8(&self, spec: &ConversionSpec) -> Result<Tensor, TchError> {
+        Tensor::f_from_slice(&values_of_levels8(spec))?.f_view([3, 256])?.f_to_device(self.device())
+    }
+
+    /// As [`Self::image`], from the levels of a conversion to 8 bits, with the values of [`Self::values_of_levels8`]. Only the levels
+    /// are copied to the GPU, which looks up their values. These have the bits of the values that the conversion itself gives.
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub(crate) fn image_of_levels(&self, image: &Image8, values: &Tensor) -> Result<Tensor, TchError> {
         let [channels, height, width] =
             [image.channels, image.size.height as usize, image.size.width as usize].map(|side| side as i64);
         let levels = Tensor::f_from_data_size(&image.levels, &[channels, height * width], Kind::Uint8)?;
         let levels = levels.f_to_device(self.device())?.f_to_kind(Kind::Int)?;
-        let plane = |plane: usize| {
-            let values: Vec<f32> =
-                (0..=255_u8).map(|level| (f32::from(level) / 255.0 - mean[plane]) / std[plane]).collect();
-            let values = Tensor::f_from_slice(&values)?.f_to_device(self.device())?;
-            values.f_index_select(0, &levels.f_get((plane as i64).min(channels - 1))?)
-        };
+        let plane = |plane: i64| values.f_get(plane)?.f_index_select(0, &levels.f_get(plane.min(channels - 1))?);
         Tensor::f_stack(&[plane(0)?, plane(1)?, plane(2)?], 0)?.f_view([1, 3, height, width])
     }
 
@@ -167,7 +170,7 @@ pub(super) fn flipped(images: &Tensor, variant: Variant) -> Result<Tensor, TchEr
 mod tests {
     use super::*;
     use crate::network::pooling::{Pool, width};
-    use cellgate_models::conversion::{Bounds, ConversionSpec, Converter, Method, Size};
+    use cellgate_models::conversion::{Bounds, Converter, Method, Size};
     use cellgate_models::radiograph::Radiograph;
 
     /// A test image without symmetry. The prime numbers scatter its values over -1..=1.016.
@@ -224,7 +227,7 @@ mod tests {
             converter.to_tensor(&radiograph, &mut values).unwrap();
             let expected = backbone.image(&values, 36, 28).unwrap();
             let image = converter.to_levels8(&radiograph).unwrap();
-            let found = backbone.image_of_levels(&image, spec.mean, spec.std).unwrap();
+            let found = backbone.image_of_levels(&image, &backbone.values_of_levels8(&spec).unwrap()).unwrap();
             assert!(found == expected && found.size() == [1, 3, 36, 28], "{method}");
         }
     }

@@ -103,7 +103,7 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let warning = String::from_utf8(output.stderr).unwrap();
-    assert!(warning.starts_with("warning: 1 of 1 candidate(s) for golden images"), "{warning}");
+    assert!(warning.starts_with("warning: only 1 candidate(s) for golden images, expected at least 4"), "{warning}");
     assert_eq!(summary["golden"]["is_tight"], true, "{summary}");
     let figure = |precision: &str, name: &str| summary["parity"][precision][name].as_f64().unwrap();
     // ONNX Runtime rounds only the weights of the f16 network. The emulation rounds every result.
@@ -206,6 +206,15 @@ fn a_run_whose_only_candidate_is_near_a_threshold_is_exported_in_f32_alone() {
     assert!(is_named, "{error}");
     let exported = export(vec![Precision::F32]).unwrap();
     assert_eq!((exported.selection.golden, exported.parity[0].emulated), (1, None));
+
+    // Without f16, a candidate that is not selected is not read.
+    let missing = Candidate { logit: near as f32, path: "missing.tif".into(), ..trained.candidates[0].clone() };
+    trained.candidates.push(missing);
+    trained.save(&run_folder, &readout).unwrap();
+    let selection = export(vec![Precision::F32]).unwrap().selection;
+    assert_eq!((selection.golden, selection.suitable, selection.candidates), (1, 1, 2));
+    let error = export(vec![Precision::F32, Precision::F16]).unwrap_err();
+    assert!(matches!(&error, ExportError::Golden { path, .. } if path.ends_with("missing.tif")), "{error}");
 }
 
 #[test]
