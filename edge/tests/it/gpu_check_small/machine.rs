@@ -120,8 +120,8 @@ impl Machine {
         let results = self.at("results");
         let _ = fs::remove_dir_all(&results);
         let mut command = Command::new("/usr/bin/python3");
-        let output =
-            run(command.arg(self.at("packed/gpu-check")).arg(&results).arg(seconds).envs(self.environment()), status);
+        command.arg(self.at("packed/gpu-check")).arg(&results).arg(seconds).envs(self.environment());
+        let output = run(command.env_remove("PYTHONDONTWRITEBYTECODE"), status);
         let text = fs::read_to_string(results.join("results.json")).unwrap();
         Checked {
             output,
