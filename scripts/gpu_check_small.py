@@ -63,7 +63,7 @@ class Check:
             ("memcheck", 60, lambda: self.sanitizer("memcheck")),
             ("racecheck", 90, lambda: self.sanitizer("racecheck")),
             ("train", 120, self.train),
-            ("export", 90, self.export),
+            ("export", 150, self.export),
             ("gpu-check", 90, self.gpu_check),
             ("PyTorch", 180, self.pytorch),
             ("pretrain", 75, self.pretrain),
