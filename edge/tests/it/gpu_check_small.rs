@@ -119,6 +119,30 @@ fn a_driver_that_fails_after_the_first_steps_is_a_failure() {
     assert_eq!(of_driver, ["ok driver", "failure driver"]);
 }
 
+/// The training is short, so its logits may be too sensitive for f16.
+#[test]
+fn a_model_that_can_not_be_exported_in_f16_is_checked_in_f32() {
+    let machine = Machine::new();
+    machine.write("packages/tensorrt_rtx_libs/libtensorrt_rtx.so.1", "");
+    let refuses = "case \"$*\" in *,f16*) echo 'error: too far; export only `--precision f32`' >&2; exit 1 ;; esac\n";
+    machine.script("packed/cellgate-trainer", &format!("{refuses}{TRAINER}"));
+    let edge = EDGE.replace("failure 'TensorRT for RTX was not found'", "ok 1.6");
+    let edge = edge.replace("failure 'not built: there is no TensorRT'", "ok 'in 9 s'");
+    let (edge, _) = edge.rsplit_once("exit 1").unwrap();
+    let f16 = r#"row 'plan built' failure 'not built: no network' ',"precision":"f16"'"#;
+    machine.script("packed/cellgate-edge", &format!("{edge}{f16}\nexit 1"));
+    let states = machine.check("300", 0).states();
+    let is_expected = |state: &&String| state.contains("f16") || state.contains("f32") || state.contains("export");
+    let found: Vec<_> = states.iter().filter(is_expected).collect();
+    assert_eq!(
+        found,
+        ["skipped export f16", "ok export", "ok plan built f32", "skipped plan, latencies f16", "ok PyTorch f32"]
+    );
+    // Another error is a failure.
+    machine.script("packed/cellgate-trainer", &format!("{}{TRAINER}", refuses.replace("export only", "no")));
+    assert_eq!(machine.check("300", 1).row("export").0, "failure");
+}
+
 #[test]
 fn without_the_right_to_read_performance_counters_ncu_is_skipped() {
     let machine = Machine::new();

@@ -39,7 +39,7 @@ case $command in
   synth) mkdir "$out/images"; touch "$out/images/1.tif" ;;
   train) echo '{"candidates":[{"digest":"d1","logit":-2.0},{"digest":"d2","logit":1.50001}]}' >"$out/run.json" ;;
   export)
-    golden='"golden":[{"member":"golden/01.tif","expected":{"f32":{"logit":1.5,"tolerance":0.0004}}}]'
+    golden='"networks":[{"precision":"f32"}],"golden":[{"member":"golden/01.tif","expected":{"f32":{"logit":1.5,"tolerance":0.0004}}}]'
     echo "{\"members\":{\"golden/01.tif\":{\"sha256\":\"d2\"}},$golden}" >"$out/manifest.json"
     echo '{"parity":{"f32":{"largest_difference":0.00002}}}' ;;
 esac"#;
@@ -79,6 +79,7 @@ impl Machine {
             fs::copy(scripts().join(script), machine.at("packed").join(name)).unwrap();
         }
         machine.write("packed/torch_latency.py", TORCH);
+        machine.write("packed/model/manifest.json", r#"{"networks":[{"precision":"f32"}]}"#);
         machine.write("packed/needs", &format!("{} 2.2 2.11.0+cu130\n", std::env::consts::ARCH));
         machine.write("packages/torch/version.py", "__version__ = '2.11.0+cu130'\n");
         machine.write("packages/nvidia/cu13/lib/libnvrtc.so.13", "");
