@@ -18,7 +18,8 @@ class Host:
         self.torch = in_packages("torch/version.py")
         self.torch_version = version_in(self.torch) if self.torch else None
         self.no_libtorch = "this Python has no package torch"
-        self.environment = {"TORCHINDUCTOR_CACHE_DIR": f"{work}/inductor", **os.environ}
+        caches = {"CUDA_CACHE_PATH": f"{work}/cuda", "TORCHINDUCTOR_CACHE_DIR": f"{work}/inductor"}
+        self.environment = {**os.environ, **caches}
         named = {
             "CELLGATE_NVRTC": self.nvrtc,
             "CELLGATE_TENSORRT": self.tensorrt and self.tensorrt.parent,

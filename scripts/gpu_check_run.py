@@ -50,6 +50,8 @@ class Run:
         self.rows = []
         self.step_name = None
         self.log = open(results / "log.txt", "wb", buffering=0)
+        # Where in the log the output of the last command begins and ends.
+        self.output_start = self.output_end = 0
         print(f"{'STATE':<{STATE}} {'WHAT':<{WHAT}} {'SECONDS':>{SECONDS + 1}}  FOUND", flush=True)
 
     def has_failure(self):
@@ -113,6 +115,7 @@ class Run:
         """
         arguments = [str(argument) for argument in arguments]
         self.log.write(f"\n=== {self.step_name}: {shlex.join(arguments)}\n".encode())
+        self.output_start = self.output_end = self.log.tell()
         begin = time.monotonic()
         process = subprocess.Popen(
             arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True
@@ -123,6 +126,7 @@ class Run:
         finally:
             kill(process)
         status = process.poll()
+        self.output_end = self.log.tell()
         self.log.write(f"=== ended with status {status} after {seconds:.1f} s\n".encode())
         name = Path(arguments[0]).name
         if is_whole:
@@ -164,10 +168,14 @@ class Run:
         return output
 
     def last_words(self):
-        """The last line of text in the log that no row of `===` is: usually the error of the last command."""
-        lines = (self.results / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-        lines = [line for line in lines[-40:] if line.strip() and not line.startswith("===")]
+        """The last line of text that the last command printed: usually its error."""
+        lines = [line for line in self.last_output().splitlines() if line.strip()]
         return in_a_line(lines[-1]) if lines else "no output"
+
+    def last_output(self):
+        """What the last command printed, on stdout and stderr."""
+        log = (self.results / "log.txt").read_bytes()
+        return log[self.output_start : self.output_end].decode(errors="replace")
 
 
 def kill(process):

@@ -87,13 +87,15 @@ fn what_a_program_reports_as_wrong_is_a_failure() {
             "train",
             "status 3: no space",
         ),
+        // The cause is not what an earlier command printed.
+        ("packed/cellgate-trainer", TRAINER, "mkdir -p", "exit 3; mkdir", "train", "status 3: no output"),
         ("tools/compute-sanitizer", SANITIZER, "ERROR SUMMARY: 0", "ERROR SUMMARY: 2", "memcheck", "2 errors"),
         ("tools/compute-sanitizer", SANITIZER, "SUMMARY: 0 hazards", "SUMMARY: 10 hazards", "racecheck", "10 hazards"),
         ("tools/compute-sanitizer", SANITIZER, "\"$@\"\n", "\n", "memcheck", "the kernels were not compared"),
-        ("tools/compute-sanitizer", SANITIZER, "SUMMARY", "", "racecheck", "without a summary"),
+        ("tools/compute-sanitizer", SANITIZER, "SUMMARY", "", "racecheck", "summary: ========= RACECHECK"),
         ("tools/ncu", NCU, "\"ID\"", "Permission denied", "ncu", "without a table"),
         ("tools/ncu", NCU, "'\"0\",", "'", "ncu", "no launch of convert_tile"),
-        ("tools/nvidia-smi", NVIDIA_SMI, "echo", "exit 9 #", "nvidia-smi", ""),
+        ("tools/nvidia-smi", NVIDIA_SMI, "echo", "exit 9 #", "nvidia-smi", "no output"),
     ] {
         let machine = Machine::new();
         assert!(script.contains(found), "{name}: {found}");
@@ -105,6 +107,63 @@ fn what_a_program_reports_as_wrong_is_a_failure() {
     let machine = Machine::new();
     machine.write("packed/torch_latency.py", "raise SystemExit(1)");
     assert_eq!(machine.check("300", 1).row("PyTorch").0, "failure");
+}
+
+#[test]
+fn a_driver_that_fails_after_the_first_steps_is_a_failure() {
+    let machine = Machine::new();
+    let fails = "case \"$*\" in *--kernels*) row driver ok 580 ;; *) row driver failure 'no answer' ;; esac";
+    machine.script("packed/cellgate-edge", &EDGE.replace("row driver ok 'for CUDA 13.0'", fails));
+    let states = machine.check("300", 1).states();
+    let of_driver: Vec<_> = states.iter().filter(|state| state.ends_with(" driver")).collect();
+    assert_eq!(of_driver, ["ok driver", "failure driver"]);
+}
+
+/// The training is short, so its logits may be too sensitive for f16.
+#[test]
+fn a_model_that_can_not_be_exported_in_f16_is_checked_in_f32() {
+    let machine = Machine::new();
+    machine.write("packages/tensorrt_rtx_libs/libtensorrt_rtx.so.1", "");
+    let refuses = "case \"$*\" in *,f16*) echo 'error: too far; export only `--precision f32`' >&2; exit 1 ;; esac\n";
+    machine.script("packed/cellgate-trainer", &format!("{refuses}{TRAINER}"));
+    let edge = EDGE.replace("failure 'TensorRT for RTX was not found'", "ok 1.6");
+    let edge = edge.replace("failure 'not built: there is no TensorRT'", "ok 'in 9 s'");
+    let (edge, _) = edge.rsplit_once("exit 1").unwrap();
+    let f16 = r#"row 'plan built' failure 'not built: no network' ',"precision":"f16"'"#;
+    machine.script("packed/cellgate-edge", &format!("{edge}{f16}\nexit 1"));
+    let states = machine.check("300", 0).states();
+    let is_expected = |state: &&String| state.contains("f16") || state.contains("f32") || state.contains("export");
+    let found: Vec<_> = states.iter().filter(is_expected).collect();
+    assert_eq!(
+        found,
+        ["skipped export f16", "ok export", "ok plan built f32", "skipped plan, latencies f16", "ok PyTorch f32"]
+    );
+    // Another error is a failure.
+    machine.script("packed/cellgate-trainer", &format!("{}{TRAINER}", refuses.replace("export only", "no")));
+    assert_eq!(machine.check("300", 1).row("export").0, "failure");
+}
+
+#[test]
+fn without_the_right_to_read_performance_counters_ncu_is_skipped() {
+    let machine = Machine::new();
+    machine.script("tools/ncu", "echo '==ERROR== ERR_NVGPUCTRPERM - The user does not have permission' >&2; exit 1");
+    let (state, found) = machine.check("300", 0).row("ncu");
+    assert!(state == "skipped" && found.contains("(ERR_NVGPUCTRPERM)"), "{state} {found}");
+}
+
+#[test]
+fn a_run_leaves_no_files_but_its_results() {
+    let machine = Machine::new();
+    let names = |folder: &str| {
+        let entries = fs::read_dir(machine.at(folder)).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let packed = names("packed");
+    machine.check("300", 0);
+    assert_eq!(names("results"), ["log.txt", "results.json"]);
+    assert_eq!((names("home"), names("temporary"), names("packed")), (vec![], vec![], packed));
 }
 
 #[test]
@@ -133,7 +192,7 @@ fn programs_that_the_machine_can_not_run_are_a_failure() {
 
 /// The run has 15 seconds. The training hangs, and its child keeps running without it.
 #[test]
-fn when_the_time_is_over_the_least_worthy_steps_are_left_out_and_the_results_are_complete() {
+fn when_the_time_is_over_the_last_steps_are_left_out_and_the_results_are_complete() {
     let machine = Machine::new();
     let sleep = endless("271");
     machine.script("packed/cellgate-trainer", &format!("{sleep} &\nwait"));

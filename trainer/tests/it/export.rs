@@ -171,6 +171,44 @@ fn a_run_is_exported_only_if_its_files_are_unchanged() {
     insta::with_settings!({ filters => vec![(r"[0-9a-f]{64}", "DIGEST")] }, { insta::assert_snapshot!("errors", lines) });
 }
 
+/// `scripts/gpu_check_small.py` reads the files run.json and manifest.json and the output of `export --json`.
+#[test]
+fn gpu_check_reads_what_a_training_and_an_export_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run_folder, out) = (folder.path().join("run"), folder.path().join("model"));
+    std::fs::create_dir(&run_folder).unwrap();
+    let mut trained = run(&run_folder, 2.0);
+    let output = export_with(&run_folder, &out, &["--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let json = folder.path().join("export.json");
+    std::fs::write(&json, &output.stdout).unwrap();
+
+    // As if the export had selected the second one of two candidates, and the training had computed another logit for it.
+    let other = Candidate { digest: Digest::of(b"another image"), logit: -3.0, ..trained.candidates[0].clone() };
+    trained.candidates[0].logit += 0.25;
+    trained.candidates.insert(0, other);
+    let (_, readout) = TrainingRun::load(&run_folder).unwrap();
+    trained.save(&run_folder, &readout).unwrap();
+    let script = "import json, sys, gpu_check_small\n\
+                  print(json.dumps(gpu_check_small.parity(*(json.load(open(path)) for path in sys.argv[1:]))))";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).args([run_folder.join("run.json"), out.join("manifest.json"), json]);
+    // The script's folder must not get compiled modules.
+    python.env("PYTHONPATH", cellgate_test_support::root().join("scripts")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = python.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!((figures["largest_difference"].as_f64().unwrap() - 0.25).abs() < 0.01, "{figures}");
+    assert_eq!(figures["images"], 1);
+    let tolerance = summary["parity"]["f32"]["tolerance"].as_f64().unwrap();
+    assert!((figures["tolerance"].as_f64().unwrap() - tolerance).abs() < 1e-3 * tolerance, "{figures} {summary}");
+    for precision in ["f32", "f16"] {
+        assert_eq!(figures["onnxruntime"][precision], summary["parity"][precision]["largest_difference"], "{summary}");
+        assert!(figures["onnxruntime"][precision].is_f64(), "{figures}");
+    }
+}
+
 /// The margin from the thresholds depends on the precision.
 #[test]
 fn a_run_whose_only_candidate_is_near_a_threshold_is_exported_in_f32_alone() {

@@ -14,7 +14,9 @@ const SCRIPTS: [(&str, &str); 4] = [
     ("torch_latency.py", "torch_latency.py"),
 ];
 /// A program that prints what `cellgate-edge gpu-check` prints on a machine with a GPU and without TensorRT.
+/// Like the CUDA driver, it keeps compiled kernels in a cache.
 pub(super) const EDGE: &str = r#"
+mkdir -p "${CUDA_CACHE_PATH:-$HOME/.nv/ComputeCache}"
 row() { echo "{\"what\":\"$1\",\"state\":\"$2\",\"found\":\"$3\"$4}"; }
 row driver ok 'for CUDA 13.0'
 row GPU ok 'a GPU (sm90)'
@@ -26,7 +28,8 @@ row kernels ok "byte-equal with the CPU: yes; the last image: ${last##*/}"
 row conversion ok 'launched as a graph' ',"figures":{"kernels_us":20.5}'
 row 'plan built' failure 'not built: there is no TensorRT' ',"precision":"f32"'
 exit 1"#;
-/// A program that does what `cellgate-trainer` does as far as the run looks at it. In this model a golden image's logit is 1.5.
+/// A program that does what `cellgate-trainer` does as far as the run looks at it. The training writes two candidates for
+/// golden images, and the export selects the second one, whose logit is 1.5.
 pub(super) const TRAINER: &str = r#"
 command=$1
 case $command in synth) out=$2 ;; *) while [ "$1" != --out ]; do shift; done; out=$2 ;; esac
@@ -34,9 +37,10 @@ mkdir -p "$out"
 case $command in
   pretrain) echo '{"images_per_s":812.4,"images":24320,"seconds":30.1,"waiting_share":0.25}' ;;
   synth) mkdir "$out/images"; touch "$out/images/1.tif" ;;
-  train) echo '{"golden":[{"logit":1.50001}]}' >"$out/run.json" ;;
+  train) echo '{"candidates":[{"digest":"d1","logit":-2.0},{"digest":"d2","logit":1.50001}]}' >"$out/run.json" ;;
   export)
-    echo '{"golden":[{"expected":{"f32":{"logit":1.5,"tolerance":0.0004}}}]}' >"$out/manifest.json"
+    golden='"networks":[{"precision":"f32"}],"golden":[{"member":"golden/01.tif","expected":{"f32":{"logit":1.5,"tolerance":0.0004}}}]'
+    echo "{\"members\":{\"golden/01.tif\":{\"sha256\":\"d2\"}},$golden}" >"$out/manifest.json"
     echo '{"parity":{"f32":{"largest_difference":0.00002}}}' ;;
 esac"#;
 pub(super) const SANITIZER: &str = r#"
@@ -68,11 +72,14 @@ impl Machine {
     /// A machine with everything but TensorRT.
     pub(super) fn new() -> Self {
         let machine = Self(tempfile::tempdir().unwrap());
+        for folder in ["packed/model", "home", "temporary"] {
+            fs::create_dir_all(machine.at(folder)).unwrap();
+        }
         for (script, name) in SCRIPTS {
-            fs::create_dir_all(machine.at("packed/model")).unwrap();
             fs::copy(scripts().join(script), machine.at("packed").join(name)).unwrap();
         }
         machine.write("packed/torch_latency.py", TORCH);
+        machine.write("packed/model/manifest.json", r#"{"networks":[{"precision":"f32"}]}"#);
         machine.write("packed/needs", &format!("{} 2.2 2.11.0+cu130\n", std::env::consts::ARCH));
         machine.write("packages/torch/version.py", "__version__ = '2.11.0+cu130'\n");
         machine.write("packages/nvidia/cu13/lib/libnvrtc.so.13", "");
@@ -114,8 +121,8 @@ impl Machine {
         let results = self.at("results");
         let _ = fs::remove_dir_all(&results);
         let mut command = Command::new("/usr/bin/python3");
-        let output =
-            run(command.arg(self.at("packed/gpu-check")).arg(&results).arg(seconds).envs(self.environment()), status);
+        command.arg(self.at("packed/gpu-check")).arg(&results).arg(seconds).envs(self.environment());
+        let output = run(command.env_remove("PYTHONDONTWRITEBYTECODE"), status);
         let text = fs::read_to_string(results.join("results.json")).unwrap();
         Checked {
             output,
@@ -124,9 +131,15 @@ impl Machine {
         }
     }
 
-    pub(super) fn environment(&self) -> [(&str, String); 3] {
-        let path = format!("{}:/usr/bin:/bin", self.at("tools").display());
-        [("PATH", path), ("PYTHONPATH", self.at("packages").display().to_string()), ("LC_ALL", "C".to_owned())]
+    pub(super) fn environment(&self) -> [(&str, String); 5] {
+        let at = |name: &str| self.at(name).display().to_string();
+        [
+            ("PATH", format!("{}:/usr/bin:/bin", at("tools"))),
+            ("PYTHONPATH", at("packages")),
+            ("HOME", at("home")),
+            ("TMPDIR", at("temporary")),
+            ("LC_ALL", "C".to_owned()),
+        ]
     }
 }
 
