@@ -123,7 +123,7 @@ mod tests {
         let features = format!("[{}]", vec!["0.125"; 64].join(","));
         let confirmed = format!(r#"{{"features":{features},"part":4711,"raw_logit":-1.5,"seq":12}}"#);
         assert_eq!(short(&confirmed), r#"{"part":4711,"raw_logit":-1.5,"seq":12}"#);
-        let regions = format!("[{}]", vec![r#"{"x":1,"y":2}"#; 9].join(","));
+        let regions = format!("[{}]", [r#"{"x":1,"y":2}"#; 9].join(","));
         assert_eq!(short(&regions), format!("{}...", &regions[..MAX_JSON]));
     }
 }
