@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod convert;
 pub mod doctor;
+mod file_id;
 pub mod finding;
 pub mod gpu_files;
 pub mod journal;

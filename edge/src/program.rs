@@ -1,25 +1,14 @@
 //! Notices that the file of a running program was replaced, as an upgrade does: a newer program waits for the next start.
 
+use crate::file_id::FileId;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The file that a running program was started from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProgramFile {
     path: PathBuf,
-    identity: Identity,
-}
-
-/// The identity of a file: the device number of its file system, its inode, and the time of its last write in seconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity(u64, u64, i64);
-
-impl Identity {
-    /// The identity of the file at `path`; `None` if there is no such file.
-    fn of(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|file| Self(file.dev(), file.ino(), file.mtime()))
-    }
+    id: FileId,
 }
 
 impl ProgramFile {
@@ -29,7 +18,7 @@ impl ProgramFile {
     }
 
     fn at(path: PathBuf) -> Option<Self> {
-        Identity::of(&path).map(|identity| Self { path, identity })
+        FileId::of(&path).ok().map(|id| Self { path, id })
     }
 
     /// The path from which the program was started.
@@ -39,21 +28,21 @@ impl ProgramFile {
 
     /// Whether another file, or none, is at the program's path now.
     pub(crate) fn is_replaced(&self) -> bool {
-        Identity::of(&self.path) != Some(self.identity)
+        FileId::of(&self.path).ok() != Some(self.id)
     }
 
     /// Writes this into `file`, for [`Self::noted_in`] of another process. Failure is harmless: then that process can't tell.
     pub(crate) fn note_in(&self, file: &Path) {
-        let Identity(device, inode, written) = self.identity;
-        let _ = fs::write(file, format!("{device} {inode} {written} {}", self.path.display()));
+        let FileId { device, inode } = self.id;
+        let _ = fs::write(file, format!("{device} {inode} {}", self.path.display()));
     }
 
     /// What [`Self::note_in`] wrote into `file`. `None` if it can't be read, or is something else.
     pub(crate) fn noted_in(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
-        let mut words = text.splitn(4, ' ');
-        let identity = Identity(words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some(Self { path: words.next()?.into(), identity })
+        let mut words = text.splitn(3, ' ');
+        let id = FileId { device: words.next()?.parse().ok()?, inode: words.next()?.parse().ok()? };
+        Some(Self { path: words.next()?.into(), id })
     }
 }
 
@@ -85,7 +74,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let note = folder.path().join("note");
         assert_eq!(ProgramFile::noted_in(&note), None);
-        for text in ["", "1 2 3", "1 2 x /usr/bin/program", "-1 2 3 /usr/bin/program"] {
+        for text in ["", "1 2", "1 x /usr/bin/program", "-1 2 /usr/bin/program"] {
             fs::write(&note, text).unwrap();
             assert_eq!(ProgramFile::noted_in(&note), None, "{text}");
         }

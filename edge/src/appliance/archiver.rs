@@ -51,7 +51,7 @@ impl Service for Archiver {
         let shared = Arc::clone(&self.shared);
         let Shared { liveness, metrics, .. } = &*shared;
         let mut tidied: Option<Instant> = None;
-        let (mut is_clock_doubted, mut does_newer_wait) = (false, false);
+        let (mut is_clock_doubted, mut newer_waits) = (false, false);
         let mut retries = VecDeque::new();
         loop {
             liveness.busy(Worker::Archiver, MAX_MESSAGE_TIME);
@@ -66,7 +66,7 @@ impl Service for Archiver {
                 retry(&mut self.archive, metrics, liveness, &mut retries);
                 tidy(&mut self.archive, metrics, || shared.reference_images());
                 prune(&self.journal, metrics, &mut is_clock_doubted);
-                look_for_newer(self.program.as_ref(), metrics, &mut does_newer_wait);
+                look_for_newer(self.program.as_ref(), metrics, &mut newer_waits);
             }
         }
     }
@@ -102,12 +102,12 @@ struct Move {
     why: Option<Unjudged>,
 }
 
-/// Says in the metrics whether the file of the running program was replaced, and in the log once that it was.
-fn look_for_newer(program: Option<&ProgramFile>, metrics: &Metrics, did_wait: &mut bool) {
+/// Says in the metrics whether the file of the running program was replaced, and in the log when it was.
+fn look_for_newer(program: Option<&ProgramFile>, metrics: &Metrics, newer_waits: &mut bool) {
     let Some(program) = program else { return };
-    let waits = program.is_replaced();
-    metrics.device.set_newer_program_waits(waits);
-    if waits && !std::mem::replace(did_wait, true) {
+    let waited_before = std::mem::replace(newer_waits, program.is_replaced());
+    metrics.device.set_newer_program_waits(*newer_waits);
+    if *newer_waits && !waited_before {
         let path = program.path().display();
         tracing::warn!(
             event = "newer_program_waits",
@@ -292,19 +292,19 @@ mod tests {
         let note = place.path().join("note");
         let about = About { device: 1, model: String::new(), profile: "native" };
         let metrics = Metrics::new(&about, Duration::from_secs(5), &[]).unwrap();
-        let mut did_wait = false;
-        let mut waits = |program: &ProgramFile| {
-            look_for_newer(Some(program), &metrics, &mut did_wait);
+        let mut newer_waits = false;
+        let mut look = |program: &ProgramFile| {
+            look_for_newer(Some(program), &metrics, &mut newer_waits);
             let page = metrics.page().unwrap();
             let figure = page.lines().find_map(|line| line.strip_prefix("cellgate_newer_program_waits "));
-            (figure.unwrap().to_owned(), did_wait)
+            (figure.unwrap().to_owned(), newer_waits)
         };
         let program = ProgramFile::of_this_process().unwrap();
-        assert_eq!(waits(&program), ("0".to_owned(), false));
+        assert_eq!(look(&program), ("0".to_owned(), false));
         // A file that was there before: no file has the inode 0.
-        fs::write(&note, format!("0 0 0 {}", program.path().display())).unwrap();
+        fs::write(&note, format!("0 0 {}", program.path().display())).unwrap();
         let replaced = ProgramFile::noted_in(&note).unwrap();
-        assert_eq!(waits(&replaced), ("1".to_owned(), true));
+        assert_eq!(look(&replaced), ("1".to_owned(), true));
     }
 
     #[test]

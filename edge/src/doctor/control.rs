@@ -23,7 +23,7 @@ pub(super) fn control(socket: &Path, is_running: bool) -> Finding {
     let folder = or_here(socket.parent().unwrap_or(socket));
     if !folder.is_dir() {
         let found = format!(
-            "{}: no such folder; the package creates /run/cellgate (`systemd-tmpfiles --create` again); create another folder yourself",
+            "{}: no such folder; if it is /run/cellgate, run `systemd-tmpfiles --create`; create any other folder yourself",
             folder.display()
         );
         return Finding::warning(what, found);

@@ -30,14 +30,19 @@ mod tests {
     fn a_running_appliance_whose_program_was_replaced_is_a_warning() {
         let place = tempfile::tempdir().unwrap();
         let journal = place.path().join("journal");
+        std::fs::write(lock_of(&journal), "0 0 /usr/bin/earlier").unwrap();
         let (_running, _) = Journal::open(&journal, JournalOptions::default()).unwrap();
-        assert_eq!(program(&journal), None, "the appliance has not noted its program");
+        assert_eq!(
+            program(&journal),
+            None,
+            "the appliance has not noted its program yet, and the note of an earlier one is gone"
+        );
         let this = ProgramFile::of_this_process().unwrap();
         this.note_in(&lock_of(&journal));
         assert!(is_held(&journal), "a note takes the lock from nobody");
         assert_eq!(program(&journal).unwrap().state, FindingState::Ok);
         // No file has the inode 0.
-        std::fs::write(lock_of(&journal), format!("0 0 0 {}", this.path().display())).unwrap();
+        std::fs::write(lock_of(&journal), format!("0 0 {}", this.path().display())).unwrap();
         let replaced = program(&journal).unwrap();
         let path = this.path().to_str().unwrap();
         assert!(replaced.state == FindingState::Warning && replaced.found.starts_with(path), "{replaced:?}");

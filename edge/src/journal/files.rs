@@ -5,7 +5,6 @@ use super::JournalError;
 use super::verdict_row::Answer;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The journal's path without symbolic links, so that every appliance uses the same files beside it.
@@ -34,17 +33,6 @@ pub(super) fn refuse_lone_wal(path: &Path) -> Answer<()> {
     Ok(())
 }
 
-/// The identity of a file: the device number of its file system, and its inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity(u64, u64);
-
-impl Identity {
-    /// The identity of the file that is at `path` now.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        path.metadata().map(|metadata| Self(metadata.dev(), metadata.ino()))
-    }
-}
-
 /// Whether an appliance uses the journal. If no appliance does, this function holds the journal's lock for a moment. It creates
 /// no file.
 pub(crate) fn is_held(path: &Path) -> bool {
@@ -53,7 +41,7 @@ pub(crate) fn is_held(path: &Path) -> bool {
     matches!(file.0.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// The lock file of the journal at `path`. It exists while an appliance uses the journal, and then names the appliance's program.
+/// The lock file of the journal at `path`. While an appliance uses the journal, the file is locked and names the appliance's program.
 pub(crate) fn lock_of(path: &Path) -> PathBuf {
     beside(&resolved(path).unwrap_or_else(|_| path.to_owned()), ".lock")
 }
@@ -85,13 +73,13 @@ impl Drop for Lock {
     }
 }
 
-/// Takes the lock of the journal at the resolved `path`.
+/// Takes the lock of the journal at the resolved `path`, and empties the lock file: it may name the program of an earlier appliance.
 pub(super) fn lock(path: &Path) -> Answer<Lock> {
     let path = beside(path, ".lock");
     let io = |source| JournalError::Io { path: path.clone(), source };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map(Lock).map_err(io)?;
     match file.0.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => file.0.set_len(0).map(|()| file).map_err(io),
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path }),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }

@@ -1,10 +1,11 @@
 //! Checks whether the files that were opened are still at the journal's paths.
 
 use super::JournalError;
-use super::files::{Identity, wal_of};
+use super::files::wal_of;
 use super::readonly;
 use super::store::Stored;
 use super::verdict_row::Answer;
+use crate::file_id::FileId;
 use std::io::{self, ErrorKind};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -12,15 +13,15 @@ use std::path::{Path, PathBuf};
 /// The files of an open journal.
 pub(super) struct Place {
     path: PathBuf,
-    database: Identity,
+    database: FileId,
     /// `None` after the WAL was lost and its content was saved, until there is a new WAL.
-    wal: Option<Identity>,
+    wal: Option<FileId>,
 }
 
 impl Place {
     /// The files that are now at the resolved `path` and beside it.
     pub(super) fn of(path: &Path) -> Answer<Self> {
-        let identity = |path: PathBuf| Identity::of(&path).map_err(|source| JournalError::Io { path, source });
+        let identity = |path: PathBuf| FileId::of(&path).map_err(|source| JournalError::Io { path, source });
         Ok(Self { path: path.to_owned(), database: identity(path.to_owned())?, wal: Some(identity(wal_of(path))?) })
     }
 
@@ -28,7 +29,7 @@ impl Place {
     pub(super) fn check(&self) -> Answer<()> {
         self.check_database()?;
         let path = wal_of(&self.path);
-        let found = Identity::of(&path);
+        let found = FileId::of(&path);
         let other = |what: &str| Err(JournalError::Io { path, source: io::Error::other(what) });
         match (self.wal, found) {
             (Some(wal), Ok(found)) if wal == found => Ok(()),
@@ -65,7 +66,7 @@ impl Place {
 
     fn check_database(&self) -> Answer<()> {
         let io = |source| JournalError::Io { path: self.path.clone(), source };
-        if Identity::of(&self.path).map_err(io)? == self.database {
+        if FileId::of(&self.path).map_err(io)? == self.database {
             return Ok(());
         }
         Err(io(io::Error::other("the journal that was opened at the start was moved or replaced")))
@@ -81,7 +82,7 @@ impl Place {
     /// attempt may have created the WAL that is there now. Then this WAL is expected.
     pub(super) fn opened(&mut self, is_open: bool) {
         if is_open || self.wal.is_none() {
-            self.wal = Identity::of(&wal_of(&self.path)).ok();
+            self.wal = FileId::of(&wal_of(&self.path)).ok();
         }
     }
 }
