@@ -42,5 +42,4 @@ pub use error::ConversionError;
 pub use histogram::Histogram;
 pub use method::{Method, ParseMethodError};
 pub use size::{ParseSizeError, Size};
-pub use spec::{ConversionSpec, Interpolation};
-pub use tensor::{IMAGENET_MEAN, IMAGENET_STD};
+pub use spec::{ConversionSpec, IMAGENET_MEAN, IMAGENET_STD, Interpolation};

@@ -1,12 +1,17 @@
 //! The specification of a conversion as data, `conversion.json`. It alone decides how the trainer and the device convert a
 //! radiograph.
 
-use super::tensor::{IMAGENET_MEAN, IMAGENET_STD};
 use super::{Bounds, ClaheSettings, ConversionError, DheSettings, Distribution, Method, Size};
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+
+/// The means of ImageNet's red, green and blue, of levels / 255 (torchvision's pretrained models).
+pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+
+/// The standard deviations of ImageNet's red, green and blue, of levels / 255.
+pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// The interpolation of levels when the size changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

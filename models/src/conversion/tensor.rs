@@ -3,12 +3,6 @@
 use super::ConversionSpec;
 use super::resize::{Loop, Sample};
 
-/// The means of ImageNet's red, green and blue, of levels / 255 (torchvision's pretrained models).
-pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-
-/// The standard deviations of ImageNet's red, green and blue, of levels / 255.
-pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
-
 /// Number of levels that are processed together. Their shares of the full level stay in the first-level cache or in registers for
 /// all planes.
 const LEVELS_AT_ONCE: usize = 64;

@@ -2,7 +2,7 @@
 //! golden images.
 
 use super::error::ExportError;
-use super::tolerance::Differences;
+use super::tolerance::{Differences, TooLarge};
 use super::training_run::{Candidate, TrainingRun};
 use crate::dataset::images::limits;
 use crate::network::{Backbone, BackboneWithHead, Readout, Whitening, onnx};
@@ -166,7 +166,9 @@ pub(super) fn allowed(
         emulated = emulated.max(candidate.differences(&engine.run(&candidate.tensor)?, point));
     }
     let tolerances = emulated.f16_tolerances(point);
-    tolerances.check(emulated, precision, point)?;
+    tolerances.check(emulated, point).map_err(|TooLarge { output, deviation, tolerance, limit }| {
+        ExportError::Deviation { precision, output, deviation, tolerance, limit }
+    })?;
     Ok(Allowed { precision, tolerances, emulated: Some(emulated) })
 }
 

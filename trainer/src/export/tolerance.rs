@@ -1,7 +1,6 @@
 //! By how much the outputs of an engine may differ from libtorch's.
 
-use super::error::ExportError;
-use cellgate_models::model::{MAX_FEATURES_TOLERANCE, MAX_MAP_TOLERANCE, MAX_SCORE_TOLERANCE, Precision};
+use cellgate_models::model::{MAX_FEATURES_TOLERANCE, MAX_MAP_TOLERANCE, MAX_SCORE_TOLERANCE};
 use cellgate_models::policy::OperatingPoint;
 
 /// By how much the score may differ in f32.
@@ -23,6 +22,18 @@ pub struct Differences {
     /// The distance between the whitened features, divided by the model's largest distance. If the model has none, it is divided by the
     /// distance of the image, at least 1.
     pub features: f32,
+}
+
+/// A tolerance that is larger than a model may have, or not a number.
+#[derive(Debug)]
+pub(super) struct TooLarge {
+    /// The output, in words.
+    pub(super) output: &'static str,
+    /// The deviation that the tolerance follows from.
+    pub(super) deviation: f32,
+    pub(super) tolerance: f32,
+    /// The largest tolerance of a model.
+    pub(super) limit: f32,
 }
 
 impl Differences {
@@ -64,12 +75,7 @@ impl Differences {
     }
 
     /// Refuses tolerances that are larger than a model may have, or not a number. `deviations` are those that they follow from.
-    pub(super) fn check(
-        self,
-        deviations: Self,
-        precision: Precision,
-        point: OperatingPoint,
-    ) -> Result<(), ExportError> {
+    pub(super) fn check(self, deviations: Self, point: OperatingPoint) -> Result<(), TooLarge> {
         let limits = Self::limits(point);
         for (output, deviation, tolerance, limit) in [
             ("the logit", deviations.logit, self.logit, limits.logit),
@@ -82,7 +88,7 @@ impl Differences {
             ),
         ] {
             if tolerance.is_nan() || tolerance > limit {
-                return Err(ExportError::Deviation { precision, output, deviation, tolerance, limit });
+                return Err(TooLarge { output, deviation, tolerance, limit });
             }
         }
         Ok(())
@@ -116,7 +122,7 @@ mod tests {
     #[test]
     fn deviations_beyond_a_model_and_nan_are_refused() {
         let point = OperatingPoint::new([0.4, 0.6], Calibration { slope: 2.0, intercept: 0.0 }).unwrap();
-        let check = |deviations: Differences| deviations.f16_tolerances(point).check(deviations, Precision::F16, point);
+        let check = |deviations: Differences| deviations.f16_tolerances(point).check(deviations, point);
         // A model allows 0.04 of the logit at this slope, and 0.25 of map and features.
         let largest = Differences { logit: 0.0133, map: 0.083, features: 0.083 };
         check(largest).unwrap();
@@ -128,8 +134,8 @@ mod tests {
             (Differences { features: 0.084, ..largest }, "features"),
             (Differences { features: f32::INFINITY, ..largest }, "features"),
         ] {
-            let error = check(deviations).unwrap_err();
-            assert!(matches!(error, ExportError::Deviation { output, .. } if output.contains(named)), "{error}");
+            let TooLarge { output, .. } = check(deviations).unwrap_err();
+            assert!(output.contains(named), "{output}");
         }
     }
 
