@@ -12,8 +12,8 @@ pub const CAPABILITIES: &[ComputeCapability] = &[];
 pub(crate) const BUILDER: &str = "libnvinfer.so";
 pub(crate) const PARSER: &str = "libnvonnxparser.so";
 pub(crate) const WHEEL: &str = "tensorrt_libs";
-pub(crate) const INSTALL: &str = "JetPack 7.2.2 or later (AGX Orin and AGX Thor; `apt install tensorrt-libs`), or TensorRT 11 from \
-                                  NVIDIA; JetPack 6 has TensorRT 10.3, which can't be used";
+pub(crate) const INSTALL: &str = "JetPack 7.2.2 or later (AGX Orin and AGX Thor; `apt install tensorrt-libs`; JetPack 6 has TensorRT 10.3, \
+                                  which can't be used), or TensorRT 11 from NVIDIA";
 /// Major and minor version of the headers that this program was built with. The program accepts libraries of the same major version
 /// and of this or a later minor version.
 pub(crate) const OLDEST: (u16, u16) = (11, 4);
