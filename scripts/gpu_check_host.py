@@ -76,7 +76,7 @@ class Host:
 
 
 def in_packages(pattern):
-    """The first file of this pattern in the folders of this Python's packages. None if there is none."""
+    """The first file of this pattern in the folders of this Python's packages, or None."""
     for folder in filter(None, sys.path):
         found = sorted(Path(folder).glob(pattern))
         if found:
